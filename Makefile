@@ -1,0 +1,40 @@
+# `make demo` judges explanations of a real network and of a rendered one; `make test` checks the project.
+# Both set up .venv on the first call, and reach the work within seconds on later ones.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SETUP := .venv/installed
+
+.PHONY: demo test lint types unit suites fixtures bench clean
+
+demo: $(SETUP)
+	$(BIN)/harness fetch fer2013-minixception orl
+	$(BIN)/harness run --subject fer2013-minixception --faces orl --profile quick --out results/orl
+	$(BIN)/harness run --subject faces-cnn --faces rendered --profile quick --out results/rendered
+	@echo "Open results/orl/report.html and results/rendered/report.html"
+
+test: lint types unit suites
+
+lint: $(SETUP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(SETUP)
+	$(BIN)/mypy
+
+unit: $(SETUP)
+	$(BIN)/harness fetch fer2013-minixception orl
+	$(BIN)/python -m pytest tests -n 2 --dist loadfile
+
+suites: $(SETUP)
+	$(BIN)/python -m pytest suites --profile quick --out results/suites
+
+$(SETUP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,147 @@
+"""Plant faults in the metrics, one at a time, and count those that the tests catch.
+
+``python benchmarks/planted_faults.py`` prints each fault that got through and the share that was caught; it fails below
+95 %. A fault is a change of one place in a source file of ``harness/metrics``, from the list in
+``planted_faults.toml``. The file itself is left as it is: a child process compiles the changed source in its stead and
+runs ``tests/metrics`` until a test fails. ``--match WORD``
+plants those whose description holds the word.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import tomllib
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType
+
+import hypothesis
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+METRICS = ROOT / "harness" / "metrics"
+LIST = Path(__file__).with_suffix(".toml")
+TESTS = ROOT / "tests" / "metrics"
+# Agreement with other libraries is a witness of its own: what is shown here holds where they are not installed.
+LEFT_OUT = ("test_parity_quantus.py", "test_planted_faults.py")
+REQUIRED = 0.95
+SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One place of one file, what stands there, what is put in its stead, and what that does."""
+
+    family: str
+    what: str
+    old: str
+    new: str
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return METRICS / f"{self.family}.py"
+
+    def source(self) -> str:
+        """Return the changed source.
+
+        Raises
+        ------
+        ValueError
+            If what should stand there does not, or stands in several places.
+        """
+        text = self.path.read_text()
+        if text.count(self.old) != 1:
+            raise ValueError(
+                f"{self.family}: {self.old!r} occurs {text.count(self.old)} times; give a place of its own"
+            )
+        return text.replace(self.old, self.new)
+
+
+# The control: were it caught, so would be everything.
+NOTHING = Fault("_rows", "nothing at all", '"""Row-wise arithmetic', '"""Row-wise arithmetic ')
+
+
+def listed() -> tuple[Fault, ...]:
+    """Return the faults of the list beside this file."""
+    return tuple(Fault(**fault) for fault in tomllib.loads(LIST.read_text())["fault"])
+
+
+def caught(fault: Fault) -> bool:
+    """Run the tests in a child process that sees the fault; say whether one of them failed."""
+    source, target = fault.source(), str(fault.path)
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+    status = 2
+    try:
+        _silence()
+        _replace(target, compile(source, target, "exec"))
+        status = _tests_fail(fault.family)
+    finally:
+        os._exit(status)
+
+
+def _silence() -> None:
+    """Send what the child prints nowhere, and end it should it hang."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    signal.alarm(SECONDS)
+
+
+def _replace(target: str, code: CodeType) -> None:
+    """Have every later import of the file at `target` run `code`, and forget what was imported."""
+    usual = SourceFileLoader.get_code
+
+    def get_code(loader: SourceFileLoader, name: str) -> CodeType | None:
+        return code if os.path.realpath(loader.path) == os.path.realpath(target) else usual(loader, name)
+
+    SourceFileLoader.get_code = get_code  # type: ignore[method-assign, assignment]
+    for name in [name for name in sys.modules if name.split(".")[0] == "harness"]:
+        del sys.modules[name]
+
+
+def _tests_fail(family: str) -> int:
+    """Return 1 where a test fails, 0 where none does; the family's own tests go first."""
+    hypothesis.settings.register_profile("planted", database=None, derandomize=True)
+    hypothesis.settings.load_profile("planted")
+    own = TESTS / f"test_metric_{family}.py"
+    places = [
+        *([own] if own.exists() else []),
+        TESTS / "test_metric_laws.py",
+        TESTS / "test_metric_white_box.py",
+        TESTS,
+    ]
+    left_out = [f"--ignore={TESTS / name}" for name in LEFT_OUT]
+    # What the parent has imported is imported already, of which pytest warns, and here warnings are errors.
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    return int(pytest.main([*options, *left_out, *map(str, dict.fromkeys(places))]) != 0)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Plant the faults and print what got through; return 1 if too many did."""
+    parser = argparse.ArgumentParser(description="Plant faults in the metrics and count those that the tests catch.")
+    parser.add_argument("--match", default="", help="plant only those whose description or file holds this word")
+    wanted = parser.parse_args(arguments).match
+    os.chdir(ROOT)
+    # Imported once here, so that no child has to.
+    for heavy in ("harness", "scipy.stats", "scipy.ndimage", "skimage.metrics", "skimage.feature", "sklearn.metrics"):
+        import_module(heavy)
+    if caught(NOTHING):
+        print("the tests fail without a fault; mend them first")
+        return 2
+    chosen = [fault for fault in listed() if wanted in f"{fault.family}: {fault.what}"]
+    through = [fault for fault in chosen if not caught(fault)]
+    for fault in through:
+        print(f"got through: {fault.family}: {fault.what}")
+    share = 1 - len(through) / len(chosen) if chosen else 0.0
+    print(f"{len(chosen) - len(through)} of {len(chosen)} planted faults caught ({share:.1%})")
+    return int(share < REQUIRED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

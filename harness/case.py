@@ -1,0 +1,88 @@
+"""What every measurement of a run shares: the network, the chosen images, and what the network says of them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from harness.digest import digest, image_keys
+from harness.faces.faceset import FaceSet, balanced_choice
+from harness.subject import Subject
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network and the images under which its explainers are judged.
+
+    The class explained is the class that the network predicts, so that pictures without labels can be used; an image
+    belongs to the class that is explained for it.
+
+    Attributes
+    ----------
+    subject
+        The trained network.
+    faces
+        The chosen images, n of them.
+    probabilities
+        The network's class probabilities for each of them, (n, k).
+    seed
+        From which every random draw of the run derives.
+    """
+
+    subject: Subject
+    faces: FaceSet
+    probabilities: Float[np.ndarray, "n k"]
+    seed: int
+
+    @cached_property
+    def images(self) -> Float[Tensor, "n c h w"]:
+        """The images in the network's input units, on its device."""
+        return self.subject.prepare(self.faces.images)
+
+    @cached_property
+    def targets(self) -> Int[np.ndarray, " n"]:
+        """The class explained for each image: the predicted one."""
+        classes: np.ndarray = self.probabilities.argmax(1)
+        return classes
+
+    @cached_property
+    def target_names(self) -> Shaped[np.ndarray, " n"]:
+        """Name of the class explained for each image."""
+        names: np.ndarray = np.array(self.subject.classes)[self.targets]
+        return names
+
+    @cached_property
+    def label_names(self) -> Shaped[np.ndarray, " n"]:
+        """Name of each image's true class, "" where unknown."""
+        labels = self.faces.labels
+        names: np.ndarray = np.full(len(self.faces), "") if labels is None else np.array(self.faces.classes)[labels]
+        return names
+
+    @cached_property
+    def keys(self) -> Int[np.ndarray, " n"]:
+        """One integer an image from its content; what is drawn for an image depends on nothing else in the batch."""
+        return image_keys(self.images)
+
+    @cached_property
+    def digest(self) -> str:
+        """Name of the network, the images, what is explained and the seed."""
+        return digest(self.subject.digest, self.faces.digest, self.targets, self.seed)
+
+    def target_tensor(self) -> Int[Tensor, " n"]:
+        """Return the targets on the network's device."""
+        return torch.from_numpy(self.targets).to(self.subject.device)
+
+    def some(self, per_class: int) -> Int[np.ndarray, " k"]:
+        """Return the indices of at most `per_class` images of each explained class."""
+        return balanced_choice(self.targets, per_class, self.seed)
+
+
+def chosen_case(
+    subject: Subject, faces: FaceSet, probabilities: Float[np.ndarray, "n k"], per_class: int | None, seed: int
+) -> Case:
+    """Return the case of at most `per_class` random images of each predicted class."""
+    index = balanced_choice(probabilities.argmax(1), per_class, seed)
+    return Case(subject, faces.take(index), probabilities[index], seed)

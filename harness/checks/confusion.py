@@ -1,0 +1,132 @@
+"""Claims that tie maps to the confusion matrix: classes are the sample, so every p is exact over their orders."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from harness.checks.base import CONFIDENCE, EVERYTHING, Check, Evidence, Finding
+from harness.metrics.confusion import recall
+from harness.statistics import (
+    Alternative,
+    PermutationResult,
+    exact_correlation,
+    mantel,
+    partial_mantel,
+    spearman_rows,
+    symmetrised,
+)
+
+RESAMPLES = 999
+"""Bootstrap resamples of the images within each class."""
+FAMILY = "confusion"
+ANY_ASSOCIATION = "any association counts; its size is stated beside it"
+
+
+def _recall_follows_gain(check: Check, evidence: Evidence, explainer: str) -> Sequence[Finding]:
+    """Correlate each class's mean deletion gain with its recall."""
+    counts = evidence.matrix("confusion")
+    if counts is None:
+        return [Finding(EVERYTHING, 0, reason="the faces have no labels")]
+    rows = evidence.of(explainer, "deletion-gain", "spectrum-null").dropna(subset="value")
+    recalls = recall(counts.astype(np.int64))
+    held = [k for k, name in enumerate(evidence.classes) if (rows["target"] == name).any() and recalls[k] >= 0]
+    groups = [rows.loc[rows["target"] == evidence.classes[k], "value"].to_numpy(np.float64) for k in held]
+    gains = np.array([group.mean() for group in groups])
+    result = exact_correlation(gains, recalls[held], alternative=Alternative.GREATER)
+    low, high = _bootstrapped(groups, recalls[held], evidence.seed)
+    return [_finding(result, low, high)]
+
+
+def _bootstrapped(
+    groups: list[Float[np.ndarray, " m"]], recalls: Float[np.ndarray, " k"], seed: int
+) -> tuple[float, float]:
+    """Return the percentile interval of the correlation when the images of each class are drawn anew."""
+    if len(groups) < 3:
+        return np.nan, np.nan
+    rng = np.random.default_rng(seed)
+    means = np.stack([rng.choice(group, (RESAMPLES, len(group))).mean(1) for group in groups], axis=1)
+    found = spearman_rows(means, np.broadcast_to(recalls, means.shape).copy())
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.nanquantile(found, [tail, 1 - tail]) if not np.isnan(found).all() else (np.nan, np.nan)
+    return float(low), float(high)
+
+
+def _confused_are_alike(check: Check, evidence: Evidence, explainer: str) -> Sequence[Finding]:
+    """Mantel: confusion of two classes against the likeness of their mean maps."""
+    matrices = _class_matrices(evidence, explainer)
+    if isinstance(matrices, str):
+        return [Finding(EVERYTHING, 0, reason=matrices)]
+    confused, alike, _ = matrices
+    return [_finding(mantel(confused, alike, statistic=spearman_rows))]
+
+
+def _confused_are_alike_given_faces(check: Check, evidence: Evidence, explainer: str) -> Sequence[Finding]:
+    """Partial Mantel: the same, given the likeness of the class-mean images."""
+    matrices = _class_matrices(evidence, explainer)
+    if isinstance(matrices, str):
+        return [Finding(EVERYTHING, 0, reason=matrices)]
+    return [_finding(partial_mantel(*matrices, statistic=spearman_rows))]
+
+
+def _class_matrices(evidence: Evidence, explainer: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | str:
+    """Return confusion rates, likeness of maps and likeness of images over the classes that have all three."""
+    counts, alike = evidence.matrix("confusion"), evidence.matrix("map-similarity", explainer)
+    images = evidence.matrix("image-similarity")
+    if counts is None:
+        return "the faces have no labels"
+    if alike is None or images is None:
+        return "map similarity was not measured"
+    held = (counts.sum(1) > 0) & ~np.isnan(np.diag(alike)) & ~np.isnan(np.diag(images))
+    if held.sum() < 3:
+        return f"{held.sum()} classes have labelled images and maps; three are needed"
+    rates = symmetrised(counts / np.maximum(counts.sum(1, keepdims=True), 1))
+    chosen = np.ix_(held, held)
+    if np.isnan(alike[chosen]).any():
+        return "a class-mean map is constant"
+    return rates[chosen], alike[chosen], images[chosen]
+
+
+def _finding(result: PermutationResult, low: float = np.nan, high: float = np.nan) -> Finding:
+    """Return a permutation result as a finding over classes."""
+    return Finding(EVERYTHING, result.n, 0, result.statistic, low, high, result.p, None, result.reason or "")
+
+
+CHECKS = (
+    Check(
+        name="confusion-recall",
+        family=FAMILY,
+        claim="classes with a higher recall are explained more faithfully (deletion gain over the spectrum null)",
+        control="class relabelling",
+        margin=0.0,
+        margin_reason=ANY_ASSOCIATION,
+        reference="exact permutation over all k! orders of the classes",
+        figure="figures/recall.png",
+        needs=frozenset({"removal"}),
+        judge=_recall_follows_gain,
+    ),
+    Check(
+        name="confusion-mantel",
+        family=FAMILY,
+        claim="classes that the network confuses more have class-mean maps that are more alike",
+        control="class relabelling",
+        margin=0.0,
+        margin_reason=ANY_ASSOCIATION,
+        reference="Mantel 1967",
+        figure="figures/confusion.png",
+        needs=frozenset({"similarity"}),
+        judge=_confused_are_alike,
+    ),
+    Check(
+        name="confusion-mantel-partial",
+        family=FAMILY,
+        claim="classes confused more have class-mean maps more alike than their class-mean images explain",
+        control="class relabelling, given image similarity",
+        margin=0.0,
+        margin_reason=ANY_ASSOCIATION,
+        reference="Smouse, Long & Sokal 1986",
+        figure="figures/confusion.png",
+        needs=frozenset({"similarity"}),
+        judge=_confused_are_alike_given_faces,
+    ),
+)

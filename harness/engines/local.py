@@ -1,0 +1,41 @@
+"""Runs jobs one after another in this process."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.errors import ExplainerFault
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of a run, kept under its key once done.
+
+    Attributes
+    ----------
+    title
+        What a progress bar says.
+    explainer
+        Whose work it is; once an explainer is at fault its later jobs are not run.
+    perform
+        Does it and stores what it found.
+    """
+
+    title: str
+    explainer: str
+    perform: Callable[[], object]
+
+
+Progress = Callable[[Sequence[Job]], Iterable[Job]]
+"""Passes jobs through and shows how far they are."""
+
+
+def run_here(jobs: Sequence[Job], progress: Progress) -> dict[str, str]:
+    """Run `jobs` in order; return what each explainer at fault did, and go on with the others."""
+    faults: dict[str, str] = {}
+    for job in progress(jobs):
+        if job.explainer not in faults:
+            try:
+                job.perform()
+            except ExplainerFault as fault:
+                faults[job.explainer] = str(fault)
+    return faults

@@ -1,0 +1,17 @@
+"""What can go wrong, said in one line."""
+
+
+class HarnessError(Exception):
+    """The base of every error that this package raises on purpose."""
+
+
+class UsageError(HarnessError):
+    """The user asked for something that cannot be done; the message says what, where and how to mend it."""
+
+
+class ExplainerFault(HarnessError):  # noqa: N818
+    """An explainer broke its contract; its scores are not computed and the other explainers go on."""
+
+
+class DefinitionError(HarnessError):
+    """Two things were registered under one name, or a name does not exist."""

@@ -1,0 +1,258 @@
+"""The one visible loop: choose, explain, measure, judge, store."""
+
+import importlib.metadata
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from harness.bench import Bench, Instruments
+from harness.case import Case, chosen_case
+from harness.checks import ALPHA, CONFIDENCE, Check, Evidence, judged
+from harness.digest import digest
+from harness.engines.local import Progress, run_here
+from harness.errors import UsageError
+from harness.explainers import Explainer, registered
+from harness.faces.faceset import FaceSet, is_right
+from harness.measurements import ClassSimilarity, Measured, ParameterRandomization, Removal, confusion
+from harness.perturbation import BlurFill
+from harness.profiles import Profile
+from harness.random_networks import layer_groups
+from harness.store import SCORES, Examples, RunFolder, frame
+from harness.subject import Subject
+
+CONTROLS = ("random", "edges")
+"""Stand-ins that every run carries."""
+PACKAGES = ("explanation-harness", "torch", "captum", "lime", "numpy", "scipy", "pandas", "scikit-image")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be evaluated, and how thoroughly."""
+
+    subject: Subject
+    faces: FaceSet
+    explainers: tuple[Explainer, ...]
+    checks: tuple[Check, ...]
+    profile: Profile
+    seed: int = 0
+
+    def with_controls(self) -> "Request":
+        """Return the request with the controls that it lacks."""
+        held = {explainer.name for explainer in self.explainers}
+        missing = tuple(registered()[name] for name in CONTROLS if name not in held)
+        return replace(self, explainers=self.explainers + missing)
+
+    def instruments(self) -> Instruments:
+        """Return the measurements that the checks need."""
+        needs = frozenset[str]().union(*(check.needs for check in self.checks))
+        size = self.profile
+        return Instruments(
+            Removal(BlurFill(), size.steps, size.spectrum_draws) if "removal" in needs else None,
+            ParameterRandomization(size.cascade_stages, size.random_networks, size.cascade_per_class)
+            if "randomization" in needs
+            else None,
+            ClassSimilarity() if "similarity" in needs else None,
+        )
+
+
+def evaluate(request: Request, folder: RunFolder, progress: Progress, command: str = "") -> RunFolder:
+    """Evaluate and store a run; on the same folder it goes on where it was stopped.
+
+    Parameters
+    ----------
+    request
+        What is evaluated; missing controls are added.
+    folder
+        Where results and the cache go.
+    progress
+        Wraps the jobs, so that a caller can show how far they are.
+    command
+        Noted in the run.
+
+    Returns
+    -------
+    RunFolder
+        Holding scores, curves, matrices, verdicts, examples and ``run.json``.
+
+    Raises
+    ------
+    UsageError
+        Where the faces' classes are not the subject's, two faces have one id, or the folder cannot be written.
+    """
+    started = time.perf_counter()
+    request = request.with_controls()
+    _check_faces(request.subject, request.faces)
+    folder.unfinished()
+    probabilities = _probabilities(request, folder)
+    case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
+    bench = Bench(case, request.instruments(), folder)
+    faults = run_here(bench.plan(request.explainers), progress)
+
+    sound = [explainer for explainer in request.explainers if explainer.name not in faults]
+    found = Measured.joined(
+        [
+            *_of_the_network(request, case, probabilities),
+            *[bench.measured(explainer) for explainer in sound],
+            *[_failed(case, name, fault) for name, fault in faults.items()],
+        ]
+    )
+    evidence = Evidence(found.scores, found.matrices, request.subject.classes, request.seed)
+    verdicts = judged(request.checks, evidence, [explainer.name for explainer in request.explainers])
+    pairs = zip(verdicts["explainer"], verdicts["reason"], strict=True)
+    verdicts["reason"] = [faults.get(explainer, reason) for explainer, reason in pairs]
+
+    tables = {"scores": found.scores, "curves": found.curves, "matrices": found.matrices, "verdicts": verdicts}
+    for name, table in tables.items():
+        folder.write_table(name, table)
+    folder.write_examples(_examples(case, bench, sound))
+    explainers = [_about(explainer, bench, faults) for explainer in request.explainers]
+    folder.write_info(
+        {
+            "command": command,
+            **_provenance(request, case),
+            "explainers": explainers,
+            "passes": _passes(request, explainers),
+            "seconds": round(time.perf_counter() - started + _seconds_before(bench, explainers), 2),
+        }
+    )
+    return RunFolder(folder.path)
+
+
+def _check_faces(subject: Subject, faces: FaceSet) -> None:
+    """Refuse faces whose labels would index other classes than the subject's, or that scores could not be told of."""
+    if len(np.unique(faces.ids)) < len(faces):
+        raise UsageError(f"faces {faces.name!r} have one id for several images; give each image an id of its own")
+    if faces.classes != subject.classes:
+        raise UsageError(
+            f"faces {faces.name!r} have classes {', '.join(faces.classes)}, but subject {subject.name!r} has "
+            f"{', '.join(subject.classes)}; give both the same classes in the same order"
+        )
+
+
+def _probabilities(request: Request, folder: RunFolder) -> Float[np.ndarray, "n k"]:
+    """Return the network's class probabilities of all faces."""
+    subject, faces = request.subject, request.faces
+
+    def predict() -> dict[str, np.ndarray]:
+        return {"probabilities": subject.probabilities(subject.prepare(faces.images)).double().cpu().numpy()}
+
+    key = digest("probabilities", subject.digest, faces.digest)
+    found: np.ndarray = folder.remembered(key, predict)["probabilities"]
+    return found
+
+
+def _of_the_network(request: Request, case: Case, probabilities: Float[np.ndarray, "n k"]) -> Sequence[Measured]:
+    """Return what is measured once a run: likeness of class-mean images and, with labels, the confusion matrix."""
+    found = [ClassSimilarity().of_images(case)]
+    labels = request.faces.labels
+    if labels is not None:
+        found.append(confusion(request.subject.classes, labels, probabilities.argmax(1)))
+    return found
+
+
+def _failed(case: Case, explainer: str, fault: str) -> Measured:
+    """Return one row an image that says why an explainer has no scores."""
+    rows = {
+        "explainer": explainer,
+        "metric": "maps",
+        "variant": "map",
+        "image": case.faces.ids,
+        "label": case.label_names,
+        "predicted": case.target_names,
+        "target": case.target_names,
+        "value": np.nan,
+        "status": "failed",
+        "reason": fault,
+    }
+    return Measured(scores=frame(SCORES, rows))
+
+
+def _examples(case: Case, bench: Bench, explainers: Sequence[Explainer]) -> Examples:
+    """Choose one image of each explained class, among those classified right where labels tell, with all maps."""
+    right = is_right(case.faces.labels, case.targets)
+    best = [np.flatnonzero(case.targets == k) for k in np.unique(case.targets)]
+    index = np.array([members[right[members]][0] if right[members].any() else members[0] for members in best])
+    return Examples(
+        pictures=case.subject.spec.to_grey(case.images[index]),
+        images=case.faces.ids[index],
+        labels=case.label_names[index],
+        targets=case.target_names[index],
+        explainers=np.array([explainer.name for explainer in explainers]),
+        maps=np.stack([bench.maps(explainer)[index] for explainer in explainers]),
+    )
+
+
+def _about(explainer: Explainer, bench: Bench, faults: dict[str, str]) -> dict[str, Any]:
+    """Return what ``run.json`` says of an explainer."""
+    return {
+        "name": explainer.name,
+        "family": explainer.facts.family,
+        "control": explainer.is_control,
+        "reference": explainer.facts.reference,
+        "origin": explainer.origin,
+        "settings": {key: repr(value) for key, value in explainer.settings.items()},
+        "digest": explainer.digest,
+        "status": "failed" if explainer.name in faults else "ok",
+        "reason": faults.get(explainer.name, ""),
+        "cost": bench.cost(explainer),
+    }
+
+
+def _passes(request: Request, explainers: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the images passed for the run, however often it was stopped: all faces once, and what explainers cost."""
+    forward, backward = (sum(about["cost"][way] for about in explainers) for way in ("forward", "backward"))
+    return {"forward": len(request.faces) + forward, "backward": backward}
+
+
+def _seconds_before(bench: Bench, explainers: Sequence[Mapping[str, Any]]) -> float:
+    """Return the seconds spent on this run before it was stopped."""
+    spent = float(sum(about["cost"]["seconds"] for about in explainers))
+    return max(0.0, spent - bench.seconds_made())
+
+
+def _provenance(request: Request, case: Case) -> dict[str, Any]:
+    """Return what is needed to make the run again, and to tell whether two runs may be compared."""
+    subject, faces, profile = request.subject, request.faces, request.profile
+    chosen = pd.Series(case.target_names).value_counts()
+    return {
+        "subject": {"name": subject.name, "digest": subject.digest, "classes": list(subject.classes)},
+        "faces": {
+            "name": faces.name,
+            "digest": faces.digest,
+            "n": len(faces),
+            "labelled": faces.labels is not None,
+            "licence": faces.licence,
+        },
+        "case": case.digest,
+        "chosen": {name: int(chosen.get(name, 0)) for name in subject.classes},
+        "profile": asdict(profile),
+        "seed": request.seed,
+        "alpha": ALPHA,
+        "confidence": CONFIDENCE,
+        "checks": [
+            {
+                key: getattr(check, key)
+                for key in ("name", "family", "claim", "control", "margin", "margin_reason", "reference", "figure")
+            }
+            | {"at_most": check.at_most}
+            for check in request.checks
+        ],
+        "cascade": [list(group) for group in layer_groups(subject, profile.cascade_stages)],
+        "device": str(subject.device),
+        "feed": asdict(subject.feed),
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+    }
+
+
+def _version(package: str) -> str | None:
+    """Return an installed package's version; None for one that is used from its folder."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,42 @@
+"""Ways of explaining a prediction, one file a family."""
+
+from harness.explainers import (
+    backprop,
+    cam,
+    contrastive,
+    controls,
+    deeplift,
+    gradient,
+    layers,
+    noise,
+    paths,
+    perturbation,
+    regions,
+    relevance,
+    surrogate,
+)
+from harness.explainers.base import Explainer, Facts, explainer, register, registered, wrapped
+from harness.explainers.controls import mean_face
+
+__all__ = [
+    "Explainer",
+    "Facts",
+    "backprop",
+    "cam",
+    "contrastive",
+    "controls",
+    "deeplift",
+    "explainer",
+    "gradient",
+    "layers",
+    "mean_face",
+    "noise",
+    "paths",
+    "perturbation",
+    "regions",
+    "register",
+    "registered",
+    "relevance",
+    "surrogate",
+    "wrapped",
+]

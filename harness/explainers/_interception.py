@@ -1,0 +1,182 @@
+"""Rules that stand in for a network's functions while it runs, to change what flows back through them.
+
+Functions are met where torch calls them, so a rule meets a rectifier however it is written: as a module, as a module
+used several times, in place, or as a plain function. Nothing is attached to the network, so nothing can be left there.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from harness.errors import UsageError
+from harness.subject import Subject
+
+Call: TypeAlias = Callable[..., Any]
+"""One of torch's functions, such as ``torch.nn.functional.relu``."""
+
+Rule: TypeAlias = Callable[[Call, Sequence[Any], Mapping[str, Any]], Tensor]
+"""``rule(function, arguments, keywords) -> output``: runs the function and arranges what its gradient becomes."""
+
+
+def _names(words: str) -> frozenset[str]:
+    """Return the words of a text."""
+    return frozenset(words.split())
+
+
+ACTIVATIONS = _names(
+    """celu celu_ clamp clamp_ clamp_min clamp_min_ elu elu_ gelu hardsigmoid hardswish hardtanh hardtanh_ leaky_relu
+    leaky_relu_ mish prelu relu relu_ relu6 selu selu_ sigmoid sigmoid_ silu softplus softsign tanh tanh_ threshold
+    threshold_"""
+)
+"""Names of functions that act on each value by itself and are not linear."""
+
+LINEAR = _names("conv1d conv2d conv3d linear")
+"""Names of functions that multiply by weights."""
+
+POOLS = _names("max_pool2d adaptive_max_pool2d")
+"""Names of functions that keep the largest value of a window."""
+
+MOVES = _names(
+    """__get__ __getitem__ __set__ alpha_dropout cat chunk clone contiguous double dropout dropout2d expand
+    feature_dropout flatten float pad permute repeat reshape split squeeze stack to transpose unflatten unsqueeze view
+    view_as"""
+)
+"""Names of functions that only move values about; dropout is here because networks are explained in evaluation."""
+
+
+class Rewriting(TorchFunctionMode):
+    """While entered, runs a rule in place of every function that has one.
+
+    Parameters
+    ----------
+    rules
+        By the function's name.
+    known
+        Names of functions that may run as they are on values that carry a gradient, or None where all may.
+
+    Attributes
+    ----------
+    met
+        Names of the functions that a rule ran for.
+
+    Raises
+    ------
+    UsageError
+        When the network runs a function that is neither in `rules` nor `known`: its map would be wrong.
+    """
+
+    def __init__(self, rules: Mapping[str, Rule], known: frozenset[str] | None = None) -> None:
+        super().__init__()
+        self.rules, self.known, self.met = rules, known, set[str]()
+
+    def __torch_function__(
+        self, function: Call, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Run the function or its rule."""
+        name, kwargs = getattr(function, "__name__", ""), kwargs or {}
+        # Inside a function of the user's own, gradients are off: its parts are out of reach.
+        if name in self.rules and torch.is_grad_enabled() and any(_carries_gradient(a) for a in args):
+            self.met.add(name)
+            return self.rules[name](function, args, kwargs)
+        output = function(*args, **kwargs)
+        if self.known is not None and name not in self.known and _carries_gradient(output):
+            raise UsageError(f"the network runs {name!r}, for which this method has no rule; use another explainer")
+        return output
+
+
+def rewritten_gradients(
+    subject: Subject,
+    images: Float[Tensor, "n c h w"],
+    targets: Int[Tensor, " n"],
+    rewriting: Callable[[], Rewriting],
+    needed: frozenset[str] = frozenset(),
+) -> Float[Tensor, "n c h w"]:
+    """Return what flows back from each target logit to its image under rules made anew for each micro-batch.
+
+    Raises
+    ------
+    UsageError
+        Where none of the functions in `needed` was met: the map would be the plain gradient under another name.
+    """
+    found = []
+    for leaf, classes in leaves(subject, images, targets):
+        mode = rewriting()
+        with mode:
+            logits = subject.model(leaf)
+        if needed and not mode.met & needed:
+            raise UsageError(
+                f"none of the activations of {subject.name!r} could be reached; explain it unscripted, "
+                "or use another explainer"
+            )
+        chosen = logits.gather(1, classes[:, None]).sum()
+        found.append(torch.autograd.grad(chosen, leaf)[0].contiguous())
+    return torch.cat(found)
+
+
+def leaves(
+    subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"], share: int = 1
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield micro-batches that record gradients, with their targets; `share` divides the size of the subject's feed."""
+    size, layout = max(1, subject.feed.backward_batch // share), subject.feed.layout()
+    for start in range(0, len(images), size):
+        batch = images[start : start + size].to(subject.device).clone(memory_format=layout).requires_grad_()
+        yield batch, targets[start : start + size].to(subject.device)
+
+
+class _Rewritten(torch.autograd.Function):
+    """Runs a function forward and something else backward."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, run: Callable[[Tensor], Tensor], back: Callable[[Tensor], Tensor]) -> Tensor:
+        """Run the function, which may work in place."""
+        ctx.back = back
+        output = run(x)
+        if output is x:
+            ctx.mark_dirty(x)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        """Return what `back` makes of the output's gradient."""
+        return ctx.back(gradients[0]), None, None
+
+
+def with_backward(x: Tensor, run: Callable[[Tensor], Tensor], back: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return ``run(x)``, whose gradient g becomes ``back(g)`` at `x`; `run` may work in place."""
+    output: Tensor = _Rewritten.apply(x, run, back)  # type: ignore[no-untyped-call]
+    return output
+
+
+def scale_and_shift(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+    """Return what a call of a batch normalisation multiplies each channel by, and then adds.
+
+    Raises
+    ------
+    UsageError
+        Where it takes its statistics from the batch.
+    """
+    names = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+    given = {
+        "weight": None,
+        "bias": None,
+        "training": False,
+        "eps": 1e-5,
+        **dict(zip(names, args, strict=False)),
+        **kwargs,
+    }
+    if given["training"] or given["running_mean"] is None:
+        raise UsageError("a batch normalisation without running statistics has no rule; use another explainer")
+    scale = (given["running_var"] + given["eps"]).rsqrt()
+    scale = scale if given["weight"] is None else scale * given["weight"]
+    shift = -given["running_mean"] * scale
+    return scale, shift if given["bias"] is None else shift + given["bias"]
+
+
+def _carries_gradient(output: Any) -> bool:
+    """Say whether a gradient flows back from the output, or from one of several."""
+    parts = output if isinstance(output, tuple | list) else [output]
+    return any(isinstance(part, Tensor) and part.requires_grad for part in parts)

@@ -1,0 +1,77 @@
+"""Passes through the network that several explainers share, and questions asked of many points at once."""
+
+import itertools
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from harness.digest import digest
+from harness.subject import Subject
+
+KEPT_BYTES = 128 * 2**20
+"""Most that is remembered for one subject; the answer unused for longest goes first."""
+
+_kept: WeakKeyDictionary[Subject, OrderedDict[str, tuple[tuple[Any, ...], int]]] = WeakKeyDictionary()
+
+
+def remembered(subject: Subject, make: Callable[[], tuple[Any, ...]], *question: Any) -> tuple[Any, ...]:
+    """Return what `make` returns, from memory where this subject was asked the same before.
+
+    Parameters
+    ----------
+    make
+        Gives tensors or arrays, which whoever receives them must not change.
+    *question
+        All that the answer depends on beside the network, the first part being a name for it. The network
+        counts by its weights' version, so that weights changed in place are asked again.
+    """
+    tensors = itertools.chain(subject.network.parameters(), subject.network.buffers())
+    key = digest([[tensor.data_ptr(), tensor._version] for tensor in tensors], *question)
+    kept = _kept.setdefault(subject, OrderedDict())
+    if key in kept:
+        kept.move_to_end(key)
+        return kept[key][0]
+    made = make()
+    kept[key] = made, sum(part.nbytes for part in made)
+    while kept and sum(size for _, size in kept.values()) > KEPT_BYTES:
+        kept.popitem(last=False)
+    return made
+
+
+def input_gradients(
+    subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]
+) -> Float[Tensor, "n c h w"]:
+    """Return the gradients of the target logits: one backward pass an image, whoever asks."""
+    question = ("gradients", images, targets)
+    found: Tensor = remembered(subject, lambda: (subject.gradients(images, targets),), *question)[0]
+    return found
+
+
+def gradients_at(
+    subject: Subject, points: Iterable[Float[Tensor, "n c h w"]], targets: Int[Tensor, " n"]
+) -> Iterator[Float[Tensor, "n c h w"]]:
+    """Yield the gradients at each set of n points; sets are joined so that few images fill a micro-batch."""
+    waiting, joined = iter(points), max(1, 4 * subject.feed.backward_batch // max(1, len(targets)))
+    while sets := list(itertools.islice(waiting, joined)):
+        yield from torch.split(subject.gradients(torch.cat(sets), targets.repeat(len(sets))), len(targets))
+
+
+def logits_at(
+    subject: Subject, points: Iterable[Float[Tensor, "_ c h w"]], joined: int = 512
+) -> Float[Tensor, "_ classes"]:
+    """Return the logits of many small sets of images in turn, about `joined` images being held at a time."""
+    found: list[Tensor] = []
+    waiting: list[Tensor] = []
+    for images in points:
+        waiting.append(images)
+        if sum(map(len, waiting)) >= joined:
+            found.append(subject.logits(torch.cat(waiting)))
+            waiting = []
+    if waiting:
+        found.append(subject.logits(torch.cat(waiting)))
+    return torch.cat(found)

@@ -1,0 +1,94 @@
+"""The explainers that a user asks for in words."""
+
+import importlib.metadata
+from collections.abc import Sequence
+
+from harness.errors import DefinitionError, UsageError
+from harness.explainers.base import Explainer, register, registered, wrapped
+from harness.importing import closest, load_object
+
+DEFAULT = (
+    "gradient",
+    "saliency",
+    "input-x-gradient",
+    "integrated-gradients",
+    "grad-cam",
+    "occlusion",
+    "lime",
+    "random",
+    "edges",
+)
+"""What is judged where nothing is asked for: the best known of each family, and two controls."""
+
+ENTRY_POINTS = "harness.explainers"
+"""Group of entry points under which other packages offer explainers."""
+
+
+def load_entry_points() -> None:
+    """Register the explainers that installed packages offer.
+
+    Raises
+    ------
+    UsageError
+        Where one cannot be loaded, or has the name of another; the message says whose it is.
+    """
+    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        try:
+            register(_as_explainer(point.load(), point.name))
+        except DefinitionError as error:
+            raise UsageError(f"{error} (entry point {point.name} of {point.value})") from error
+        except Exception as error:
+            raise UsageError(f"entry point {point.name} = {point.value} cannot be loaded: {error}") from error
+
+
+def asked_explainers(texts: Sequence[str] | None) -> tuple[Explainer, ...]:
+    """Return the explainers that `texts` name, in order and each once; :data:`DEFAULT` where there are none.
+
+    Parameters
+    ----------
+    texts
+        Registered names, families, ``all``, or ``file.py:function``.
+
+    Raises
+    ------
+    UsageError
+        Where nothing is called so.
+    DefinitionError
+        Where two are called alike.
+    """
+    found: dict[str, Explainer] = {}
+    for text, explainer in ((text, explainer) for text in texts or DEFAULT for explainer in _asked(text)):
+        held = found.get(explainer.name) or registered().get(explainer.name)
+        if held is not None and held.digest != explainer.digest:
+            raise DefinitionError(
+                f"explainer {explainer.name!r} of {text} has the name of {held.origin}; "
+                'name yours with @explainer(name="...")'
+            )
+        found[explainer.name] = explainer
+    return tuple(found.values())
+
+
+def _asked(text: str) -> tuple[Explainer, ...]:
+    """Return the explainers that one word names."""
+    known = registered()
+    if text in known:
+        return (known[text],)
+    of_family = tuple(made for made in known.values() if text in ("all", made.facts.family))
+    if of_family:
+        return of_family
+    if ":" not in text:
+        names = [*known, *dict.fromkeys(made.facts.family for made in known.values())]
+        raise UsageError(
+            f"no explainer or family is called {text!r}{closest(text, names)}; there is {', '.join(names)}, all, "
+            "or file.py:function"
+        )
+    return (_as_explainer(load_object(text), text),)
+
+
+def _as_explainer(made: object, text: str) -> Explainer:
+    """Return a decorated or plain function as an explainer."""
+    if isinstance(made, Explainer):
+        return made
+    if not callable(made):
+        raise UsageError(f"{text} is a {type(made).__name__}; name a function (subject, images, targets) -> maps")
+    return wrapped(made)

@@ -1,0 +1,163 @@
+"""The gradient with other rules at the activations, and with the biases' share."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from harness.explainers._interception import (
+    ACTIVATIONS,
+    Call,
+    Rewriting,
+    leaves,
+    rewritten_gradients,
+    scale_and_shift,
+    with_backward,
+)
+from harness.explainers._passes import remembered
+from harness.explainers.base import explainer
+from harness.explainers.cam import grad_cam
+from harness.subject import Subject
+
+
+@explainer(
+    name="guided-backprop", family="backprop", reference="Springenberg et al. 2015", cost="1 backward, shared with CAM"
+)
+def guided_backprop(
+    subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]
+) -> Float[Tensor, "n h w"]:
+    """Return the gradient, its negative part being dropped at each activation, summed over channels.
+
+    What is left passes with the activation's own slope: at a ReLU this is the published rule; at a leaky ReLU the
+    small slope of its negative side is kept, so that only the sign of what flows back is guided.
+
+    Raises
+    ------
+    UsageError
+        Where the network has no activation that can be reached.
+    """
+    return guided_gradients(subject, images, targets).sum(1)
+
+
+@explainer(name="deconvnet", family="backprop", reference="Zeiler and Fergus 2014", cost="1 backward")
+def deconvnet(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]) -> Float[Tensor, "n h w"]:
+    """Return what flows back when each activation passes all that is positive, whatever its input; channels summed.
+
+    A leaky ReLU counts as a ReLU here. Maxima pass to where they came from.
+
+    Raises
+    ------
+    UsageError
+        Where the network has no activation that can be reached.
+    """
+    rules = dict.fromkeys(ACTIVATIONS, _positive_part_back)
+    return rewritten_gradients(subject, images, targets, lambda: Rewriting(rules), ACTIVATIONS).sum(1)
+
+
+@explainer(name="guided-grad-cam", family="backprop", reference="Selvaraju et al. 2017", cost="2 backward, shared")
+def guided_grad_cam(
+    subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]
+) -> Float[Tensor, "n h w"]:
+    """Return guided backpropagation times Grad-CAM, signed, summed over channels.
+
+    Raises
+    ------
+    UsageError
+        Where the network has no activation that can be reached.
+    """
+    where: Tensor = grad_cam(subject, images, targets)
+    return guided_gradients(subject, images, targets).sum(1) * where
+
+
+@explainer(name="full-grad", family="backprop", reference="Srinivas and Fleuret 2019", cost="1 backward")
+def full_grad(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]) -> Float[Tensor, "n h w"]:
+    """Return the image's share of the logit plus every picture-shaped bias's share, never negative.
+
+    Each share (input x gradient, and bias x gradient of each convolution and batch normalisation) is made absolute,
+    stretched to 0 to 1 an image, enlarged and summed over channels, as the paper does for display.
+    """
+    found = []
+    for leaf, classes in leaves(subject, images, targets):
+        parts = full_gradients(subject, leaf, classes)
+        pictures = [part for part in parts if part.ndim == 4]
+        shown = [_enlarged_channels(_stretched(part.abs()), leaf).sum(1) for part in pictures]
+        found.append(torch.stack(shown).sum(0))
+    return torch.cat(found)
+
+
+def guided_gradients(
+    subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]
+) -> Float[Tensor, "n c h w"]:
+    """Return guided backpropagation before channels are summed."""
+    rules = dict.fromkeys(ACTIVATIONS, _own_slope_on_positive)
+    found: Tensor = remembered(
+        subject,
+        lambda: (rewritten_gradients(subject, images, targets, lambda: Rewriting(rules), ACTIVATIONS),),
+        "guided",
+        images,
+        targets,
+    )[0]
+    return found
+
+
+def full_gradients(
+    subject: Subject, leaf: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]
+) -> list[Float[Tensor, "n ..."]]:
+    """Return input x gradient, then bias x gradient of each convolution, dense layer and batch normalisation.
+
+    In a network whose activations are linear in pieces they add up to the target logit.
+    """
+    biases: list[Tensor] = []
+    outputs: list[Tensor] = []
+
+    def listen(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+        output: Tensor = function(*args, **kwargs)
+        bias = _bias(function.__name__, args, kwargs)
+        if bias is not None:
+            biases.append(bias.reshape(1, -1, *[1] * (output.ndim - 2)))
+            outputs.append(output)
+            # A copy goes on, so that an activation in place cannot change the value whose gradient is asked for.
+            output = output.clone()
+        return output
+
+    with Rewriting(dict.fromkeys(("conv2d", "linear", "batch_norm"), listen)):
+        logits = subject.model(leaf)
+    chosen = logits.gather(1, targets[:, None]).sum()
+    gradients = torch.autograd.grad(chosen, [leaf, *outputs])
+    with torch.no_grad():
+        shares = [bias * gradient for bias, gradient in zip(biases, gradients[1:], strict=True)]
+        return [leaf.detach() * gradients[0], *shares]
+
+
+def _own_slope_on_positive(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+    """Run an activation and let only what is positive flow back into it."""
+    output: Tensor = function(*args, **kwargs)
+    output.register_hook(lambda gradient: gradient.clamp(min=0))  # type: ignore[no-untyped-call]
+    return output
+
+
+def _positive_part_back(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+    """Run an activation and pass back what is positive as if it were not there."""
+    return with_backward(args[0], lambda x: function(x, *args[1:], **kwargs), lambda g: g.clamp(min=0))
+
+
+def _bias(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
+    """Return what the function adds whatever its input."""
+    if name == "batch_norm":
+        return scale_and_shift(args, kwargs)[1]
+    given: Tensor | None = kwargs.get("bias", args[2] if len(args) > 2 else None)
+    return given
+
+
+def _stretched(part: Float[Tensor, "n k y x"]) -> Float[Tensor, "n k y x"]:
+    """Return each image's values between 0 and 1; where all are equal, zeros."""
+    low, high = part.amin((1, 2, 3), keepdim=True), part.amax((1, 2, 3), keepdim=True)
+    return torch.where(high > low, (part - low) / (high - low), torch.zeros_like(part))
+
+
+def _enlarged_channels(part: Float[Tensor, "n k y x"], images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
+    """Return every channel in the images' size."""
+    return functional.interpolate(part, tuple(images.shape[-2:]), mode="bilinear", align_corners=False)

@@ -1,0 +1,244 @@
+"""What an explainer is, how one is registered, and how it is run so that a bad one is named."""
+
+import copy
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from harness.digest import code_digest, digest, underlying
+from harness.errors import DefinitionError, ExplainerFault
+from harness.explainers._randomness import global_generators_seeded, seeds
+from harness.subject import Subject
+
+MapFunction = Callable[..., Any]
+"""``f(subject, images, targets, **settings)`` with images (n, c, h, w), targets (n,) -> maps (n, h, w)."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a table says of an explainer beside its name.
+
+    Attributes
+    ----------
+    family
+        gradient, backprop, cam, perturbation, surrogate, control, or user.
+    reference
+        The paper, as authors and year.
+    cost
+        Network passes an image, in words.
+    target_free
+        Whether its map is the same for every target, by design.
+    """
+
+    family: str = "user"
+    reference: str = ""
+    cost: str = "unknown"
+    target_free: bool = False
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """A named way of making an attribution map for (image, target class).
+
+    Attributes
+    ----------
+    name
+        What tables and the command line call it.
+    function
+        Makes the maps.
+    settings
+        Keyword arguments of the function, as resolved.
+    facts
+        Family, reference and cost.
+    origin
+        Where it was defined.
+    """
+
+    name: str
+    function: MapFunction
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    facts: Facts = Facts()
+    origin: str = ""
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is a stand-in that cannot be faithful."""
+        return self.facts.family == "control"
+
+    @property
+    def is_seeded(self) -> bool:
+        """Whether it takes a seed."""
+        return "seed" in inspect.signature(self.function).parameters
+
+    @property
+    def digest(self) -> str:
+        """Name of the code and settings together."""
+        settings = {key: repr(value) for key, value in self.settings.items()}
+        return digest(self.name, code_digest(self.function), settings)
+
+    def __call__(self, subject: Subject, images: Tensor, targets: Tensor, **settings: Any) -> Any:
+        """Call the bare function, so that a decorated function is used like any other."""
+        return self.function(subject, images, targets, **{**self.settings, **settings})
+
+    def maps(
+        self, subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"], seed: int
+    ) -> Float[np.ndarray, "n h w"]:
+        """Return one signed float32 map an image.
+
+        Numbers that the function draws from global generators depend on the seed and the images, and the generators
+        and a network that it changed are put back, so that it cannot touch what others find.
+
+        Raises
+        ------
+        ExplainerFault
+            Where the function raises, returns something else than n finite maps of the image's size, or
+            changes the network or its input; the message names the explainer and what it did.
+        """
+        pictures, network, before = images.clone(), copy.deepcopy(subject.network), subject.state_digest()
+        try:
+            found = self._called(subject, images, targets, seed)
+        except Exception as error:  # whatever a user's function raises must not end the run
+            first = (str(error).strip().splitlines() or [""])[0]
+            raise ExplainerFault(f"{self.name} raised {type(error).__name__}: {first}") from error
+        finally:
+            changed = subject.state_digest() != before
+            if changed:
+                subject.put_back(network)
+        if changed:
+            raise ExplainerFault(
+                f"{self.name} changed the network (weights, mode, gradients or hooks); put it back as it was"
+            )
+        if not torch.equal(pictures, images):
+            raise ExplainerFault(f"{self.name} changed its input images; work on a copy")
+        return self._checked(found, (len(images), *images.shape[-2:]))
+
+    def refuse_sameness(self, maps: Float[np.ndarray, "n h w"]) -> None:
+        """Check that the maps of all images of a run are not one map; only a control's may be.
+
+        Raises
+        ------
+        ExplainerFault
+            Where they are.
+        """
+        if len(maps) > 1 and not self.is_control and (maps == maps[0]).all():
+            raise ExplainerFault(f"{self.name} returned the same map for every image")
+
+    def _called(self, subject: Subject, images: Tensor, targets: Tensor, seed: int) -> np.ndarray:
+        """Return what the function returns, as an array."""
+        seeded = {"seed": seed} if self.is_seeded else {}
+        with torch.enable_grad(), global_generators_seeded(seeds(images[:1], seed)[0]):
+            found = self.function(subject, images, targets, **self.settings, **seeded)
+        return found.detach().cpu().numpy() if isinstance(found, Tensor) else np.asarray(found)
+
+    def _checked(self, array: np.ndarray, shape: tuple[int, ...]) -> Float[np.ndarray, "n h w"]:
+        """Return the maps in single precision, or say what is wrong with them."""
+        if array.shape != shape:
+            raise ExplainerFault(f"{self.name} returned shape {array.shape}; return one (h, w) map an image, {shape}")
+        if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
+            raise ExplainerFault(f"{self.name} returned {array.dtype} values; return real numbers")
+        with np.errstate(over="ignore"):
+            array = np.ascontiguousarray(array, dtype=np.float32)
+        bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(1))
+        if len(bad):
+            raise ExplainerFault(
+                f"{self.name} returned NaN or infinity for {len(bad)} of {len(array)} images (first: number {bad[0]})"
+            )
+        return array
+
+
+_registered: dict[str, Explainer] = {}
+
+
+@overload
+def explainer(function: MapFunction) -> Explainer: ...
+
+
+@overload
+def explainer(
+    *,
+    name: str | None = None,
+    family: str = "user",
+    reference: str = "",
+    cost: str = "unknown",
+    target_free: bool = False,
+) -> Callable[[MapFunction], Explainer]: ...
+
+
+def explainer(
+    function: MapFunction | None = None,
+    *,
+    name: str | None = None,
+    family: str = "user",
+    reference: str = "",
+    cost: str = "unknown",
+    target_free: bool = False,
+) -> Any:
+    """Register a function as an explainer; usable bare or with arguments.
+
+    Parameters
+    ----------
+    function
+        ``f(subject, images, targets, *, setting=default, ...)``: images (n, c, h, w) in the subject's input
+        units, targets (n,) -> maps (n, h, w). A keyword called ``seed`` receives the run's seed.
+    name
+        By default the function's name with dashes for underscores.
+    family, reference, cost, target_free
+        For tables; see :class:`Facts`.
+
+    Returns
+    -------
+    Explainer
+        Callable like the function it wraps.
+
+    Raises
+    ------
+    DefinitionError
+        Where another explainer has the name already.
+    """
+    if function is None:
+        return functools.partial(
+            explainer, name=name, family=family, reference=reference, cost=cost, target_free=target_free
+        )
+    made = wrapped(function, name=name, facts=Facts(family, reference, cost, target_free))
+    register(made)
+    return made
+
+
+def wrapped(function: MapFunction, *, name: str | None = None, facts: Facts = Facts()) -> Explainer:
+    """Return a plain function as an explainer without registering it."""
+    settings = {
+        key: parameter.default
+        for key, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        and key != "seed"
+        and parameter.default is not inspect.Parameter.empty
+    }
+    plain = underlying(function)
+    origin = f"{plain.__module__}:{plain.__qualname__}"
+    return Explainer(name or plain.__name__.replace("_", "-"), function, settings, facts, origin)
+
+
+def register(made: Explainer) -> None:
+    """Add an explainer to those that can be asked for by name.
+
+    Raises
+    ------
+    DefinitionError
+        Where another explainer has the name already; the message says where that one was defined.
+    """
+    held = _registered.get(made.name)
+    if held is not None and held.digest != made.digest:
+        raise DefinitionError(f"explainer {made.name!r} of {made.origin} has the name of {held.origin}; choose another")
+    _registered[made.name] = made
+
+
+def registered() -> dict[str, Explainer]:
+    """Return the registered explainers by name, in the order in which they were registered."""
+    return dict(_registered)

@@ -1,0 +1,244 @@
+"""Integrated gradients from other baselines and along other paths."""
+
+import itertools
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from harness.explainers._passes import gradients_at
+from harness.explainers._randomness import generators, normal
+from harness.explainers.base import explainer
+from harness.explainers.gradient import path_integral
+from harness.subject import Subject
+
+
+@explainer(
+    name="integrated-gradients-black", family="gradient", reference="Sundararajan et al. 2017", cost="32 backward"
+)
+def integrated_gradients_black(
+    subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"], *, steps: int = 32
+) -> Float[Tensor, "n h w"]:
+    """Return integrated gradients from a black picture: black pixels get nothing.
+
+    Parameters
+    ----------
+    steps
+        Points of the quadrature.
+    """
+    return path_integral(subject, torch.full_like(images, subject.spec.low), images, targets, steps)
+
+
+@explainer(name="integrated-gradients-blur", family="gradient", reference="Sturmfels et al. 2020", cost="32 backward")
+def integrated_gradients_blur(
+    subject: Subject,
+    images: Float[Tensor, "n c h w"],
+    targets: Int[Tensor, " n"],
+    *,
+    steps: int = 32,
+    sigma: float = 0.1,
+) -> Float[Tensor, "n h w"]:
+    """Return integrated gradients from the blurred picture: even regions get nothing.
+
+    Parameters
+    ----------
+    steps
+        Points of the quadrature.
+    sigma
+        Standard deviation of the blur, as a share of the image's shorter side.
+    """
+    return path_integral(subject, blurred(images, sigma * min(images.shape[-2:])), images, targets, steps)
+
+
+@explainer(
+    name="expected-gradients",
+    family="gradient",
+    reference="Erion et al. 2021; Lundberg and Lee 2017",
+    cost="32 backward",
+)
+def expected_gradients(
+    subject: Subject,
+    images: Float[Tensor, "n c h w"],
+    targets: Int[Tensor, " n"],
+    *,
+    samples: int = 32,
+    background: Float[Tensor, "m c h w"] | None = None,
+    seed: int = 0,
+) -> Float[Tensor, "n h w"]:
+    """Return gradient x difference at random points between random baselines and the image, averaged (GradientSHAP).
+
+    Points are spaced evenly within strata, which halves the error of independent draws at no cost.
+
+    Parameters
+    ----------
+    samples
+        Draws of a baseline and a point.
+    background
+        Pictures in input units to draw baselines from; by default plain pictures of a shade drawn evenly from the
+        darkest to the brightest, which need no data.
+    """
+    sources = generators(images, seed)
+    strata = np.stack([source.permutation(samples) + source.random(samples) for source in sources])
+    along = torch.from_numpy(strata / samples).to(images)
+    starts = [_baseline(subject, images, background, sources) for _ in range(samples)]
+    points = (torch.lerp(start, images, along[:, k, None, None, None]) for k, start in enumerate(starts))
+    total = torch.zeros_like(images)
+    for start, found in zip(starts, gradients_at(subject, points, targets), strict=True):
+        total += (images - start) * found
+    return (total / samples).sum(1)
+
+
+@explainer(name="integrated-gradients-noise", family="gradient", reference="Sturmfels et al. 2020", cost="32 backward")
+def integrated_gradients_noise(
+    subject: Subject,
+    images: Float[Tensor, "n c h w"],
+    targets: Int[Tensor, " n"],
+    *,
+    steps: int = 8,
+    baselines: int = 4,
+    seed: int = 0,
+) -> Float[Tensor, "n h w"]:
+    """Return integrated gradients averaged over baselines that are the image under strong noise, kept in range.
+
+    Parameters
+    ----------
+    steps
+        Points of the quadrature for each baseline.
+    baselines
+        How many noisy copies; their noise has a standard deviation of half the range of values.
+    """
+    sources, spec = generators(images, seed), subject.spec
+    starts = [
+        (images + (spec.high - spec.low) / 2 * normal(images, sources)).clamp(spec.low, spec.high)
+        for _ in range(baselines)
+    ]
+    return torch.stack([path_integral(subject, start, images, targets, steps) for start in starts]).mean(0)
+
+
+@explainer(name="blur-ig", family="gradient", reference="Xu et al. 2020", cost="32 backward")
+def blur_ig(
+    subject: Subject,
+    images: Float[Tensor, "n c h w"],
+    targets: Int[Tensor, " n"],
+    *,
+    steps: int = 32,
+    sigma: float = 0.2,
+) -> Float[Tensor, "n h w"]:
+    """Return the gradient integrated along the path on which a strong blur clears.
+
+    Each step of the blur is weighed by the gradient half-way through it, so that the map adds up to the change of the
+    logit from the blurred to the sharp image, up to the error of the steps. Channels are summed.
+
+    Parameters
+    ----------
+    steps
+        Steps of the blur, even in its standard deviation.
+    sigma
+        Strongest blur, as a share of the image's shorter side.
+    """
+    widths = np.linspace(sigma * min(images.shape[-2:]), 0, steps + 1)
+    scales = [blurred(images, width) for width in widths]
+    middles = (blurred(images, (a + b) / 2) for a, b in itertools.pairwise(widths))
+    total = torch.zeros_like(images)
+    for (start, end), found in zip(itertools.pairwise(scales), gradients_at(subject, middles, targets), strict=True):
+        total += (end - start) * found
+    return total.sum(1)
+
+
+@explainer(name="guided-ig", family="gradient", reference="Kapishnikov et al. 2021", cost="32 backward")
+def guided_ig(
+    subject: Subject,
+    images: Float[Tensor, "n c h w"],
+    targets: Int[Tensor, " n"],
+    *,
+    steps: int = 32,
+    fraction: float = 0.1,
+    leeway: float = 0.1,
+    baseline: float = 0.0,
+) -> Float[Tensor, "n h w"]:
+    """Return the gradient integrated along a path that moves the pixels of smallest gradient first.
+
+    Channels are summed.
+
+    Parameters
+    ----------
+    steps
+        Gradients along the path.
+    fraction
+        Share of the pixels that move together.
+    leeway
+        How far a pixel may be ahead of or behind the straight path, as a share of it.
+    baseline
+        One value for every pixel, in input units.
+    """
+    end = images.double().cpu().numpy()
+    walkers = [_Walker(np.full_like(image, baseline), image, fraction, leeway) for image in end]
+    for step in range(1, steps + 1):
+        places = torch.from_numpy(np.stack([walker.place for walker in walkers])).to(images)
+        gradients = subject.gradients(places, targets).double().cpu().numpy()
+        for walker, gradient in zip(walkers, gradients, strict=True):
+            walker.move(gradient, step / steps)
+    return torch.from_numpy(np.stack([walker.attribution for walker in walkers])).to(images).sum(1)
+
+
+class _Walker:
+    """One image's way from the baseline, for guided integrated gradients.
+
+    Attributes
+    ----------
+    place
+        Where it stands.
+    attribution
+        Gradient times way, so far.
+    """
+
+    def __init__(
+        self, start: Float64[np.ndarray, "c h w"], end: Float64[np.ndarray, "c h w"], fraction: float, leeway: float
+    ) -> None:
+        self.start, self.end, self.fraction, self.leeway = start, end, fraction, leeway
+        self.place, self.attribution = start.copy(), np.zeros_like(start)
+        self.length = np.abs(end - start).sum()
+
+    def move(self, gradient: Float64[np.ndarray, "c h w"], progress: float) -> None:
+        """Go on until `progress`, a share of the whole way, is done, pixels of small gradient first."""
+        if self.length == 0:
+            return
+        before, left = self.place.copy(), self.length * (1 - progress)
+        hindmost, foremost = (
+            self.start + (self.end - self.start) * np.clip(progress + side, 0, 1)
+            for side in (-self.leeway, self.leeway)
+        )
+        behind = np.abs(self.end - self.place) > np.abs(self.end - hindmost)
+        self.place = np.where(behind, hindmost, self.place)
+        size = np.abs(gradient)
+        # 1e-9 of the way is below the precision of the images; a pixel there counts as arrived.
+        while (excess := np.abs(self.end - self.place).sum() - left) > 1e-9 * self.length:
+            movable = np.abs(foremost - self.place) > 1e-12
+            if not movable.any():
+                break
+            # The share is of all pixels, those that cannot move ranking last, as in the published algorithm.
+            ranked = np.where(movable, size, np.inf)
+            chosen = movable & (ranked <= np.quantile(ranked, self.fraction, method="lower"))
+            if not chosen.any():
+                chosen = movable & (ranked == ranked.min())
+            room = np.abs(foremost - self.place)[chosen].sum()
+            self.place = np.where(chosen, self.place + min(1.0, excess / room) * (foremost - self.place), self.place)
+        self.attribution += (self.place - before) * gradient
+
+
+def blurred(images: Float[Tensor, "n c h w"], pixels: float) -> Float[Tensor, "n c h w"]:
+    """Return the images under a Gaussian blur of that many pixels, edges reflected."""
+    array = gaussian_filter(images.cpu().numpy(), (0, 0, pixels, pixels), mode="reflect")
+    return torch.from_numpy(array).to(images.device)
+
+
+def _baseline(
+    subject: Subject, images: Tensor, background: Tensor | None, sources: list[np.random.Generator]
+) -> Float[Tensor, "n c h w"]:
+    """Draw one baseline an image."""
+    if background is not None:
+        return torch.stack([background[int(source.integers(len(background)))] for source in sources]).to(images)
+    shades = torch.tensor([source.uniform(subject.spec.low, subject.spec.high) for source in sources])
+    return shades.to(images)[:, None, None, None].expand_as(images)

@@ -1,0 +1,164 @@
+"""The pictures under which a network is judged, and all that is known about them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+
+from harness.digest import digest
+from harness.errors import UsageError
+
+EXPRESSIONS = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
+"""FER2013's classes in FER2013's order."""
+
+
+@dataclass(frozen=True)
+class Counterfactuals:
+    """The same faces with one group of facial actions changed, and nothing else.
+
+    Attributes
+    ----------
+    faces
+        Index into the face set of each face that has counterfactuals, shape (m,).
+    groups
+        Names of the groups of actions, length g.
+    at_rest
+        The face with one group of actions put back to neutral, shape (m, g, h, w).
+    alone
+        The neutral face of the same person under the same light, pose and noise, with only that group acting.
+    """
+
+    faces: Int[np.ndarray, " m"]
+    groups: tuple[str, ...]
+    at_rest: UInt8[np.ndarray, "m g h w"]
+    alone: UInt8[np.ndarray, "m a h w"]
+
+
+@dataclass(frozen=True)
+class FaceSet:
+    """Pictures with their classes and whatever else is known of them.
+
+    Attributes
+    ----------
+    name
+        What tables call the set.
+    images
+        Grey (n, h, w) or colour (n, h, w, 3) pictures, 0 to 255.
+    classes
+        Names of the classes that labels index.
+    labels
+        Class of each image, or None for a set that has no labels.
+    ids
+        Index of each image in its source, so that a picture can be found again.
+    persons
+        Who is on each image, or None where unknown.
+    evidence
+        Named maps of pixels known to matter, each (n, h, w), higher is more relevant.
+    parts, part_names
+        Facial region of each pixel as an index into `part_names`, or None.
+    counterfactuals
+        Faces re-rendered with parts at rest, or None.
+    licence
+        Under which terms the pictures may be used.
+    """
+
+    name: str
+    images: UInt8[np.ndarray, "n h w *colour"]
+    classes: tuple[str, ...]
+    labels: Int[np.ndarray, " n"] | None = None
+    ids: Int[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0, np.int64))
+    persons: Int[np.ndarray, " n"] | None = None
+    evidence: Mapping[str, Float[np.ndarray, "n h w"]] = field(default_factory=dict)
+    parts: UInt8[np.ndarray, "n h w"] | None = None
+    part_names: tuple[str, ...] = ()
+    counterfactuals: Counterfactuals | None = None
+    licence: str = "unknown"
+
+    def __post_init__(self) -> None:
+        if len(self.images) == 0:
+            raise UsageError(f"face set {self.name!r} has no images; give a set with at least one")
+        if not len(self.ids):
+            object.__setattr__(self, "ids", np.arange(len(self.images)))
+        aligned: dict[str, Sequence[object] | np.ndarray | None] = {
+            "labels": self.labels, "ids": self.ids, "persons": self.persons, "parts": self.parts, **self.evidence,
+        }  # fmt: skip
+        for what, values in aligned.items():
+            if values is not None and len(values) != len(self.images):
+                raise UsageError(
+                    f"face set {self.name!r} has {len(self.images)} images but {len(values)} {what}; give one each"
+                )
+        self._check_labels()
+
+    def _check_labels(self) -> None:
+        """Every label must name a class."""
+        if self.labels is None:
+            return
+        bad = np.flatnonzero((self.labels < 0) | (self.labels >= len(self.classes)))
+        if len(bad):
+            raise UsageError(
+                f"face set {self.name!r}: image {self.ids[bad[0]]} has label {self.labels[bad[0]]}, "
+                f"but there are {len(self.classes)} classes; use 0 to {len(self.classes) - 1}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @cached_property
+    def digest(self) -> str:
+        """Name of the pictures, labels, persons and classes together."""
+        return digest(self.images, self.classes, self.labels, self.persons, self.ids)
+
+    def take(self, index: Int[np.ndarray, " k"]) -> "FaceSet":
+        """Return the images at `index`, in that order, with all that is known of them.
+
+        Counterfactuals follow their faces; a face taken twice keeps them at its first place.
+        """
+        return replace(
+            self,
+            images=self.images[index],
+            labels=None if self.labels is None else self.labels[index],
+            ids=self.ids[index],
+            persons=None if self.persons is None else self.persons[index],
+            evidence={name: maps[index] for name, maps in self.evidence.items()},
+            parts=None if self.parts is None else self.parts[index],
+            counterfactuals=self._counterfactuals_of(index),
+        )
+
+    def _counterfactuals_of(self, index: Int[np.ndarray, " k"]) -> Counterfactuals | None:
+        """Re-index the counterfactuals to the faces that were taken."""
+        known = self.counterfactuals
+        if known is None:
+            return None
+        place = {int(face): position for position, face in reversed(list(enumerate(index)))}
+        kept = np.array([row for row, face in enumerate(known.faces) if int(face) in place], dtype=np.int64)
+        faces = np.array([place[int(known.faces[row])] for row in kept], dtype=np.int64)
+        return Counterfactuals(faces, known.groups, known.at_rest[kept], known.alone[kept])
+
+
+def balanced_choice(groups: Int[np.ndarray, " n"], per_group: int | None, seed: int) -> Int[np.ndarray, " k"]:
+    """Return the indices of at most `per_group` random images of each group, grouped in rising order.
+
+    A smaller `per_group` chooses a subset of what a larger one chooses, so a longer run extends a shorter one.
+
+    Parameters
+    ----------
+    groups
+        Group of each image, such as its predicted class.
+    per_group
+        Most images a group; None takes all.
+    seed
+        Same seed, same choice.
+    """
+    chosen: list[np.ndarray] = []
+    for group in np.unique(groups):
+        members = np.flatnonzero(groups == group)
+        shuffled = np.random.default_rng([seed, int(group)]).permutation(members)
+        chosen.append(np.sort(shuffled[:per_group]))
+    return np.concatenate(chosen)
+
+
+def is_right(labels: Int[np.ndarray, " n"] | None, predicted: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+    """Return which predictions equal the label; all of them where there are no labels to contradict them."""
+    return np.ones(len(predicted), bool) if labels is None else labels == predicted

@@ -1,0 +1,123 @@
+"""The faces that a user names in words."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from harness.errors import UsageError
+from harness.faces.arrays import from_dataset, load_arrays
+from harness.faces.faceset import FaceSet
+from harness.faces.folders import load_folder
+from harness.faces.naming import aligned
+from harness.faces.orl import load_orl
+from harness.faces.rendered import load_rendered, load_rendered_shortcut
+from harness.faces.tables import load_table
+from harness.fetching import OUTSIDE
+from harness.importing import call_without_arguments, closest
+
+
+@dataclass(frozen=True)
+class BundledFaces:
+    """A face set that the command line knows by name.
+
+    Attributes
+    ----------
+    name
+        What the command line calls it.
+    loader
+        Loads it.
+    licence, what
+        Terms of use, and one line on what it is.
+    """
+
+    name: str
+    loader: Callable[[], FaceSet]
+    licence: str
+    what: str
+
+
+FACES: Mapping[str, BundledFaces] = MappingProxyType(
+    {
+        faces.name: faces
+        for faces in (
+            BundledFaces(
+                "rendered",
+                load_rendered,
+                "CC0",
+                "rendered faces of unseen people with labels, regions and counterfactuals",
+            ),
+            BundledFaces(
+                "rendered-shortcut",
+                load_rendered_shortcut,
+                "CC0",
+                "rendered faces where a mark gives the class away",
+            ),
+            BundledFaces("orl", load_orl, OUTSIDE["orl"].licence, OUTSIDE["orl"].what),
+        )
+    }
+)
+"""Every face set known by name."""
+
+
+_READERS: Mapping[str, Callable[[Path, str | None], FaceSet]] = MappingProxyType(
+    {".csv": load_table, ".npz": lambda path, part: _arrays(path, part)}
+)
+
+
+def load_faces(text: str, classes: tuple[str, ...] | None = None) -> FaceSet:
+    """Return the faces that `text` names.
+
+    Parameters
+    ----------
+    text
+        A bundled name; a path to a table (``.csv``), a folder of pictures or arrays (``.npz``); or
+        ``file.py:function`` of a function without arguments that returns a :class:`FaceSet` or a torch dataset.
+        ``path#part`` chooses a split, such as ``fer2013.csv#Training``, ``fer2013.csv#all`` or ``folder#train``.
+    classes
+        The subject's classes: labels are made to index them, matched by name. None keeps the set's own.
+
+    Raises
+    ------
+    UsageError
+        Where nothing is called so, the file is damaged, or a face is of a class that `classes` lacks.
+    """
+    faces = FACES[text].loader() if text in FACES else _own_faces(text)
+    return faces if classes is None else aligned(faces, classes)
+
+
+def _own_faces(text: str) -> FaceSet:
+    """Return the user's faces."""
+    path, part = Path(text), None
+    if not path.exists() and "#" in text:
+        before, _, part = text.rpartition("#")
+        path = Path(before)
+    if path.is_dir():
+        return load_folder(path, part)
+    if path.is_file():
+        if path.suffix.casefold() not in _READERS:
+            raise UsageError(f"{path} is no table of faces; give .csv, .npz or a folder of pictures")
+        return _READERS[path.suffix.casefold()](path, part)
+    if part is None and ".py:" in text:
+        return _made(text)
+    raise UsageError(
+        f"no faces are called {text!r}{closest(text, FACES)} and there is no such file or folder; "
+        f"there is {', '.join(FACES)}, or give a path"
+    )
+
+
+def _arrays(path: Path, part: str | None) -> FaceSet:
+    """Return the faces of arrays, which have no splits."""
+    if part is not None:
+        raise UsageError(f"{path} has no splits to choose {part!r} from; leave out #{part}")
+    return load_arrays(path)
+
+
+def _made(text: str) -> FaceSet:
+    """Return what the user's function makes."""
+    made = call_without_arguments(text)
+    if isinstance(made, FaceSet):
+        return made
+    if not hasattr(made, "__getitem__") or not hasattr(made, "__len__"):
+        raise UsageError(f"{text} returned a {type(made).__name__}; return a FaceSet or a torch dataset")
+    return from_dataset(made, text.rpartition(":")[2])

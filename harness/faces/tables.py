@@ -1,0 +1,193 @@
+"""FER2013 and its relatives as comma-separated tables: one face a row, its pixels in one column.
+
+Three headers are known: ``emotion,pixels,Usage`` (``fer2013.csv``; ``icml_face_data.csv`` has the same with spaces and
+in another order), ``label,feature``, and the unlabelled ``id,feature`` and ``pixels``.
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isqrt
+from pathlib import Path
+
+import numpy as np
+
+from harness.errors import UsageError
+from harness.faces.faceset import EXPRESSIONS, FaceSet
+
+TEST_USAGES = ("publictest", "privatetest")
+"""The splits that are read unless another is asked for."""
+
+_LABELLED = (("emotion", "pixels"), ("label", "feature"))
+_UNLABELLED = ({"id", "feature"}, {"pixels"})
+
+
+def load_table(path: Path, usage: str | None = None) -> FaceSet:
+    """Return the faces of a table, (n, side, side), labelled in FER2013's order of classes.
+
+    The file is read row by row: memory is that of the pictures kept, whatever the size of the text. Rows count from
+    0 below the header, and that number is each picture's id.
+
+    Parameters
+    ----------
+    path
+        The table.
+    usage
+        Which split to read, as named in its column ``Usage``, or ``"all"``. By default ``PublicTest`` and
+        ``PrivateTest`` where the table has them, else everything.
+
+    Raises
+    ------
+    UsageError
+        Naming file, row and column of the first thing that is wrong.
+    """
+    columns = _columns(path)
+    wanted = _wanted(path, columns, usage)
+    pixels, labels, ids, side = bytearray(), [], [], 0
+    for number, row in _rows(path, columns):
+        if wanted is not None and _usage(row, columns) not in wanted:
+            continue
+        picture = _picture(_Cell(path, number, columns.names[columns.pixels]), row[columns.pixels], side)
+        side = side or isqrt(len(picture))
+        pixels += picture
+        ids.append(number)
+        if columns.label is not None:
+            labels.append(_label(_Cell(path, number, columns.names[columns.label]), row[columns.label]))
+    if not ids:
+        raise UsageError(f"{path} has no rows below its header; give a table with at least one face")
+    return FaceSet(
+        name=path.stem if usage is None else f"{path.stem}#{usage}",
+        images=np.frombuffer(pixels, np.uint8).reshape(-1, side, side),
+        classes=EXPRESSIONS,
+        labels=np.array(labels, dtype=np.int64) if columns.label is not None else None,
+        ids=np.array(ids, dtype=np.int64),
+    )
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The header, and the places of the columns that matter."""
+
+    names: tuple[str, ...]
+    pixels: int
+    label: int | None
+    usage: int | None
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """Where in a table something is wrong."""
+
+    path: Path
+    row: int
+    column: str
+
+    def error(self, what: str) -> UsageError:
+        """Return an error that names the place."""
+        return UsageError(f"{self.path} row {self.row}, column {self.column.strip()}: {what}")
+
+
+class _Pixels(dict[str, int]):
+    """The value of each way to write a pixel; "7" is looked up, "007" and "7.0" are worked out."""
+
+    def __missing__(self, word: str) -> int:
+        try:
+            value = float(word)
+        except ValueError:
+            raise _BadPixelError(f"{word[:20]!r} is not a number; write whole numbers 0 to 255") from None
+        if not 0 <= value <= 255 or value != int(value):
+            raise _BadPixelError(f"{word[:20]} is not a pixel; write whole numbers 0 to 255")
+        return int(value)
+
+
+class _BadPixelError(Exception):
+    """A word that is no pixel."""
+
+
+_PIXELS = _Pixels({str(value): value for value in range(256)})
+
+
+def _records(path: Path) -> Iterator[list[str]]:
+    """Yield the non-blank records of a file, its header first."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from (record for record in csv.reader(file) if record)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path} cannot be read as a table ({error}); give comma-separated text") from error
+
+
+def _columns(path: Path) -> _Columns:
+    """Read the header and recognise which table it is."""
+    names = next(_records(path), None)
+    if names is None:
+        raise UsageError(f"{path} is empty; give a table with a header and at least one face")
+    plain = [name.strip().casefold() for name in names]
+    usage = plain.index("usage") if "usage" in plain else None
+    for label, pixels in _LABELLED:
+        if label in plain and pixels in plain:
+            return _Columns(tuple(names), plain.index(pixels), plain.index(label), usage)
+    if set(plain) in _UNLABELLED:
+        return _Columns(tuple(names), plain.index("pixels" if "pixels" in plain else "feature"), None, usage)
+    expected = " or ".join(f"{label!r} and {pixels!r}" for label, pixels in _LABELLED)
+    said = ", ".join(repr(name.strip()[:20]) for name in names[:6])
+    raise UsageError(f"{path} lacks a column: its header is {said}; a table of faces has {expected}")
+
+
+def _rows(path: Path, columns: _Columns) -> Iterator[tuple[int, list[str]]]:
+    """Yield (row number, fields) below the header, with as many fields as the header has."""
+    records = _records(path)
+    next(records)
+    for number, row in enumerate(records):
+        if len(row) != len(columns.names):
+            raise UsageError(
+                f"{path} row {number} has {len(row)} columns, not the header's {len(columns.names)} "
+                f"({', '.join(name.strip() for name in columns.names)}); mend or remove the row"
+            )
+        yield number, row
+
+
+def _usage(row: list[str], columns: _Columns) -> str:
+    """Return the split that a row belongs to."""
+    return row[columns.usage].strip().casefold() if columns.usage is not None else ""
+
+
+def _wanted(path: Path, columns: _Columns, usage: str | None) -> frozenset[str] | None:
+    """Return the splits to read, None for everything."""
+    if usage is not None and usage.casefold() == "all":
+        return None
+    if columns.usage is None:
+        if usage is not None:
+            raise UsageError(f"{path} has no column Usage to choose {usage!r} by; leave out #{usage}")
+        return None
+    asked = frozenset(TEST_USAGES if usage is None else [usage.casefold()])
+    if any(_usage(row, columns) in asked for _, row in _rows(path, columns)):
+        return asked
+    if usage is None:
+        return None
+    there = sorted({row[columns.usage].strip() for _, row in _rows(path, columns)})
+    raise UsageError(f"{path} has no rows of Usage {usage!r}; it has {', '.join(there)}, and all")
+
+
+def _picture(cell: _Cell, text: str, side: int) -> bytes:
+    """Return the pixels of a square picture, of the size of the others where `side` is known."""
+    try:
+        picture = bytes(map(_PIXELS.__getitem__, text.split()))
+    except _BadPixelError as error:
+        raise cell.error(str(error)) from None
+    if side and len(picture) != side * side:
+        raise cell.error(f"{len(picture)} pixels, not {side * side} as the rows before; mend or remove the row")
+    if not picture or isqrt(len(picture)) ** 2 != len(picture):
+        raise cell.error(f"{len(picture)} pixels are no square picture; FER2013's are 48x48, 2304 pixels")
+    return picture
+
+
+def _label(cell: _Cell, text: str) -> int:
+    """Return a class's number."""
+    last = len(EXPRESSIONS) - 1
+    try:
+        label = int(text)
+    except ValueError:
+        raise cell.error(f"{text[:20]!r} is not a number; write 0 ({EXPRESSIONS[0]}) to {last}") from None
+    if not 0 <= label <= last:
+        raise cell.error(f"there is no class {label}; write 0 ({EXPRESSIONS[0]}) to {last} ({EXPRESSIONS[last]})")
+    return label

@@ -1,0 +1,8 @@
+"""From maps to score rows: each measurement asks the network what its metrics need, once for all of them."""
+
+from harness.measurements.base import MapsUnder, Measured
+from harness.measurements.confusion import ClassSimilarity, confusion
+from harness.measurements.randomization import ParameterRandomization
+from harness.measurements.removal import Removal
+
+__all__ = ["ClassSimilarity", "MapsUnder", "Measured", "ParameterRandomization", "Removal", "confusion"]

@@ -1,0 +1,43 @@
+"""Whether classes that the network confuses are explained alike."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from harness.case import Case
+from harness.measurements.base import Measured, matrix_rows
+from harness.metrics.confusion import class_means, confusion_matrix, similarity_matrix
+from harness.metrics.similarity import spearman_similarity
+
+
+@dataclass(frozen=True)
+class ClassSimilarity:
+    """Rank correlation of class means: of the maps, and of the images themselves.
+
+    Each map is scaled to unit length before it is averaged, so that a strong map does not speak for its class.
+    """
+
+    def measure(self, case: Case, maps: Float[np.ndarray, "n h w"]) -> Measured:
+        """Return the similarity of the class-mean maps, class by class."""
+        length = np.linalg.norm(maps.reshape(len(maps), -1), axis=1)[:, None, None]
+        scaled = np.divide(maps, length, out=np.zeros(maps.shape), where=length > 0)
+        return Measured(matrices=self._rows(case, "map-similarity", scaled))
+
+    def of_images(self, case: Case) -> Measured:
+        """Return the similarity of the class-mean images: what alike faces alone explain."""
+        pictures = case.subject.spec.to_grey(case.images).astype(np.float64)
+        return Measured(matrices=self._rows(case, "image-similarity", pictures))
+
+    def _rows(self, case: Case, name: str, values: Float[np.ndarray, "n h w"]) -> pd.DataFrame:
+        """Return one row a cell; classes without images are null."""
+        classes = case.subject.classes
+        means = class_means(values, case.targets, len(classes))
+        return matrix_rows(classes, name, similarity_matrix(means, spearman_similarity))
+
+
+def confusion(classes: tuple[str, ...], labels: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"]) -> Measured:
+    """Return the confusion matrix of all labelled faces: rows true, columns predicted, counts."""
+    counts = confusion_matrix(labels, predicted, len(classes)).astype(np.float64)
+    return Measured(matrices=matrix_rows(classes, "confusion", counts))

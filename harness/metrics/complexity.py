@@ -1,0 +1,100 @@
+"""How concentrated a map is. A description, not a virtue: no value of these is better than another.
+
+Sign is dropped: what counts is how much relevance a pixel has. A map whose pixels are all of one magnitude
+singles out none, and a map with NaN is no map: both are NaN here, never 0. A positive rescaling of the map
+changes nothing.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64
+
+from harness.metrics._rows import constant, doubles, finite, flat, ratio, shares, undefined_where
+
+
+def sparseness(maps: Float[np.ndarray, "n h w"]) -> Float64[np.ndarray, " n"]:
+    """Return the Gini index of each map's magnitudes, from 0 (spread evenly) to 1 - 1 / (h w) (one pixel).
+
+    Chalasani et al. 2020. NaN for a map of one magnitude throughout.
+
+    Examples
+    --------
+    >>> sparseness(np.array([[[0.0, 0.0, 0.0, -2.0]]]))
+    array([0.75])
+    """
+    magnitudes = np.sort(np.abs(finite(flat(maps))), axis=1)
+    pixels = magnitudes.shape[1]
+    weights = 2 * np.arange(1, pixels + 1) - pixels - 1
+    gini = ratio(magnitudes @ weights.astype(np.float64), pixels * magnitudes.sum(axis=1))
+    return undefined_where(_undefined(magnitudes), gini)
+
+
+def entropy_complexity(maps: Float[np.ndarray, "n h w"]) -> Float64[np.ndarray, " n"]:
+    """Return the entropy, in nats, of each map's magnitudes as shares of their sum, from 0 to ln(h w).
+
+    Bhatt et al. 2020: 0 for one pixel, ln(h w) for all alike. NaN for a map of one magnitude throughout.
+
+    Examples
+    --------
+    >>> entropy_complexity(np.array([[[0.0, 0.0, 0.0, -2.0]]]))
+    array([0.])
+    """
+    magnitudes = np.abs(finite(flat(maps)))
+    part = shares(magnitudes)
+    surprise = np.zeros_like(part)
+    np.log(part, out=surprise, where=part != 0)
+    return undefined_where(_undefined(magnitudes), doubles(np.abs((part * surprise).sum(axis=1))))
+
+
+def effective_complexity(maps: Float[np.ndarray, "n h w"], floor: float = 0.01) -> Float64[np.ndarray, " n"]:
+    """Return how many pixels have a magnitude above `floor` times the map's own largest, from 1 to h w.
+
+    After Nguyen & Rodriguez Martinez 2020. NaN for a map of one magnitude throughout.
+
+    Raises
+    ------
+    ValueError
+        If `floor` is not in [0, 1).
+
+    Examples
+    --------
+    >>> effective_complexity(np.array([[[0.0, 0.001, 1.0, -2.0]]]))
+    array([2.])
+    """
+    if not 0 <= floor < 1:
+        raise ValueError(f"the floor is {floor}; give a share of the largest magnitude, at least 0 and below 1")
+    magnitudes = np.abs(finite(flat(maps)))
+    above = magnitudes > floor * magnitudes.max(axis=1, keepdims=True)
+    return undefined_where(_undefined(magnitudes), doubles(above.sum(axis=1)))
+
+
+def histogram_entropy(maps: Float[np.ndarray, "n h w"], bins: int = 100) -> Float64[np.ndarray, " n"]:
+    """Return the entropy, in nats, of each map's histogram over equal bins of its own range, from 0 to ln(bins).
+
+    Hedstroem et al. 2024, the complexity that EfficientMPRT compares. It keeps the sign. NaN for a constant
+    map.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two bins.
+
+    Examples
+    --------
+    >>> histogram_entropy(np.array([[[0.0, 0.0, 1.0, 1.0]]])).round(4)
+    array([0.6931])
+    """
+    if bins < 2:
+        raise ValueError(f"{bins} bins; give at least two")
+    rows = finite(flat(maps))
+    undefined = _undefined(rows)
+    scores = np.full(len(rows), np.nan)
+    for place in np.flatnonzero(~undefined):
+        counts = np.histogram(rows[place], bins=bins)[0]
+        part = counts[counts > 0] / rows.shape[1]
+        scores[place] = -(part * np.log(part)).sum()
+    return scores
+
+
+def _undefined(rows: Float64[np.ndarray, "n f"]) -> Bool[np.ndarray, " n"]:
+    """Say which rows single out nothing or hold what is no number."""
+    return np.asarray(constant(rows) | np.isnan(rows).any(axis=1), dtype=bool)

@@ -1,0 +1,117 @@
+"""What a network confuses, and how alike its classes' maps are."""
+
+import numpy as np
+from jaxtyping import Float, Float64, Int, Int64
+
+from harness.metrics._rows import ratio
+from harness.metrics.similarity import Similarity
+
+
+def confusion_matrix(
+    labels: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"], k: int
+) -> Int64[np.ndarray, "k k"]:
+    """Count the images of each true class (row) that were given each class (column).
+
+    Raises
+    ------
+    ValueError
+        If there are not as many labels as predictions, or a class lies outside 0 to k - 1.
+
+    Examples
+    --------
+    >>> confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 2)
+    array([[1, 1],
+           [0, 1]])
+    """
+    if len(labels) != len(predicted):
+        raise ValueError(f"{len(labels)} labels and {len(predicted)} predictions; give one of each an image")
+    _require_classes(labels, k)
+    _require_classes(predicted, k)
+    counts = np.zeros((k, k), dtype=np.int64)
+    np.add.at(counts, (labels, predicted), 1)
+    return counts
+
+
+def recall(confusion: Int[np.ndarray, "k k"]) -> Float64[np.ndarray, " k"]:
+    """Return the share of each class's images that were recognised, in [0, 1]; NaN without images.
+
+    Examples
+    --------
+    >>> recall(np.array([[1, 1], [0, 0]]))
+    array([0.5, nan])
+    """
+    return ratio(np.diag(confusion).astype(np.float64), confusion.sum(axis=1).astype(np.float64))
+
+
+def precision(confusion: Int[np.ndarray, "k k"]) -> Float64[np.ndarray, " k"]:
+    """Return the share of each class's predictions that were true, in [0, 1]; NaN if never predicted.
+
+    Examples
+    --------
+    >>> precision(np.array([[1, 0], [1, 0]]))
+    array([0.5, nan])
+    """
+    return ratio(np.diag(confusion).astype(np.float64), confusion.sum(axis=0).astype(np.float64))
+
+
+def class_means(
+    arrays: Float[np.ndarray, "n h w"], classes: Int[np.ndarray, " n"], k: int
+) -> Float64[np.ndarray, "k h w"]:
+    """Return the mean map or picture of each class; NaN throughout for a class without images.
+
+    An array that holds NaN makes its class's mean NaN there: drop undefined maps first, and count them.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many classes as arrays, or a class lies outside 0 to k - 1.
+
+    Examples
+    --------
+    >>> class_means(np.array([[[1.0]], [[3.0]]]), np.array([1, 1]), 2).ravel()
+    array([nan,  2.])
+    """
+    if len(arrays) != len(classes):
+        raise ValueError(f"{len(arrays)} arrays and {len(classes)} classes; give one of each an image")
+    _require_classes(classes, k)
+    means = np.full((k, *arrays.shape[1:]), np.nan)
+    for present in np.unique(classes):
+        means[present] = arrays[classes == present].mean(axis=0, dtype=np.float64)
+    return means
+
+
+def similarity_matrix(class_maps: Float[np.ndarray, "k h w"], similarity: Similarity) -> Float64[np.ndarray, "k k"]:
+    """Return how alike each two classes' maps are, by `similarity`: symmetric, diagonal 1.
+
+    NaN in the rows and columns, diagonal included, of a class whose map is absent or undefined.
+
+    Parameters
+    ----------
+    class_maps
+        From :func:`class_means`.
+    similarity
+        From :mod:`harness.metrics.similarity`; symmetric in its two arguments.
+
+    Examples
+    --------
+    >>> from harness.metrics.similarity import pearson_similarity
+    >>> maps = np.array([[[0.0, 1.0]], [[1.0, 0.0]], [[np.nan, np.nan]]])
+    >>> similarity_matrix(maps, pearson_similarity)
+    array([[ 1., -1., nan],
+           [-1.,  1., nan],
+           [nan, nan, nan]])
+    """
+    k = len(class_maps)
+    rows, columns = np.triu_indices(k, 1)
+    matrix = np.full((k, k), np.nan)
+    matrix[rows, columns] = matrix[columns, rows] = similarity(class_maps[rows], class_maps[columns])
+    defined = ~np.isnan(similarity(class_maps, class_maps))
+    matrix[defined, defined] = 1.0
+    return matrix
+
+
+def _require_classes(classes: Int[np.ndarray, " n"], k: int) -> None:
+    """Raise unless every class has a place in 0 to k - 1."""
+    outside = classes[(classes < 0) | (classes >= k)]
+    if outside.size:
+        raise ValueError(f"class {outside[0]} does not exist; {k} classes are numbered 0 to {k - 1}")

@@ -1,0 +1,170 @@
+"""Whether a map depends on what the network has learnt, and on the class explained.
+
+``randomized`` (n, stages, h, w) holds the maps of the same images on networks with more and more random
+layers, the last stage being random throughout. A map that stays as it was explains the image, not the
+network. How much likeness is to be expected without dependence is a matter of null maps, not of these
+functions.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float, Float64, Shaped
+
+from harness.metrics._rows import doubles, ratio
+from harness.metrics.complexity import histogram_entropy
+from harness.metrics.faithfulness import area_under_curve
+from harness.metrics.similarity import Similarity
+
+Complexity = Callable[[Shaped[np.ndarray, "n h w"]], Shaped[np.ndarray, " n"]]
+
+
+def mprt_curve(
+    maps: Float[np.ndarray, "n h w"], randomized: Float[np.ndarray, "n stages h w"], similarity: Similarity
+) -> Float64[np.ndarray, "n stages"]:
+    """Return how alike each map and its successors on a network more and more random are.
+
+    Model parameter randomisation test, Adebayo et al. 2018. In the range of `similarity`; lower is better.
+    NaN at a stage where the likeness is undefined, as for a constant map.
+
+    Parameters
+    ----------
+    similarity
+        From :mod:`harness.metrics.similarity`.
+
+    Examples
+    --------
+    >>> from harness.metrics.similarity import pearson_similarity
+    >>> maps = np.array([[[0.0, 1.0, 2.0]]])
+    >>> mprt_curve(maps, np.stack([maps, -maps], axis=1), pearson_similarity)
+    array([[ 1., -1.]])
+    """
+    stages = [similarity(maps, randomized[:, stage]) for stage in range(randomized.shape[1])]
+    return doubles(np.stack(stages, axis=1))
+
+
+def mprt_average(curve: Float[np.ndarray, "n stages"]) -> Float64[np.ndarray, " n"]:
+    """Return the mean likeness over the stages; NaN where it is undefined at any. Lower is better.
+
+    The unrandomised network is no stage.
+
+    Examples
+    --------
+    >>> mprt_average(np.array([[1.0, 0.5, 0.0]]))
+    array([0.5])
+    """
+    return doubles(curve.mean(axis=1))
+
+
+def mprt_last(curve: Float[np.ndarray, "n stages"]) -> Float64[np.ndarray, " n"]:
+    """Return the likeness once every layer is random; lower is better.
+
+    Examples
+    --------
+    >>> mprt_last(np.array([[1.0, 0.5, 0.0]]))
+    array([0.])
+    """
+    return doubles(curve[:, -1])
+
+
+def efficient_mprt(
+    maps: Float[np.ndarray, "n h w"],
+    randomized: Float[np.ndarray, "n h w"],
+    complexity: Complexity = histogram_entropy,
+) -> Float64[np.ndarray, " n"]:
+    """Return the relative rise of the map's complexity once every layer is random; higher is better.
+
+    Hedstroem et al. 2024. 0 where it stays. NaN where a complexity is undefined or the original's is 0.
+
+    Parameters
+    ----------
+    randomized
+        Maps on the network with every layer random.
+    complexity
+        One number a map.
+
+    Examples
+    --------
+    >>> maps = np.array([[[0.0, 0.0, 1.0, 1.0]]])
+    >>> efficient_mprt(maps, np.array([[[0.0, 1.0, 2.0, 3.0]]])).round(6)
+    array([1.])
+    """
+    before, after = doubles(complexity(maps)), doubles(complexity(randomized))
+    return ratio(after - before, before)
+
+
+def smooth_maps(noisy: Float[np.ndarray, "n s h w"]) -> Float64[np.ndarray, "n h w"]:
+    """Return the mean of each image's maps over noisy copies, what SmoothMPRT compares instead of single maps.
+
+    Hedstroem et al. 2024. NaN where a copy's map is.
+
+    Examples
+    --------
+    >>> smooth_maps(np.array([[[[1.0]], [[3.0]]]]))
+    array([[[2.]]])
+    """
+    return doubles(noisy.mean(axis=1, dtype=np.float64))
+
+
+def smooth_mprt(
+    noisy: Float[np.ndarray, "n s h w"], randomized: Float[np.ndarray, "n r h w"], similarity: Similarity
+) -> Float64[np.ndarray, " n"]:
+    """Return how alike the mean maps over noisy copies are before and after every layer is random; lower is better.
+
+    Hedstroem et al. 2024. In the range of `similarity`, NaN where that is undefined.
+
+    Parameters
+    ----------
+    noisy, randomized
+        Maps of each image's noisy copies on the trained network and on the random one.
+
+    Examples
+    --------
+    >>> from harness.metrics.similarity import pearson_similarity
+    >>> smooth_mprt(np.array([[[[0.0, 1.0]], [[0.0, 3.0]]]]), np.array([[[[1.0, 0.0]]]]), pearson_similarity)
+    array([-1.])
+    """
+    return doubles(similarity(smooth_maps(noisy), smooth_maps(randomized)))
+
+
+def random_logit(
+    maps: Float[np.ndarray, "n h w"], other_class: Float[np.ndarray, "n h w"], similarity: Similarity
+) -> Float64[np.ndarray, " n"]:
+    """Return how alike the maps of an image for its own and for another class are; lower is better.
+
+    Sixt et al. 2020. In the range of `similarity`, NaN where that is undefined.
+
+    Examples
+    --------
+    >>> from harness.metrics.similarity import pearson_similarity
+    >>> random_logit(np.array([[[0.0, 1.0]]]), np.array([[[1.0, 0.0]]]), pearson_similarity)
+    array([-1.])
+    """
+    return doubles(similarity(maps, other_class))
+
+
+def target_specificity(
+    fractions: Float[np.ndarray, " steps"],
+    by_own: Float[np.ndarray, "n steps"],
+    by_other: Float[np.ndarray, "n steps"],
+) -> Float64[np.ndarray, " n"]:
+    """Return by how much removal in the order of the class's own map hurts that class more than another's map.
+
+    The difference of two deletion areas, in the output's unit; higher is better, 0 for a map that is the same
+    for both classes. NaN where an output is.
+
+    Parameters
+    ----------
+    fractions
+        The share of pixels removed.
+    by_own, by_other
+        Output for the explained class while pixels go in the order of its own map, and of the other class's
+        map.
+
+    Examples
+    --------
+    >>> ends = np.array([0.0, 1.0])
+    >>> target_specificity(ends, np.array([[1.0, 0.0]]), np.array([[1.0, 0.5]]))
+    array([0.25])
+    """
+    return doubles(area_under_curve(fractions, by_other) - area_under_curve(fractions, by_own))

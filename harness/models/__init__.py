@@ -1,0 +1,1 @@
+"""Networks to explain: bundled ones, and a user's own."""

@@ -1,0 +1,103 @@
+"""Banks of random masks that depend on no image and no explainer.
+
+The network's answers to a bank depend on the image alone, so one bank serves every explainer. An explainer
+that itself learns from masks must not meet the ones it is judged by: a bank's `purpose` keeps the two apart
+whatever the seeds are.
+"""
+
+from enum import Enum
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32
+
+from harness.perturbation._seeds import Stream, generator
+
+
+class Purpose(Enum):
+    """Who uses a bank; the same seed gives unrelated banks for the two."""
+
+    JUDGE = Stream.JUDGE_MASKS
+    EXPLAIN = Stream.EXPLAIN_MASKS
+
+
+def pixel_mask_bank(
+    n_masks: int, shape: tuple[int, int], *, kept_fraction: float, seed: int, purpose: Purpose = Purpose.JUDGE
+) -> Bool[np.ndarray, "m h w"]:
+    """Return masks that keep exactly round(kept_fraction * h * w) pixels each, any such set equally likely.
+
+    True is kept. A smaller bank of the same seed is the beginning of a larger one.
+
+    Raises
+    ------
+    ValueError
+        If `n_masks` is below 1 or `kept_fraction` outside [0, 1].
+
+    Examples
+    --------
+    >>> keep = pixel_mask_bank(3, (4, 4), kept_fraction=0.25, seed=0)
+    >>> keep.shape, keep.sum(axis=(1, 2)).tolist()
+    ((3, 4, 4), [4, 4, 4])
+    """
+    _require(n_masks, kept_fraction)
+    pixels = shape[0] * shape[1]
+    first_kept = np.arange(pixels) < round(kept_fraction * pixels)
+    rng = generator(seed, purpose.value)
+    return rng.permuted(np.tile(first_kept, (n_masks, 1)), axis=1).reshape(n_masks, *shape)
+
+
+def grid_mask_bank(
+    n_masks: int,
+    shape: tuple[int, int],
+    *,
+    grid: int,
+    kept_fraction: float = 0.5,
+    seed: int,
+    purpose: Purpose = Purpose.JUDGE,
+) -> Float32[np.ndarray, "m h w"]:
+    """Return smooth masks: a random coarse grid, enlarged bilinearly and shifted by part of a cell.
+
+    Values are the share of a pixel that is kept, in [0, 1]. Each cell is kept with probability
+    `kept_fraction` independently, so that is every pixel's expectation, not each mask's mean. Removal comes
+    in blobs about a cell wide, further inside the data than scattered pixels. A smaller bank of the same seed
+    is the beginning of a larger one. The construction is that of Petsiuk et al. 2018, RISE.
+
+    Parameters
+    ----------
+    grid
+        Cells along each side.
+
+    Raises
+    ------
+    ValueError
+        If `n_masks` is below 1, `kept_fraction` outside [0, 1], or `grid` not between 1 and the shorter side.
+
+    Examples
+    --------
+    >>> keep = grid_mask_bank(3, (8, 8), grid=4, seed=0)
+    >>> keep.shape, bool((keep >= 0).all() and (keep <= 1).all())
+    ((3, 8, 8), True)
+    """
+    _require(n_masks, kept_fraction)
+    if not 1 <= grid <= min(shape):
+        raise ValueError(f"a grid of {grid} on {shape}; give 1 to {min(shape)} cells a side")
+    cell = np.array([-(-side // grid) for side in shape])
+    cells_rng, shift_rng = generator(seed, purpose.value).spawn(2)
+    # One cell more than the grid, because the window below is shifted by up to a cell.
+    cells = (cells_rng.random((n_masks, 1, grid + 1, grid + 1)) < kept_fraction).astype(np.float32)
+    large = torch.nn.functional.interpolate(
+        torch.from_numpy(cells),
+        size=tuple(((grid + 1) * cell).tolist()),
+        mode="bilinear",
+        align_corners=False,
+    ).numpy()[:, 0]
+    corners = shift_rng.integers(0, cell, size=(n_masks, 2))
+    windows = [mask[y : y + shape[0], x : x + shape[1]] for mask, (y, x) in zip(large, corners, strict=True)]
+    keep: Float32[np.ndarray, "m h w"] = np.clip(np.stack(windows), 0, 1)
+    return keep
+
+
+def _require(n_masks: int, kept_fraction: float) -> None:
+    """Raise unless there is a mask and the kept fraction is one."""
+    if n_masks < 1 or not 0 <= kept_fraction <= 1:
+        raise ValueError(f"{n_masks} masks keeping {kept_fraction}; give at least one mask and a fraction in [0, 1]")

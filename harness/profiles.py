@@ -1,0 +1,53 @@
+"""How much is measured: from a look in minutes to a run over every image."""
+
+from dataclasses import dataclass, replace
+
+from harness.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Sizes of a run.
+
+    Attributes
+    ----------
+    name
+        What the command line calls it.
+    per_class
+        Images of each predicted class; None takes all.
+    steps
+        Steps of a removal curve.
+    spectrum_draws
+        Spectrum nulls an image.
+    cascade_stages
+        Most groups of layers that cascading randomisation goes through.
+    cascade_per_class
+        Images of each class for the stages between the trained and the fully random network.
+    random_networks
+        Draws of the random network.
+    """
+
+    name: str
+    per_class: int | None
+    steps: int
+    spectrum_draws: int
+    cascade_stages: int
+    cascade_per_class: int
+    random_networks: int
+
+    def with_per_class(self, per_class: int | None) -> "Profile":
+        """Return the profile with another number of images a class; None leaves it as it is."""
+        if per_class is not None and per_class < 1:
+            raise UsageError(f"--per-class {per_class}: give 1 or more")
+        return self if per_class is None else replace(self, per_class=per_class)
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        # 20 a class: the smallest p of an exact sign-flip test is 2**-20, which survives Holm over ~1,000 claims.
+        Profile("quick", 20, 16, 2, 4, 3, 1),
+        Profile("standard", 60, 32, 4, 8, 10, 2),
+        Profile("full", None, 64, 8, 16, 20, 5),
+    )
+}

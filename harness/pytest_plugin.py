@@ -1,0 +1,256 @@
+"""Runs an evaluation under pytest: one item for each explainer and check, and the matrix of verdicts at the end.
+
+``suites/conftest.py`` takes its hooks from here; nothing else in the package knows of pytest. Tests ask for the
+fixture `claim` and carry the mark ``family``; the evaluation is made once, when the first of them runs.
+"""
+
+import shlex
+import tomllib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness.checks import CHECKS, EVERYTHING, Check, Verdict
+from harness.cli import add_run_options, asked_request, default_folder, shown_progress, write_report
+from harness.errors import HarnessError
+from harness.evaluation import Request, evaluate
+from harness.explainers import Explainer, registered
+from harness.explainers.asked import asked_explainers, load_entry_points
+from harness.report import tables, words
+from harness.store import RunFolder
+
+FINDINGS = "findings.toml"
+"""Beside the test files: failures that are known and why."""
+
+# ---------------------------------------------------------------------- what is known to fail
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A claim that is known not to hold, and why."""
+
+    subject: str
+    explainer: str
+    check: str
+    reason: str
+
+
+def known_findings(file: Path, explainers: Collection[str]) -> dict[tuple[str, str, str], Finding]:
+    """Return the declared failures of a TOML file by subject, explainer and check; none where there is no file.
+
+    Parameters
+    ----------
+    file
+        Tables ``[[finding]]``, each with ``subjects``, ``explainers``, ``checks`` and ``reason``.
+    explainers
+        Names that an explainer can have.
+
+    Raises
+    ------
+    pytest.UsageError
+        Where an entry is incomplete or doubled, or names a check or explainer that does not exist: what nothing can
+        meet would be ignored in silence.
+    """
+    if not file.is_file():
+        return {}
+    try:
+        entries = tomllib.loads(file.read_text()).get("finding", [])
+    except tomllib.TOMLDecodeError as error:
+        raise pytest.UsageError(f"{file}: {error}") from error
+    known: dict[tuple[str, str, str], Finding] = {}
+    for number, entry in enumerate(entries, start=1):
+        for finding in _declared(entry, f"{file}: finding {number}", explainers):
+            key = (finding.subject, finding.explainer, finding.check)
+            if key in known:
+                raise pytest.UsageError(f"{file}: {' / '.join(key)} is declared twice")
+            known[key] = finding
+    return known
+
+
+def _declared(entry: dict[str, object], where: str, explainers: Collection[str]) -> list[Finding]:
+    """Return the findings of one entry, which may name several subjects, explainers and checks."""
+    if set(entry) != {"subjects", "explainers", "checks", "reason"}:
+        raise pytest.UsageError(f"{where} needs exactly subjects, explainers, checks and reason")
+    names = {key: [str(name) for name in _as_list(entry[key])] for key in ("subjects", "explainers", "checks")}
+    for key, existing in (("explainers", explainers), ("checks", CHECKS)):
+        for name in names[key]:
+            if name not in existing:
+                raise pytest.UsageError(f"{where} names {key.removesuffix('s')} {name!r}, which does not exist")
+    return [
+        Finding(subject, explainer, check, str(entry["reason"]))
+        for subject in names["subjects"]
+        for explainer in names["explainers"]
+        for check in names["checks"]
+    ]
+
+
+def _as_list(value: object) -> list[object]:
+    """Return a TOML value as a list."""
+    return value if isinstance(value, list) else [value]
+
+
+# ---------------------------------------------------------------------- the session
+
+
+@dataclass
+class Session:
+    """What the command line asked for, and the run once it is made."""
+
+    config: pytest.Config
+    request: Request
+    folder: Path
+    run: RunFolder | None = None
+
+    def evaluated(self) -> RunFolder:
+        """Return the run, made on the first call."""
+        if self.run is None:
+            capture = self.config.pluginmanager.getplugin("capturemanager")
+            command = shlex.join(["pytest", *(str(word) for word in self.config.invocation_params.args)])
+            try:
+                with capture.global_and_fixture_disabled():
+                    self.run = evaluate(self.request, RunFolder(self.folder), shown_progress, command)
+                    list(write_report(self.run))
+            except HarnessError as error:
+                pytest.exit(f"harness: {error}", returncode=2)
+        return self.run
+
+
+SESSION = pytest.StashKey[Session]()
+
+
+def _session(config: pytest.Config) -> Session:
+    """Return what the options ask for, read once."""
+    if SESSION not in config.stash:
+        try:
+            load_entry_points()
+            request = asked_request(config.option).with_controls()
+        except HarnessError as error:
+            raise pytest.UsageError(f"harness: {error}") from error
+        folder = config.option.out or default_folder(request, config.option.profile)
+        config.stash[SESSION] = Session(config, request, folder)
+    return config.stash[SESSION]
+
+
+# ---------------------------------------------------------------------- one item
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One check of one explainer, for all images or one class."""
+
+    session: Session
+    explainer: str
+    check: Check
+    kind: str
+    finding: Finding | None
+
+    def settle(self) -> None:
+        """Pass, fail, skip or expectedly fail, as the verdict says.
+
+        A known failure is an expected one; where it passes it fails, since then what is written down is wrong.
+        """
+        run = self.session.evaluated()
+        fault = {about["name"]: about["reason"] for about in run.info["explainers"]}[self.explainer]
+        if fault:
+            pytest.fail(f"{fault}: no score was computed", pytrace=False)
+        row = self._row(run.verdicts)
+        verdict, said = Verdict(row["verdict"]), self._said(row, run)
+        if verdict is Verdict.PASS and self.finding is not None:
+            pytest.fail(f"unexpected pass (declared: {self.finding.reason}); {said}", pytrace=False)
+        elif verdict is Verdict.FAIL and self.finding is not None:
+            pytest.xfail(self.finding.reason)
+        elif verdict is Verdict.FAIL:
+            pytest.fail(said, pytrace=False)
+        elif verdict is not Verdict.PASS:
+            settle = pytest.fail if self.session.config.option.strict else pytest.skip  # pytest's own --strict
+            settle(f"{verdict.value}: {row['reason']}; {said}" if row["n"] else f"{verdict.value}: {row['reason']}")
+
+    def _row(self, verdicts: pd.DataFrame) -> pd.Series:
+        """Return this claim's verdict; a class without one of its own shares that over all images."""
+        mine = verdicts[(verdicts["explainer"] == self.explainer) & (verdicts["check"] == self.check.name)]
+        of_class = mine[mine["class"] == self.kind]
+        return (of_class if len(of_class) else mine).iloc[0]
+
+    def _said(self, row: pd.Series, run: RunFolder) -> str:
+        """Say in one line what was claimed, what was found and where to see it."""
+        where = "" if row["class"] == EVERYTHING else f" for {row['class']}"
+        bound = "at most" if self.check.at_most else "more than"
+        unit = "classes" if self.check.family == "confusion" else "images"
+        return (
+            f"{self.explainer}{where}: claimed that {self.check.claim} (effect {bound} {row['margin']:g}); found "
+            f"{words.number(row['effect'], signed=True)} {words.interval(row['low'], row['high'])} over {row['n']} "
+            f"{unit}, adjusted p = {row['p_adjusted']:.2g}; see {run.path / self.check.figure}"
+        )
+
+
+@pytest.fixture
+def claim(request: pytest.FixtureRequest) -> Claim:
+    """One check of one explainer."""
+    given: Claim = request.param
+    return given
+
+
+# ---------------------------------------------------------------------- hooks
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the words of ``harness run``; its ``--strict`` is pytest's own."""
+    group = parser.getgroup("harness", "what is judged")
+    add_run_options(group)
+    group.addoption("--check", metavar="C", action="append", help="a check, a family or all (default all)")
+    group.addoption("--per-class", dest="each_class", action="store_true", help="one item more for each class")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark."""
+    config.addinivalue_line("markers", "family(name): the family of checks that a test puts to every explainer")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make one item for each explainer and check of the family, in the order of explainers."""
+    if "claim" not in metafunc.fixturenames:
+        return
+    mark = metafunc.definition.get_closest_marker("family")
+    if mark is None:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid} asks for a claim but has no mark family(name)")
+    session = _session(metafunc.config)
+    names = {*registered(), *(explainer.name for explainer in session.request.explainers)}
+    known = known_findings(metafunc.definition.path.parent / FINDINGS, names)
+    claims = [
+        Claim(
+            session, explainer.name, check, kind, known.get((session.request.subject.name, explainer.name, check.name))
+        )
+        for explainer in _judged(session)
+        for check in session.request.checks
+        if check.family == mark.args[0] and check.control != explainer.name
+        for kind in _kinds(session, check)
+    ]
+    ids = ["-".join([c.explainer, c.check.name, *([] if c.kind == EVERYTHING else [c.kind])]) for c in claims]
+    metafunc.parametrize("claim", claims, ids=ids, indirect=True)
+
+
+def _judged(session: Session) -> Sequence[Explainer]:
+    """Return the explainers that get items: those asked for, or the default ones with their controls."""
+    return asked_explainers(session.config.option.explainer)
+
+
+def _kinds(session: Session, check: Check) -> tuple[str, ...]:
+    """Return "all", and with --per-class each class where the check judges classes."""
+    if session.config.option.each_class and check.family != "confusion":
+        return (EVERYTHING, *session.request.subject.classes)
+    return (EVERYTHING,)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the matrix of verdicts and where the run lies."""
+    run = config.stash[SESSION].run if SESSION in config.stash else None
+    if run is None:
+        return
+    terminalreporter.section("explainers and checks")
+    terminalreporter.write_line(tables.render(tables.verdict_table(run), "text"))
+    counts = run.verdicts[run.verdicts["class"] == EVERYTHING]["verdict"].value_counts()
+    terminalreporter.write_line(", ".join(f"{counts.get(verdict.value, 0)} {verdict.value}" for verdict in Verdict))
+    terminalreporter.write_line(f"run: {run.path}   page: {run.path / 'report.html'}")

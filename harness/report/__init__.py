@@ -1,0 +1,1 @@
+"""Tables, figures and one page: they read a finished run and never compute scores."""

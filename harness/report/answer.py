@@ -1,0 +1,260 @@
+"""What a run's verdicts say in words: who can be believed, for which class, and why."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import pandas as pd
+
+from harness.report import reading, words
+from harness.report.reading import ALL
+from harness.store import RunFolder
+
+SHOWN_ONLY = ("randomization-full-absolute",)
+"""Checks that are shown and decide nothing: with its signs dropped, a map that carries the picture in it (input times
+anything) stays like itself whatever the network knows."""
+
+
+class State(StrEnum):
+    """Whether an explainer's maps can be believed."""
+
+    BELIEVED = "believed"
+    REFUTED = "not believed"
+    OPEN = "undecided"
+    UNJUDGED = "not judged"
+
+
+@dataclass(frozen=True)
+class Belief:
+    """An explainer's standing over all images or for one class.
+
+    Attributes
+    ----------
+    explainer, where
+        Who, and "all" or a class.
+    state
+        Believed: every deciding check that applies passes, one of faithfulness at least. Not believed: one fails.
+        Undecided: none fails and one is inconclusive. Not judged: none applies.
+    because
+        The verdicts that made it so: those that fail, else those that are open, else all that pass.
+    """
+
+    explainer: str
+    where: str
+    state: State
+    because: tuple[dict[str, Any], ...]
+
+
+def beliefs(run: RunFolder) -> dict[tuple[str, str], Belief]:
+    """Return the standing of every explainer over all images and, where classes were judged, for each class."""
+    held = run.verdicts[~run.verdicts["check"].isin(SHOWN_ONLY) & (run.verdicts["family"] != "confusion")]
+    made = {}
+    for name in reading.families(run):
+        mine = held[held["explainer"] == name]
+        for where in (ALL, *reading.classes(run)):
+            here = mine[mine["class"] == where]
+            if where != ALL:
+                here = pd.concat([here, _gates(mine)]) if len(here) else here
+            made[name, where] = _belief(name, where, [dict(row) for row in here.to_dict("records")])  # type: ignore[arg-type]
+    return made
+
+
+def _gates(mine: pd.DataFrame) -> pd.DataFrame:
+    """Return the verdicts given over all images alone, which therefore stand for every class."""
+    by_class = set(mine.loc[mine["class"] != ALL, "check"])
+    return mine[(mine["class"] == ALL) & ~mine["check"].isin(by_class)]
+
+
+def _belief(name: str, where: str, rows: Sequence[dict[str, Any]]) -> Belief:
+    """Weigh the verdicts on one explainer in one place."""
+    of = {verdict: tuple(row for row in rows if row["verdict"] == verdict) for verdict in words.MARKS}
+    faithful = [row for row in of["pass"] if row["family"] != "randomization"]
+    if of["fail"]:
+        return Belief(name, where, State.REFUTED, of["fail"])
+    if of["inconclusive"]:
+        return Belief(name, where, State.OPEN, of["inconclusive"])
+    if faithful:
+        return Belief(name, where, State.BELIEVED, of["pass"])
+    return Belief(name, where, State.UNJUDGED, of["not applicable"])
+
+
+# ---------------------------------------------------------------------- in words
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The run in words.
+
+    Attributes
+    ----------
+    lead
+        One paragraph over all images.
+    explainers
+        For each method its standing over all images and a sentence with the numbers that decide it, then a sentence on
+        the classes.
+    classes
+        For each class who can be believed.
+    controls
+        Whether the checks told the controls from the methods.
+    confusion
+        Whether what the maps look like goes with what the network confuses; empty where not asked.
+    """
+
+    lead: str
+    explainers: tuple[tuple[str, State, str, str], ...]
+    classes: tuple[tuple[str, str], ...]
+    controls: str
+    confusion: tuple[str, ...]
+
+
+def answer(run: RunFolder) -> Answer:
+    """Return what the verdicts say, in words."""
+    held, methods = beliefs(run), reading.methods(run)
+    return Answer(
+        lead=_lead(run, held),
+        explainers=tuple(
+            (name, held[name, ALL].state, _why(run, held[name, ALL]), _classes_of(run, held, name)) for name in methods
+        ),
+        classes=tuple((name, _believed_for(run, held, name)) for name in reading.classes(run)),
+        controls=_controls(run, held),
+        confusion=tuple(_confusion(run)),
+    )
+
+
+def _lead(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
+    """Return who can be believed over all images."""
+    methods = reading.methods(run)
+    by_state = {state: [name for name in methods if held[name, ALL].state is state] for state in State}
+    good = by_state[State.BELIEVED]
+    parts = [
+        f"Over all images, {len(good)} of {len(methods)} methods can be believed"
+        + (f": {words.listed(good)}." if good else ".")
+    ]
+    told = {
+        State.REFUTED: "a claim fails for",
+        State.OPEN: "undecided for want of images or of effect:",
+        State.UNJUDGED: "not judged:",
+    }
+    for state, phrase in told.items():
+        if by_state[state]:
+            parts.append(f"{phrase[0].upper()}{phrase[1:]} {words.listed(by_state[state])}.")
+    return " ".join(parts)
+
+
+def _why(run: RunFolder, belief: Belief) -> str:
+    """Return the verdicts that decide, with their numbers."""
+    if belief.state is State.UNJUDGED:
+        fault = reading.faults(run).get(belief.explainer)
+        reasons = [fault] if fault else [row["reason"] for row in belief.because]
+        told = dict.fromkeys(str(reason) for reason in reasons if reason)
+        return "Not judged: " + (_shortened(list(told), "; ") or "no verdict was stored") + "."
+    if belief.state is State.BELIEVED:
+        tightest = min(belief.because, key=_clearance)
+        return f"All {len(belief.because)} claims that apply hold; the closest call is {said(run, tightest)}."
+    lead = "Fails " if belief.state is State.REFUTED else "No claim fails, but not settled: "
+    return lead + _shortened([said(run, row) for row in belief.because], "; ") + "."
+
+
+def _clearance(row: dict[str, Any]) -> float:
+    """Return how far the interval stays from the margin, infinite where it has no interval."""
+    ends = [abs(float(row[end]) - float(row["margin"])) for end in ("low", "high") if not pd.isna(row[end])]
+    return min(ends, default=float("inf"))
+
+
+def _shortened(parts: Sequence[str], between: str) -> str:
+    """Return the first three and how many more."""
+    more = len(parts) - 3
+    return between.join(parts[:3]) + (f" and {more} more" if more > 0 else "")
+
+
+def said(run: RunFolder, row: dict[str, Any]) -> str:
+    """Return one verdict as a clause: check, effect, interval, n and what would settle it."""
+    if pd.isna(row["effect"]):
+        return f"{row['check']} ({row['reason'] or 'effect undefined'})"
+    confidence = f"{float(run.info.get('confidence', 0.99)):.0%}"
+    unit = "classes" if row["family"] == "confusion" else "images"
+    parts = [words.number(row["effect"], signed=True)]
+    if not pd.isna(row["low"]):
+        parts.append(f"{confidence} interval {words.interval(row['low'], row['high'])}")
+    parts.append(f"{row['n']} of {row['n'] + row['undefined']} {unit}")
+    if row["verdict"] != "pass" and row["reason"]:
+        parts.append(str(row["reason"]))
+    return f"{row['check']} {', '.join(parts)}"
+
+
+def _classes_of(run: RunFolder, held: dict[tuple[str, str], Belief], name: str) -> str:
+    """Return for which classes a method can be believed, and what speaks against it in the others."""
+    by_state = {state: [where for where in reading.classes(run) if held[name, where].state is state] for state in State}
+    if len(by_state[State.UNJUDGED]) == len(reading.classes(run)):
+        return "No class was judged by itself."
+    parts = []
+    if by_state[State.BELIEVED]:
+        parts.append(f"believed for {words.listed(by_state[State.BELIEVED])}")
+    for state, phrase in ((State.REFUTED, "not for"), (State.OPEN, "undecided for")):
+        if by_state[state]:
+            parts.append(f"{phrase} " + ", ".join(_with_checks(held[name, where]) for where in by_state[state]))
+    if by_state[State.UNJUDGED]:
+        parts.append(f"not judged for {words.listed(by_state[State.UNJUDGED])}")
+    return "By class: " + "; ".join(parts) + "."
+
+
+def _with_checks(belief: Belief) -> str:
+    """Return a class with the checks that stand against it."""
+    return f"{belief.where} ({_shortened([str(row['check']) for row in belief.because], ', ')})"
+
+
+def _believed_for(run: RunFolder, held: dict[tuple[str, str], Belief], where: str) -> str:
+    """Return who can be believed for one class."""
+    states = {name: held[name, where].state for name in reading.methods(run)}
+    if all(state is State.UNJUDGED for state in states.values()):
+        images = int((run.scores.drop_duplicates(["image", "target"])["target"] == where).sum())
+        return "not judged by itself" if images else "no images"
+    good = [name for name, state in states.items() if state is State.BELIEVED]
+    open_ = sum(state is State.OPEN for state in states.values())
+    return words.listed(good) + (f" ({open_} undecided)" if open_ else "")
+
+
+def _controls(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
+    """Return whether a stand-in that cannot be faithful was believed."""
+    names = reading.controls(run)
+    if not names:
+        return "The run has no controls, so nothing shows that its checks can refuse a map."
+    fooled = [name for name in names if held[name, ALL].state is State.BELIEVED]
+    if fooled:
+        return (
+            f"Caution: {words.listed(fooled)} cannot be faithful and yet passed every claim that applies. "
+            "On this subject these checks do not tell a faithful map from a control."
+        )
+    return f"None of the {len(names)} controls ({words.listed(names)}) passed every claim, as it should be."
+
+
+def _confusion(run: RunFolder) -> list[str]:
+    """Return each check over classes, in a sentence."""
+    held = reading.verdicts(run)
+    held = held[held["family"] == "confusion"]
+    return [
+        _confusion_sentence(run, check, held[held["check"] == check])
+        for check in reading.checks(run)
+        if (held["check"] == check).any()
+    ]
+
+
+def _confusion_sentence(run: RunFolder, check: str, rows: pd.DataFrame) -> str:
+    """Return for how many methods a class by class claim holds."""
+    mine = rows[rows["explainer"].isin(reading.methods(run))]
+    by_verdict = {verdict: list(mine.loc[mine["verdict"] == verdict, "explainer"]) for verdict in words.MARKS}
+    claim = next((str(each.get("claim", "")) for each in run.info.get("checks", []) if each["name"] == check), "")
+    effects = mine["effect"].dropna()
+    spread = (
+        f" Effects run from {words.number(effects.min(), signed=True)} to {words.number(effects.max(), signed=True)}"
+        f" over {int(mine['n'].max())} classes."
+        if len(effects)
+        else " No effect is defined."
+    )
+    told = [
+        f"{verdict} for " + (f"all {len(mine)} methods" if len(names) == len(mine) > 2 else words.listed(names))
+        for verdict, names in by_verdict.items()
+        if names
+    ]
+    return f"{check}" + (f" ({claim})" if claim else "") + f": {'; '.join(told) or 'no method was judged'}.{spread}"

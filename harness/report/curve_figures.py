@@ -1,0 +1,139 @@
+"""Deletion, insertion and randomisation curves, each map beside its nulls."""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from harness.report import reading, words
+from harness.report.look import (
+    CONTROL,
+    FAINT,
+    INK,
+    LINE,
+    WIDTH,
+    Margins,
+    alike,
+    around,
+    colour,
+    dashes,
+    heading,
+    look,
+    panel_title,
+    panels,
+    title_room,
+)
+from harness.report.reading import ALL
+from harness.statistics import mean_interval
+from harness.store import RunFolder
+
+BAND_RESAMPLES = 999
+"""A band of a curve needs no more: its edge moves by less than a line's width."""
+
+_NULL_LINES = {"spectrum-null": (0, (1, 1.2)), "transplant-null": (0, (5, 1.5))}
+
+
+def curves_figure(run: RunFolder, metric: str, explainers: Sequence[str] = (), classes: Sequence[str] = ()) -> Figure:
+    """Return deletion or insertion curves: a row an explainer, a column a class, the map beside its nulls."""
+    names, shown = (
+        list(explainers) or reading.methods(run) or list(reading.families(run)),
+        list(classes) or [*reading.classes(run), ALL],
+    )
+    size = ((WIDTH - 0.7 - 0.12 * len(shown)) / max(len(shown), 4), 0.95)
+    done = "removed" if metric == "deletion" else "shown"
+    with look():
+        margins = Margins(left=0.55, top=0.85, across=0.12, down=0.3)
+        figure, axes = panels(len(names) * len(shown), len(shown), size, margins)
+        alike(axes, (-0.02, 1.02), (0, 1.02))
+        for row, name in zip(axes, names, strict=True):
+            held = reading.curves(run, metric, name)
+            for ax, where in zip(row, shown, strict=True):
+                ax.set_xticks([0, 0.5, 1], ["0", "½", "1"])
+                ax.set_yticks([0, 0.5, 1])
+                _curve_panel(ax, run, name, {variant: _of_class(each, where) for variant, each in held.items()})
+            panel_title(row[0], name, reading.family(run, name))
+        for ax, where in zip(axes[0], shown, strict=True):
+            ax.annotate(
+                words.folded(where, 14), (0.5, 1), (0, 13), xycoords="axes fraction", textcoords="offset points",
+                ha="center", va="bottom", fontsize=8,
+            )  # fmt: skip
+        heading(figure, f"{metric.capitalize()} curves, most relevant pixels {done} first")
+        around(figure, f"fraction of pixels {done}", "target's probability")
+        _curve_legend(figure, _NULL_LINES)
+    return figure
+
+
+def _of_class(curves: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Return the curves of one class, or all."""
+    return curves if where == ALL else curves[curves.index.get_level_values("target") == where]
+
+
+def _curve_panel(ax: Axes, run: RunFolder, name: str, held: dict[str, pd.DataFrame]) -> None:
+    """Draw one explainer: mean of the map with a band, means of its nulls."""
+    for variant, style in _NULL_LINES.items():
+        if len(held.get(variant, ())):
+            ax.plot(held[variant].columns, held[variant].mean(), linestyle=style, color=FAINT, linewidth=1)
+    own = held.get("map")
+    if own is None or own.empty:
+        ax.text(0.5, 0.5, "no curves", transform=ax.transAxes, ha="center", va="center", fontsize=7, color=FAINT)
+        return
+    family, x = reading.family(run, name), own.columns.to_numpy(dtype=np.float64)
+    low, high = _band(own.to_numpy(dtype=np.float64), float(run.info.get("confidence", 0.99)))
+    ax.fill_between(x, low, high, color=colour(family), alpha=0.25, linewidth=0)
+    ax.plot(x, own.mean(), dashes(family), color=colour(family))
+    above = float(own.mean().iloc[-1]) < float(own.mean().iloc[0])
+    y, side = (0.97, "top") if above else (0.04, "bottom")
+    ax.text(0.98, y, f"n {len(own)}", transform=ax.transAxes, ha="right", va=side, fontsize=6, color=FAINT)
+
+
+def _band(
+    values: Float[np.ndarray, "n points"], confidence: float
+) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
+    """Return the ends of the interval of the mean at each point; NaN, so not drawn, for a single image."""
+    held = [mean_interval(column, confidence=confidence, resamples=BAND_RESAMPLES) for column in values.T]
+    return np.array([each.low for each in held]), np.array([each.high for each in held])
+
+
+def _curve_legend(figure: Figure, nulls: Mapping[str, Any], *, with_controls: bool = False) -> None:
+    """Write what the lines are, under the heading."""
+    lines = [Line2D([], [], color=INK, label="the map, mean with its interval")]
+    lines += [
+        Line2D([], [], color=FAINT, linewidth=1, linestyle=style, label=name.replace("-", " "))
+        for name, style in nulls.items()
+    ]
+    if with_controls:
+        lines.append(Line2D([], [], color=CONTROL, linestyle="--", label="a control"))
+    anchor = (0, 1 - 0.2 / float(figure.get_size_inches()[1]))
+    figure.legend(handles=lines, loc="upper left", ncols=len(lines), bbox_to_anchor=anchor, handlelength=2.6)
+
+
+def cascade_figure(run: RunFolder, metric: str = "randomization-cascade", explainers: Sequence[str] = ()) -> Figure:
+    """Return, panel by explainer, how alike a map stays while layers are randomised from the top of the network."""
+    names = list(explainers) or list(reading.families(run))
+    ticks = ["trained", *reading.layers(run)]
+    held = {name: reading.curves(run, metric, name) for name in names}
+    means = [curve.mean() for each in held.values() for curve in each.values()]
+    ends = [float(end) for mean in means for end in (mean.min(), mean.max())]
+    with look():
+        bottom = 0.2 + 0.06 * min(max(map(len, ticks)), 20)
+        margins = Margins(left=0.45, top=0.38 + title_room(names), bottom=bottom, down=title_room(names))
+        figure, axes = panels(len(names), min(4, len(names)), ((WIDTH - 0.6 - 0.15 * 3) / 4, 1.15), margins)
+        alike(axes, (-0.3, len(ticks) - 0.7), (min([-0.05, *ends]) - 0.03, max([1.0, *ends]) + 0.05))
+        for ax, name in zip(chain(*axes), names, strict=False):
+            ax.axhline(0, color=LINE, linewidth=0.6, zorder=0)
+            # More than about sixteen names cannot stand beside each other under a panel of two inches.
+            step = -(-len(ticks) // 16)
+            ax.set_xticks(range(0, len(ticks), step), ticks[::step], rotation=90, fontsize=6)
+            panel_title(ax, name, reading.family(run, name))
+            _curve_panel(ax, run, name, held[name])
+        told = "signs dropped" if metric.endswith("absolute") else "signed"
+        heading(figure, f"Similarity to the map of the trained network ({told}), layers randomised from the top")
+        nulls = {"transplant-null": _NULL_LINES["transplant-null"]}
+        _curve_legend(figure, nulls, with_controls=any(reading.family(run, name) == "control" for name in names))
+    return figure

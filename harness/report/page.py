@@ -1,0 +1,314 @@
+"""One self-contained page of a run: what was asked, the answer, the evidence, and how it came about."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from PIL import Image
+
+from harness.report import answer, figures, reading, tables, words
+from harness.report.answer import Belief, State
+from harness.report.look import DPI, VERDICTS
+from harness.report.reading import ALL
+from harness.store import RunFolder
+
+TABLES = (("deletion-gain", "spectrum-null"), ("insertion-gain", "spectrum-null"))
+"""Per-class tables that the page shows; the others lie in ``tables/`` of the run folder."""
+
+PIXELS_AN_INCH = 112
+"""At which a figure's smallest text is about nine pixels high."""
+
+_STATES = {
+    State.BELIEVED: ("yes", "pass"),
+    State.REFUTED: ("NO", "fail"),
+    State.OPEN: ("?", "inconclusive"),
+    State.UNJUDGED: ("–", "not applicable"),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table's cell: what stands in it, in smaller letters under it, and the colour behind it."""
+
+    text: str
+    below: str = ""
+    fill: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of the page."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[tuple[str, bool, Sequence[Cell]]]
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as text that a page can hold, what stands where it cannot be seen, and how wide it is shown."""
+
+    source: str
+    alt: str
+    width: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """Figures under one title, with one caption."""
+
+    title: str
+    caption: str
+    pictures: Sequence[Picture]
+
+
+def write_page(run: RunFolder) -> Path:
+    """Write ``report.html``, one file that needs no other, and the figures that it shows.
+
+    Returns
+    -------
+    Path
+        Of the page, in the run folder.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    run.write_text("report.html", environment.get_template("report.html").render(_contents(run)))
+    return run.path / "report.html"
+
+
+def _contents(run: RunFolder) -> dict[str, Any]:
+    """Return all that the template shows."""
+    return {
+        "title": f"Which explanations of {run.info['subject']['name']} can be believed?",
+        "asked": _asked(run),
+        "command": str(run.info.get("command", "")),
+        "answer": answer.answer(run),
+        "standing": _standing(run),
+        "verdicts": _verdicts(run),
+        "tables": [_scores(run, *pair) for pair in TABLES if pair[1] in reading.metrics(run).get(pair[0], ())],
+        "sections": _sections(run),
+        "missing_figures": _absent(run),
+        "checks": _checks(run),
+        "nulls": words.NULLS,
+        "rule": _rule(run),
+        "provenance": _provenance(run),
+        "explainers": _explainers(run),
+    }
+
+
+def _asked(run: RunFolder) -> str:
+    """Return the question in a sentence."""
+    methods, controls = len(reading.methods(run)), len(reading.controls(run))
+    faces, chosen = run.info["faces"], run.info.get("chosen")
+    images = len(run.scores[["image", "target"]].drop_duplicates())
+    counts = list(chosen.values()) if isinstance(chosen, Mapping) else [chosen] if chosen else []
+    each = f", {words.span(counts)} a class" if counts else ""
+    beside = f"{controls} controls that cannot be faithful" if controls else "no controls"
+    return (
+        f"{methods} ways of explaining the network {run.info['subject']['name']} and {beside} were tested on {images} "
+        f"images{each}, of the face set {faces['name']} ({faces['n']} images, {len(reading.classes(run))} classes)."
+    )
+
+
+# ---------------------------------------------------------------------- tables
+
+
+def _standing(run: RunFolder) -> Grid:
+    """Return who can be believed for which class."""
+    held = answer.beliefs(run)
+    shown = [ALL, *reading.classes(run)]
+    rows = [
+        (name, family == "control", [_standing_cell(held[name, where]) for where in shown])
+        for name, family in reading.families(run).items()
+    ]
+    return Grid("Who can be believed for which class", ["explainer", *shown], rows)
+
+
+def _standing_cell(belief: Belief) -> Cell:
+    """Return one standing as a mark."""
+    mark, verdict = _STATES[belief.state]
+    return Cell(mark, fill=VERDICTS[verdict])
+
+
+def _verdicts(run: RunFolder) -> Grid:
+    """Return the verdict matrix with effect and n in every cell."""
+    table, held = tables.verdict_table(run), reading.verdicts(run)
+    found = {(str(row["explainer"]), str(row["check"])): row for row in held.to_dict("records")}
+    checks = reading.checks(run)
+    rows = [
+        (name, family == "control", [_verdict_cell(found.get((name, check))) for check in checks])
+        for name, family in reading.families(run).items()
+    ]
+    return Grid("Verdicts over all images", ["explainer", *checks], rows, list(table.attrs["notes"]))
+
+
+def _verdict_cell(row: Mapping[Any, Any] | None) -> Cell:
+    """Return one verdict: mark and effect over n."""
+    if row is None:
+        return Cell("")
+    verdict = str(row["verdict"])
+    below = "" if pd.isna(row["effect"]) else f"{row['n']} of {row['n'] + row['undefined']}"
+    return Cell(tables.cell(verdict, float(row["effect"])), below, VERDICTS.get(verdict, ""))
+
+
+def _scores(run: RunFolder, metric: str, variant: str) -> Grid:
+    """Return a metric class by class, coloured by how far from zero."""
+    table = tables.metric_table(run, metric, variant, by="explainer")
+    shown = tables.readable(table)
+    names = table.attrs["explainers"]
+    top = float(table.loc[names].astype(float).abs().max().max()) or 1.0
+    controls = reading.controls(run)
+    rows = []
+    for row in shown.itertuples(index=False):
+        name = str(row[0])
+        values = table.loc[name] if name in names else [None] * (len(row) - 1)
+        fills = [_fill(value, top) for value in values]
+        rows.append((name, name in controls, [Cell(str(t), fill=f) for t, f in zip(row[1:], fills, strict=True)]))
+    return Grid(str(table.attrs["title"]), [str(name) for name in shown.columns], rows, list(table.attrs["notes"]))
+
+
+def _fill(value: Any, top: float) -> str:
+    """Return green for above zero and orange for below, the stronger the further; nothing where undefined."""
+    if value is None or pd.isna(value):
+        return ""
+    share = min(abs(float(value)) / top, 1) if top == top else 0.0
+    paint = "0, 158, 115" if value > 0 else "213, 94, 0"
+    return f"rgba({paint}, {0.5 * share:.2f})"
+
+
+# ---------------------------------------------------------------------- figures
+
+
+def _sections(run: RunFolder) -> list[Section]:
+    """Return the figures, pages of one kind together."""
+    # The verdicts stand on the page as a table, which a reader can search and select.
+    saved = [each for each in figures.save_figures(run) if each.path.stem != figures.VERDICTS_PLATE]
+    return [
+        Section(title, caption, [_picture(title, each.path) for each in group])
+        for (title, caption), group in groupby(saved, key=lambda each: (each.title, each.caption))
+    ]
+
+
+def _picture(title: str, path: Path) -> Picture:
+    """Return a figure for the page, every figure at the same scale."""
+    with Image.open(path) as held:
+        width = round(held.width / DPI * PIXELS_AN_INCH)
+    source = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+    return Picture(source, f"{title} ({path.stem}); the numbers are in the run folder's tables", width)
+
+
+def _absent(run: RunFolder) -> list[str]:
+    """Return why a figure that a reader may expect is not there."""
+    if reading.matrix(run, "confusion") is None:
+        return ["The faces have no labels, so there is no confusion matrix and nothing to hold against recall."]
+    return []
+
+
+# ---------------------------------------------------------------------- methods and provenance
+
+
+def _checks(run: RunFolder) -> list[dict[str, str]]:
+    """Return each check with its claim, control, margin and the margin's reason."""
+    held = run.verdicts.drop_duplicates("check").set_index("check")
+    return [
+        {
+            "name": str(each["name"]),
+            "claim": str(each.get("claim", "")),
+            "control": str(held.loc[each["name"], "control"]) if each["name"] in held.index else "",
+            "margin": "" if each.get("margin") is None else f"{_side(each)} {each['margin']:g}",
+            "reason": str(each.get("margin_reason", "")),
+            "reference": str(each.get("reference", "")),
+        }
+        for each in run.info.get("checks", [])
+    ]
+
+
+def _side(check: Mapping[str, Any]) -> str:
+    """Return on which side of its margin a claim lies."""
+    return "below" if check.get("at_most") else "above"
+
+
+def _rule(run: RunFolder) -> str:
+    """Return when a verdict is a pass, and when an explainer is believed."""
+    alpha, confidence = run.info.get("alpha", 0.01), float(run.info.get("confidence", 0.99))
+    return (
+        "Scores are paired by image; the effect is the mean difference with its bootstrap interval (confidence "
+        f"{confidence:.0%}). A claim passes where its p against the margin, corrected by Holm over all claims of its "
+        f"family, is below {alpha} and the effect lies beyond the margin; it fails where the whole interval lies on "
+        "the wrong side; otherwise it is inconclusive, and the reason says what would settle it. An explainer can be "
+        "believed where every claim that applies passes, at least one of them on faithfulness; it cannot where one "
+        f"fails. {words.listed(answer.SHOWN_ONLY)} is shown and decides nothing: with signs dropped, a map that "
+        "carries the picture in it stays like itself whatever the network knows. Checks over classes say nothing of a "
+        "single map and decide nothing either."
+    )
+
+
+def _provenance(run: RunFolder) -> list[tuple[str, str]]:
+    """Return where the numbers come from."""
+    info = run.info
+    versions = ", ".join(f"{name} {version}" for name, version in info.get("versions", {}).items() if version)
+    groups = [[group] if isinstance(group, str) else group for group in info.get("cascade", [])]
+    passes = info.get("passes", {})
+    told = [
+        ("run folder", run.name),
+        ("subject", f"{info['subject']['name']}, digest {info['subject']['digest']}"),
+        ("faces", f"{info['faces']['name']}, {info['faces']['n']} images, digest {info['faces']['digest']}"),
+        ("profile", _settings(info.get("profile", ""))),
+        ("seed", str(info.get("seed", ""))),
+        ("images passed", f"{passes.get('forward', 0):,} forward, {passes.get('backward', 0):,} backward"),
+        ("time", f"{_duration(float(info.get('seconds', 0)))} on {info.get('device', 'unknown')}"),
+        ("feed", _settings(info.get("feed", {}))),
+        ("layers randomised", "; ".join(", ".join(map(str, group)) for group in groups)),
+        ("versions", versions),
+        ("schema", str(info.get("schema_version", ""))),
+    ]
+    return [(name, value) for name, value in told if value]
+
+
+def _settings(held: Any) -> str:
+    """Return settings as words."""
+    return ", ".join(f"{k} {v}" for k, v in held.items()) if isinstance(held, Mapping) else str(held)
+
+
+def _duration(seconds: float) -> str:
+    """Return seconds as a reader says them.
+
+    Examples
+    --------
+    >>> _duration(61.5), _duration(3.2), _duration(7325)
+    ('1 min 2 s', '3 s', '2 h 2 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _explainers(run: RunFolder) -> list[dict[str, str]]:
+    """Return each explainer with what it was."""
+    families = reading.families(run)
+    held = {str(each["name"]): each for each in run.info["explainers"]}
+    return [
+        {
+            "name": name,
+            "family": family,
+            "settings": _settings(held[name].get("settings") or {}) or "none",
+            "reference": str(held[name].get("reference") or ""),
+            "digest": str(held[name].get("digest", "")),
+            "status": ": ".join(
+                part for part in (str(held[name].get("status", "")), str(held[name].get("reason") or "")) if part
+            ),
+        }
+        for name, family in families.items()
+    ]

@@ -1,0 +1,172 @@
+"""What tables, figures and the page ask of a run: its names in one order, its counts, and the rows of one metric."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from harness.errors import UsageError
+from harness.store import RunFolder
+
+DEFAULT_METRIC = "deletion-gain"
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many images have a defined value, of how many that were asked for.
+
+    Both are tables with a row a class (and "all") and a column an explainer.
+    """
+
+    defined: pd.DataFrame
+    asked: pd.DataFrame
+
+
+def classes(run: RunFolder) -> list[str]:
+    """Return the subject's classes in their order."""
+    return [str(name) for name in run.info["subject"]["classes"]]
+
+
+def families(run: RunFolder) -> dict[str, str]:
+    """Return each explainer's family; methods come first, controls last, each in the run's order."""
+    held = {str(each["name"]): str(each.get("family") or "user") for each in run.info["explainers"]}
+    controls = {str(each["name"]) for each in run.info["explainers"] if each.get("control")}
+    ordered = sorted(held, key=lambda name: name in controls)
+    return {name: "control" if name in controls else held[name] for name in ordered}
+
+
+def family(run: RunFolder, name: str) -> str:
+    """Return one explainer's family, "user" for one that the run does not name."""
+    return families(run).get(name, "user")
+
+
+def methods(run: RunFolder) -> list[str]:
+    """Return the explainers that are not controls."""
+    return [name for name, family in families(run).items() if family != "control"]
+
+
+def controls(run: RunFolder) -> list[str]:
+    """Return the controls."""
+    return [name for name, family in families(run).items() if family == "control"]
+
+
+def metrics(run: RunFolder) -> dict[str, list[str]]:
+    """Return the metrics that the run holds, each with its variants; a metric that only failed is none."""
+    pairs = run.scores.loc[run.scores["status"] != "failed", ["metric", "variant"]].drop_duplicates()
+    return {str(name): [str(v) for v in group["variant"]] for name, group in pairs.groupby("metric", sort=False)}
+
+
+def chosen(run: RunFolder, metric: str, variant: str = "") -> tuple[str, str]:
+    """Return the metric and variant meant.
+
+    Parameters
+    ----------
+    run
+        Where to look.
+    metric
+        A name, or name and variant as ``deletion-gain/transplant-null``.
+    variant
+        By default what stands in `metric`, else the spectrum null where there is one, else the first.
+
+    Raises
+    ------
+    UsageError
+        Where the run holds no such metric or variant; the message lists those it holds.
+    """
+    name, _, given = metric.partition("/")
+    held, wanted = metrics(run), variant or given
+    if name not in held:
+        raise UsageError(f"{run.name} holds no metric {name!r}; choose one of: {', '.join(sorted(held)) or 'none'}")
+    if wanted and wanted not in held[name]:
+        raise UsageError(f"{name} has no variant {wanted!r} in {run.name}; choose one of: {', '.join(held[name])}")
+    return name, wanted or ("spectrum-null" if "spectrum-null" in held[name] else held[name][0])
+
+
+def layers(run: RunFolder) -> list[str]:
+    """Return a name for each step of the randomisation cascade: its first layer, and how many more."""
+    groups = [[group] if isinstance(group, str) else list(group) for group in run.info.get("cascade", [])]
+    return [f"{group[0]} +{len(group) - 1}" if len(group) > 1 else str(group[0]) for group in groups]
+
+
+def faults(run: RunFolder) -> dict[str, str]:
+    """Return why an explainer has no maps, for each that has none."""
+    return {
+        str(each["name"]): f"{each['status']} ({each['reason']})" if each.get("reason") else str(each["status"])
+        for each in run.info["explainers"]
+        if each.get("status", "ok") != "ok"
+    }
+
+
+def rows(run: RunFolder, metric: str, variant: str) -> pd.DataFrame:
+    """Return the scores of one metric and variant, with a column ``defined``."""
+    scores = run.scores
+    held = scores[(scores["metric"] == metric) & (scores["variant"] == variant)].copy()
+    held["defined"] = (held["status"] == "ok") & held["value"].notna()
+    return held
+
+
+def means(run: RunFolder, held: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean of the defined values: a row a class and "all", a column an explainer, NaN where none is."""
+    good = held[held["defined"]]
+    by_class = good.groupby(["target", "explainer"])["value"].mean().unstack("explainer")
+    whole = good.groupby("explainer")["value"].mean().rename(ALL).to_frame().T
+    return pd.concat([by_class, whole]).reindex(index=[*classes(run), ALL], columns=list(families(run))).astype(float)
+
+
+def counts(run: RunFolder, held: pd.DataFrame) -> Counts:
+    """Return how many values are defined of how many images were asked for.
+
+    An explainer without rows was asked for the same images as the others and defined none.
+    """
+    index, columns = [*classes(run), ALL], list(families(run))
+    by = [held["target"], held["explainer"]]
+    defined = held["defined"].groupby(by).sum().unstack("explainer")
+    whole = held["defined"].groupby(held["explainer"]).sum().rename(ALL).to_frame().T
+    images = held[["image", "target"]].drop_duplicates()["target"].value_counts()
+    images = pd.concat([images, pd.Series({ALL: images.sum()})]).reindex(index).fillna(0).astype(int)
+    filled = pd.concat([defined, whole]).reindex(index=index, columns=columns).fillna(0).astype(int)
+    asked = pd.DataFrame(np.tile(images.to_numpy()[:, None], len(columns)), index=index, columns=columns)
+    return Counts(filled, asked)
+
+
+def curves(run: RunFolder, metric: str, explainer: str) -> dict[str, pd.DataFrame]:
+    """Return an explainer's curves, variant by variant: a row an image (index image, target), a column a point.
+
+    Images that lack a point are left out.
+    """
+    held = run.curves[(run.curves["metric"] == metric) & (run.curves["explainer"] == explainer)]
+    wide = held.set_index(["variant", "image", "target", "x"])["value"].unstack("x").dropna()
+    return {str(name): group.droplevel("variant") for name, group in wide.groupby(level="variant")}
+
+
+def matrix(run: RunFolder, name: str, explainer: str = "") -> pd.DataFrame | None:
+    """Return a class by class table in the order of the classes, or None where the run has none."""
+    held = run.matrices[(run.matrices["matrix"] == name) & (run.matrices["explainer"] == explainer)]
+    if held.empty:
+        return None
+    square = held.pivot(index="row", columns="column", values="value")
+    return square.reindex(index=classes(run), columns=classes(run))
+
+
+def recalls(run: RunFolder) -> pd.Series | None:
+    """Return each class's recall and, as "all", the accuracy; None without labels, NaN for a class without faces."""
+    confusion = matrix(run, "confusion")
+    if confusion is None:
+        return None
+    held = confusion.fillna(0)
+    right = np.append(np.diag(held), np.trace(held))
+    given = np.append(held.sum(axis=1), held.to_numpy().sum())
+    return pd.Series(right, index=[*held.index, ALL]) / np.where(given > 0, given, np.nan)
+
+
+def checks(run: RunFolder) -> list[str]:
+    """Return the checks that have verdicts, in the order in which the run states them."""
+    stated = [str(each["name"]) for each in run.info.get("checks", [])]
+    found = [str(name) for name in run.verdicts["check"].unique()]
+    return [name for name in stated if name in found] + [name for name in found if name not in stated]
+
+
+def verdicts(run: RunFolder, where: str = ALL) -> pd.DataFrame:
+    """Return the verdicts over all images or over one class."""
+    return run.verdicts[run.verdicts["class"] == where]

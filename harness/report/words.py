@@ -1,0 +1,160 @@
+"""How a run's names and numbers are said in tables, figures and on the page."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a reader needs to know of a metric.
+
+    Attributes
+    ----------
+    meaning
+        What the number is, in a few words.
+    better
+        "higher", "lower", or "" where neither end is better.
+    signed
+        Whether zero is the point of reference, so that the sign is always shown.
+    """
+
+    meaning: str
+    better: str = ""
+    signed: bool = False
+
+
+_AREA = "area under the target's probability over the fraction of pixels"
+_ALIKE = "similarity of the map to the map of a fully randomised network"
+
+MEASURES = {
+    "deletion-auc": Measure(f"{_AREA} removed, most relevant first", "lower"),
+    "insertion-auc": Measure(f"{_AREA} shown, most relevant first", "higher"),
+    "deletion-gain": Measure("how far the deletion curve runs under that of its null map, on average", "higher", True),
+    "insertion-gain": Measure("how far the insertion curve runs over that of its null map, on average", "higher", True),
+    "randomization-full": Measure(_ALIKE, "lower"),
+    "randomization-full-absolute": Measure(f"{_ALIKE}, signs dropped", "lower"),
+    "randomization-full-excess": Measure(f"{_ALIKE}, beyond that of the null map", "lower", True),
+    "randomization-full-absolute-excess": Measure(
+        f"{_ALIKE}, signs dropped, beyond that of the null map", "lower", True
+    ),
+}  # fmt: skip
+
+MARKS = {"pass": "pass", "fail": "FAIL", "inconclusive": "?", "not applicable": "–"}
+"""What a verdict is called in a cell."""
+
+NULLS = {
+    "spectrum-null": "the map's own values, moved to random places of the same smoothness: it knows nothing of where",
+    "transplant-null": "the explainer's map of another image: it knows faces in general and nothing of this one",
+    "edges": "the edges of the picture, which know nothing of the network",
+}
+"""What each comparison takes away."""
+
+
+def measure(metric: str) -> Measure:
+    """Return what is known of a metric; of one not known here, its name alone."""
+    return MEASURES.get(metric, Measure(metric))
+
+
+def number(value: float, *, signed: bool = False) -> str:
+    """Return three decimals, or "undefined" for NaN.
+
+    Examples
+    --------
+    >>> number(0.1234), number(0.1234, signed=True), number(-0.0001, signed=True), number(float("nan"))
+    ('0.123', '+0.123', '0.000', 'undefined')
+    """
+    if math.isnan(value):
+        return "undefined"
+    text = f"{value:+.3f}" if signed else f"{value:.3f}"
+    return text[1:] if text.lstrip("+-") == "0.000" and text[0] in "+-" else text
+
+
+def chance(p: float) -> str:
+    """Return a p-value as a reader says it.
+
+    Examples
+    --------
+    >>> chance(0.00002), chance(0.0312), chance(float("nan"))
+    ('p <0.001', 'p = 0.031', 'p undefined')
+    """
+    said = bare_chance(p)
+    return f"p {said}" if said[0] in "<u" else f"p = {said}"
+
+
+def bare_chance(p: float) -> str:
+    """Return a p-value for a column of them.
+
+    Examples
+    --------
+    >>> bare_chance(0.00002), bare_chance(0.0312), bare_chance(float("nan"))
+    ('<0.001', '0.031', 'undefined')
+    """
+    return "undefined" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def interval(low: float, high: float) -> str:
+    """Return an interval's two ends.
+
+    Examples
+    --------
+    >>> interval(-0.01, 0.2), interval(float("nan"), float("nan"))
+    ('-0.010 to +0.200', 'undefined')
+    """
+    if math.isnan(low) or math.isnan(high):
+        return "undefined"
+    return f"{number(low, signed=True)} to {number(high, signed=True)}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as a sentence lists them.
+
+    Examples
+    --------
+    >>> listed([]), listed(["a"]), listed(["a", "b", "c"])
+    ('none', 'a', 'a, b and c')
+    """
+    held = list(names)
+    return " and ".join([", ".join(held[:-1]), held[-1]]) if len(held) > 1 else (held or ["none"])[0]
+
+
+def of(defined: Iterable[int], asked: Iterable[int]) -> str:
+    """Return "defined of asked", as ranges where they differ.
+
+    Examples
+    --------
+    >>> of([20, 20], [20, 20]), of([17, 20], [20, 20]), of([0], [0])
+    ('20 of 20', '17-20 of 20', 'no images')
+    """
+    some, whole = span(defined), span(asked)
+    return "no images" if whole == "0" else f"{some} of {whole}"
+
+
+def span(counts: Iterable[int]) -> str:
+    """Return one number, or the least and the most.
+
+    Examples
+    --------
+    >>> span([20, 20]), span([8, 20]), span([])
+    ('20', '8-20', '0')
+    """
+    held = sorted(set(counts)) or [0]
+    return str(held[0]) if len(held) == 1 else f"{held[0]}-{held[-1]}"
+
+
+def folded(name: str, width: int) -> str:
+    r"""Return a name broken after dashes and spaces into lines of at most `width`, within a word only where it must.
+
+    Examples
+    --------
+    >>> folded("integrated-gradients", 12), folded("occlusion", 6)
+    ('integrated-\ngradients', 'occlus\nion')
+    """
+    lines = [""]
+    for piece in name.replace("-", "-\0").replace(" ", " \0").split("\0"):
+        if lines[-1] and len(lines[-1] + piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+        while len(lines[-1].rstrip()) > width:
+            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+    return "\n".join(line.rstrip() for line in lines if line.strip())

@@ -1,0 +1,441 @@
+"""The network under explanation, and the only place that runs it.
+
+Everything that asks the network a question goes through :class:`Subject`: it feeds images in the layout and
+micro-batch measured best on this machine, counts every image passed forward and backward, and works on a private copy
+of the network, so that the caller's stays as it was.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness.digest import digest
+from harness.errors import UsageError
+from harness.importing import reason
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What the network reads: its picture size, colour and units.
+
+    A pixel p of 0 to 255 becomes (p / 255 - mean) / std, the channel's mean and std being stated once here.
+
+    Attributes
+    ----------
+    height, width
+        Side of the input in pixels.
+    mean, std
+        One number a channel; their length says how many channels the network reads (1 grey, 3 colour).
+    """
+
+    height: int
+    width: int
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[float, ...] = (0.5,)
+
+    def __post_init__(self) -> None:
+        if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
+            raise UsageError("an input has 1 or 3 channels; give InputSpec as many means as stds, 1 or 3 of each")
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for colour."""
+        return len(self.mean)
+
+    @property
+    def low(self) -> float:
+        """Lowest value a pixel can take in input units."""
+        return min((0 - m) / s for m, s in zip(self.mean, self.std, strict=True))
+
+    @property
+    def high(self) -> float:
+        """Highest value a pixel can take in input units."""
+        return max((1 - m) / s for m, s in zip(self.mean, self.std, strict=True))
+
+    def prepare(self, pictures: UInt8[np.ndarray, "n h w *colour"]) -> Float[Tensor, "n c height width"]:
+        """Resize pictures (bilinear) and express them in input units.
+
+        Grey pictures are repeated for a colour network; colour pictures become luma (ITU-R 601) for a grey one.
+        """
+        images = torch.from_numpy(np.ascontiguousarray(pictures)).float()
+        images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
+        if images.shape[1] == 3 and self.channels == 1:
+            images = (images * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+        images = images.expand(-1, self.channels, -1, -1)
+        if images.shape[-2:] != (self.height, self.width):
+            images = functional.interpolate(images, (self.height, self.width), mode="bilinear", align_corners=False)
+        mean, std = (torch.tensor(v)[:, None, None] for v in (self.mean, self.std))
+        return ((images / 255 - mean) / std).contiguous()
+
+    def to_grey(self, images: Float[Tensor, "n c height width"]) -> Float[np.ndarray, "n height width"]:
+        """Return prepared images as grey pictures in 0 to 1, for showing and for edges."""
+        mean, std = (torch.tensor(v, device=images.device)[:, None, None] for v in (self.mean, self.std))
+        return (images * std + mean).mean(1).clamp(0, 1).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Feed:
+    """How images are handed to the network: memory layout, and images a pass forward and backward."""
+
+    channels_last: bool = False
+    forward_batch: int = 64
+    backward_batch: int = 64
+
+    def layout(self) -> torch.memory_format:
+        """Return torch's name of the layout."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+
+@dataclass
+class Passes:
+    """Images that went through the network since the subject was made."""
+
+    forward: int = 0
+    backward: int = 0
+
+
+class CountedNetwork(nn.Module):
+    """A network that counts the images passing through it, for libraries that want a module to call."""
+
+    def __init__(self, network: nn.Module, passes: Passes) -> None:
+        super().__init__()
+        self.network = network
+        self._passes = passes
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the network's logits."""
+        self._passes.forward += len(images)
+        logits: Tensor = self.network(images)
+        if logits.requires_grad:
+            logits.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
+        return logits
+
+    def _count_backward(self, gradient: Tensor) -> None:
+        """Count the images whose gradient has reached the output."""
+        self._passes.backward += len(gradient)
+
+
+class Subject:
+    """A network with its classes, preprocessing and named layers.
+
+    Parameters
+    ----------
+    network
+        Any module mapping (n, c, h, w) images in input units to (n, k) logits. It is copied, put in evaluation mode
+        and frozen; the caller's network is not touched.
+    name
+        What tables call it.
+    classes
+        Names of the k classes.
+    spec
+        What the network reads.
+    cam_layer
+        Layer that class activation maps read, as named by ``network.named_modules()``; by default the last
+        convolution to run.
+    device
+        Where it runs.
+
+    Attributes
+    ----------
+    passes
+        Images passed forward and backward so far.
+
+    Raises
+    ------
+    UsageError
+        Where the network does not run on an input of `spec` or does not return one logit a class, `cam_layer` does not
+        run, or two classes have one name.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        name: str,
+        classes: Sequence[str],
+        spec: InputSpec,
+        cam_layer: str | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.name = name
+        self.classes = tuple(classes)
+        self.spec = spec
+        self.device = torch.device(device)
+        self.passes = Passes()
+        self.feed = Feed()
+        self._network = copy.deepcopy(network).eval().requires_grad_(False).to(self.device)
+        self.model = CountedNetwork(self._network, self.passes).eval()
+        self._check_classes()
+        ran = self._ran()
+        self.layers = tuple(layer for layer in ran if layer and not list(self.layer(layer).children()))
+        self.cam_layer = cam_layer or self._last_convolution()
+        if self.cam_layer not in ran:
+            raise UsageError(
+                f"subject {name!r} has no layer {self.cam_layer!r} that runs; it has {', '.join(self.layers)}"
+            )
+
+    # ------------------------------------------------------------------ what it is
+
+    @cached_property
+    def digest(self) -> str:
+        """Name of the weights, structure, classes and input together."""
+        weights = {key: value for key, value in self._network.state_dict().items()}
+        return digest(repr(self._network), weights, self.classes, asdict(self.spec))
+
+    @property
+    def network(self) -> nn.Module:
+        """The subject's own copy of the network, for reading its structure; call :attr:`model` to run it."""
+        return self._network
+
+    def layer(self, name: str) -> nn.Module:
+        """Return the module called `name`.
+
+        Raises
+        ------
+        UsageError
+            Where there is no such layer.
+        """
+        try:
+            return self._network.get_submodule(name)
+        except AttributeError:
+            raise UsageError(f"subject {self.name!r} has no layer {name!r}; it has {', '.join(self.layers)}") from None
+
+    def state_digest(self) -> str:
+        """Return a name of all that an explainer must leave alone: weights, mode, gradients, hooks."""
+        hooks = {
+            name: [len(table) for attribute, table in sorted(vars(module).items()) if attribute.endswith("_hooks")]
+            for name, module in self.model.named_modules()
+        }
+        modes = [module.training for module in self._network.modules()]
+        needs = [parameter.requires_grad for parameter in self._network.parameters()]
+        grads = [parameter.grad is not None for parameter in self._network.parameters()]
+        return digest(dict(self._network.state_dict()), hooks, modes, needs, grads)
+
+    def prepare(self, pictures: UInt8[np.ndarray, "n h w *colour"]) -> Float[Tensor, "n c h w"]:
+        """Return pictures in the network's input units, on its device."""
+        return self.spec.prepare(pictures).to(self.device)
+
+    # ------------------------------------------------------------------ questions without gradient
+
+    def logits(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """Return the network's logits, without gradient."""
+        with torch.no_grad():
+            return torch.cat([self.model(batch) for batch in self._fed(images, self.feed.forward_batch)])
+
+    def probabilities(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """Return the network's class probabilities, without gradient."""
+        return self.logits(images).softmax(1)
+
+    def activations(self, images: Float[Tensor, "n c h w"], layers: Sequence[str]) -> dict[str, Tensor]:
+        """Return the outputs of named layers, each (n, ...), without gradient."""
+        kept: dict[str, list[Tensor]] = {name: [] for name in layers}
+        with torch.no_grad(), self._listening(layers, lambda name, output: kept[name].append(output.detach().clone())):
+            for batch in self._fed(images, self.feed.forward_batch):
+                self.model(batch)
+        return {name: torch.cat(outputs) for name, outputs in kept.items()}
+
+    def spreads(self, images: Float[Tensor, "n c h w"], layers: Sequence[str]) -> dict[str, float]:
+        """Return the standard deviation of named layers' outputs over all images, channels and places."""
+        sums: dict[str, Tensor] = {name: torch.zeros(3, dtype=torch.float64) for name in layers}
+
+        def add(name: str, output: Tensor) -> None:
+            values = output.detach().double()
+            sums[name] += torch.stack([torch.ones_like(values).sum(), values.sum(), (values**2).sum()]).cpu()
+
+        with torch.no_grad(), self._listening(layers, add):
+            for batch in self._fed(images, self.feed.forward_batch):
+                self.model(batch)
+        return {name: float((s[2] / s[0] - (s[1] / s[0]) ** 2).clamp(min=0).sqrt()) for name, s in sums.items()}
+
+    # ------------------------------------------------------------------ questions with gradient
+
+    def gradients(self, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]) -> Float[Tensor, "n c h w"]:
+        """Return the gradient of each image's target logit with respect to the image."""
+        found = []
+        for batch, classes in self._fed_with(images, targets):
+            leaf = batch.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+            chosen = self.model(leaf).gather(1, classes[:, None]).sum()
+            found.append(torch.autograd.grad(chosen, leaf)[0].contiguous())
+        return torch.cat(found)
+
+    def layer_gradients(
+        self, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"], layer: str
+    ) -> tuple[Tensor, Tensor]:
+        """Return a layer's output and the gradient of each image's target logit with respect to it."""
+        outputs, gradients = [], []
+        for batch, classes in self._fed_with(images, targets):
+            seen: list[Tensor] = []
+
+            def keep(_name: str, output: Tensor, seen: list[Tensor] = seen) -> Tensor:
+                seen.append(output)
+                return output.clone()  # what follows may work in place
+
+            with self._listening([layer], keep):
+                chosen = self.model(batch.detach().clone().requires_grad_()).gather(1, classes[:, None]).sum()
+            gradients.append(torch.autograd.grad(chosen, seen[0])[0].contiguous())
+            outputs.append(seen[0].detach().contiguous())
+        return torch.cat(outputs), torch.cat(gradients)
+
+    # ------------------------------------------------------------------ variants
+
+    def with_network(self, network: nn.Module, name: str) -> "Subject":
+        """Return a subject that differs in its weights alone; it counts into the same passes."""
+        other = Subject(
+            network,
+            name=name,
+            classes=self.classes,
+            spec=self.spec,
+            cam_layer=self.cam_layer,
+            device=self.device,
+        )
+        other.passes = self.passes
+        other.model = CountedNetwork(other._network, self.passes).eval()
+        other.feed = self.feed
+        return other
+
+    def put_back(self, network: nn.Module) -> None:
+        """Run `network` from now on: a copy from before something changed the subject's own."""
+        self._network = network
+        self.model = CountedNetwork(network, self.passes).eval()
+
+    def tuned(self, seconds: float = 1.5) -> "Subject":
+        """Measure the best feed on this machine within about `seconds`, use it from now on, and return the subject.
+
+        The passes of the measurement are not counted.
+        """
+        self.feed = measured_feed(self._network, self.spec, self.device, seconds)
+        self._network.to(memory_format=self.feed.layout())  # type: ignore[call-overload]
+        return self
+
+    # ------------------------------------------------------------------ inside
+
+    def _fed(self, images: Tensor, size: int) -> Iterator[Tensor]:
+        """Yield micro-batches on the device in the layout of the feed."""
+        for start in range(0, len(images), size):
+            yield images[start : start + size].to(self.device).contiguous(memory_format=self.feed.layout())
+
+    def _fed_with(self, images: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield micro-batches for a backward pass, with their targets."""
+        size = self.feed.backward_batch
+        targets = targets.to(self.device)
+        for number, batch in enumerate(self._fed(images, size)):
+            yield batch, targets[number * size : number * size + len(batch)]
+
+    @contextmanager
+    def _listening(self, layers: Sequence[str], heard: Callable[[str, Tensor], Tensor | None]) -> Iterator[None]:
+        """Call `heard(name, output)` whenever a named layer has run; what it returns, if anything, is passed on."""
+        handles = [
+            self.layer(name).register_forward_hook(lambda _m, _i, output, name=name: heard(name, output))
+            for name in layers
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _check_classes(self) -> None:
+        """Refuse names that tables could not tell apart."""
+        doubled = [name for name in self.classes if self.classes.count(name) > 1 or name == "all"]
+        if doubled:
+            raise UsageError(
+                f"subject {self.name!r} has a class {doubled[0]!r} that tables would mix up; "
+                'give each class a name of its own, other than "all"'
+            )
+
+    def _ran(self) -> tuple[str, ...]:
+        """Run one blank image and note the modules that gave a tensor, in the order in which they did."""
+        order: list[str] = []
+        blank = torch.zeros(1, self.spec.channels, self.spec.height, self.spec.width, device=self.device)
+
+        def note(name: str, output: Any) -> None:
+            if isinstance(output, Tensor):
+                order.append(name)
+
+        handles = [
+            module.register_forward_hook(lambda _m, _i, output, name=name: note(name, output))
+            for name, module in self._network.named_modules()
+        ]
+        try:
+            with torch.no_grad():
+                logits = self._network(blank)
+        except Exception as error:  # whatever a user's network raises
+            raise UsageError(
+                f"subject {self.name!r} does not run on a {tuple(blank.shape)} input ({reason(error)}); "
+                "state its size and channels in InputSpec"
+            ) from error
+        finally:
+            for handle in handles:
+                handle.remove()
+        if not isinstance(logits, Tensor) or logits.shape != (1, len(self.classes)):
+            shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise UsageError(
+                f"subject {self.name!r} returns {shape} for one image, not (1, {len(self.classes)}); "
+                "give it one logit a class and as many class names"
+            )
+        return tuple(dict.fromkeys(order))
+
+    def _last_convolution(self) -> str:
+        """Return the last convolution to run, or the last layer where there is none."""
+        modules = dict(self._network.named_modules())
+        convolutions = [name for name in self.layers if isinstance(modules[name], nn.Conv2d)]
+        return convolutions[-1] if convolutions else self.layers[-1] if self.layers else ""
+
+
+def measured_feed(network: nn.Module, spec: InputSpec, device: torch.device, seconds: float) -> Feed:
+    """Return the fastest feed found in about `seconds`: layout and forward batch first, then backward batch.
+
+    The best pair differs by machine and network (two- to threefold on a CPU), so it is measured and never assumed.
+    """
+    network = copy.deepcopy(network)
+    sizes = (16, 32, 64, 128) if device.type == "cpu" else (64, 256, 1024, 4096)
+    trials = [Feed(layout, size, size) for layout in (True, False) for size in sizes]
+    forward = _fastest(trials, seconds / 2, lambda feed: _seconds_an_image(network, spec, device, feed, backward=False))
+    trials = [replace(forward, backward_batch=size) for size in sizes]
+    return _fastest(trials, seconds / 2, lambda feed: _seconds_an_image(network, spec, device, feed, backward=True))
+
+
+def _fastest(trials: list[Feed], seconds: float, cost: Callable[[Feed], float]) -> Feed:
+    """Try every feed once, then again in turn while time is left; each is judged by its best time.
+
+    A feed of which one pass alone would take all the time is left out: a large network neither waits for it nor runs
+    out of memory.
+    """
+    cost(trials[0])  # the first pass ever also sets the machine up
+    best = {trials[0]: cost(trials[0])}
+    for feed in trials[1:]:
+        if feed.backward_batch * min(best.values()) < seconds:
+            best[feed] = cost(feed)
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        for feed in best:
+            best[feed] = min(best[feed], cost(feed))
+    return min(best, key=lambda feed: best[feed])
+
+
+def _seconds_an_image(
+    network: nn.Module, spec: InputSpec, device: torch.device, feed: Feed, *, backward: bool
+) -> float:
+    """Time one pass of one micro-batch."""
+    size = feed.backward_batch if backward else feed.forward_batch
+    network.to(memory_format=feed.layout())  # type: ignore[call-overload]
+    images = torch.zeros(size, spec.channels, spec.height, spec.width, device=device)
+    images = images.contiguous(memory_format=feed.layout()).requires_grad_(backward)
+    start = time.perf_counter()
+    with torch.set_grad_enabled(backward):
+        logits = network(images)
+        if backward:
+            torch.autograd.grad(logits.sum(), images)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return (time.perf_counter() - start) / size

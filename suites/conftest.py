@@ -1,0 +1,11 @@
+"""Lets pytest judge explainers; every word of the command line is in ``pytest suites/ --help`` under "harness"."""
+
+from harness.pytest_plugin import (
+    claim,
+    pytest_addoption,
+    pytest_configure,
+    pytest_generate_tests,
+    pytest_terminal_summary,
+)
+
+__all__ = ["claim", "pytest_addoption", "pytest_configure", "pytest_generate_tests", "pytest_terminal_summary"]

@@ -1,0 +1,172 @@
+"""Parameter randomisation tells a map of the network from a map of the image."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tiny import CLASSES, SIDE, bright_patch_faces, make_case
+from torch import Tensor
+
+from harness.case import Case
+from harness.checks import CHECKS, Evidence, Verdict, judged
+from harness.explainers.gradient import gradient
+from harness.measurements import MapsUnder, Measured, ParameterRandomization
+from harness.random_networks import layer_groups, randomized
+from harness.subject import Subject
+
+Explain = Callable[[Subject, Tensor, Tensor], Tensor | np.ndarray]
+TEST = ParameterRandomization(stages=3, draws=1, cascade_per_class=2)
+
+
+@pytest.fixture
+def case(subject: Subject) -> Case:
+    return make_case(subject, bright_patch_faces(30))
+
+
+def explained(case: Case, subject: Subject, explain: Explain, index: np.ndarray) -> np.ndarray:
+    chosen = torch.from_numpy(index)
+    maps = explain(subject, case.images[chosen], case.target_tensor()[chosen])
+    return np.asarray(maps, dtype=np.float32)
+
+
+def maps_under(case: Case, explain: Explain) -> MapsUnder:
+    """What the measurement asks for: maps of a random network, drawn from the case's seed."""
+
+    def under(layers, draw, index):
+        drawn = randomized(case.subject, layers, seed=case.seed + draw, images=case.images) if layers else case.subject
+        return explained(case, drawn, explain, index)
+
+    return under
+
+
+def measured(case: Case, explain: Explain, test: ParameterRandomization = TEST) -> Measured:
+    maps = explained(case, case.subject, explain, np.arange(len(case.targets)))
+    return test.measure(case, maps, maps_under(case, explain))
+
+
+def values(found: Measured, metric: str, variant: str) -> np.ndarray:
+    scores = found.scores
+    return scores[(scores["metric"] == metric) & (scores["variant"] == variant)]["value"].to_numpy()
+
+
+def verdict(case: Case, found: Measured, check: str) -> Verdict:
+    scores = found.scores.assign(explainer="e")
+    evidence = Evidence(scores, found.matrices, case.subject.classes, 0)
+    table = judged([CHECKS[check]], evidence, ["e"])
+    return Verdict(table[table["class"] == "all"]["verdict"].item())
+
+
+def picture(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    """Ignores the network."""
+    return images[:, 0]
+
+
+def picture_times_noise(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    """Like input x gradient in that its sign comes from the network and its size from the picture."""
+    generator = torch.Generator().manual_seed(int(subject.digest, 16) % 2**31)
+    return (images[:, 0] - subject.spec.low) * torch.randn(images[:, 0].shape, generator=generator)
+
+
+# ---------------------------------------------------------------------- the claim
+
+
+def test_a_map_that_ignores_the_network_stays_as_it_was(case: Case) -> None:
+    # A correlation of equal ranks, in doubles.
+    np.testing.assert_allclose(values(measured(case, picture), "randomization-full", "map"), 1, rtol=0, atol=1e-12)
+
+
+def test_a_map_that_ignores_the_network_exceeds_its_null_and_fails(case: Case) -> None:
+    found = measured(case, picture)
+    assert (values(found, "randomization-full-excess", "transplant-null") > 0).all()
+    assert verdict(case, found, "randomization-full") is Verdict.FAIL
+    assert verdict(case, found, "randomization-full-absolute") is Verdict.FAIL
+
+
+def test_the_gradient_of_the_network_passes(case: Case) -> None:
+    found = measured(case, gradient)
+    assert values(found, "randomization-full", "map").mean() < 0.3
+    assert verdict(case, found, "randomization-full") is Verdict.PASS
+
+
+def test_picture_times_noise_is_unlike_itself_signed_and_alike_in_absolute_value(subject: Subject) -> None:
+    faces = bright_patch_faces(30)
+    faces.images[:, ::2] = 0  # where the picture is black, the product is zero whatever the network does
+    found = measured(make_case(subject, faces), picture_times_noise)
+    # A rank correlation of 72 independent pixels has a standard deviation of .12, the mean of 30 of .02.
+    assert abs(values(found, "randomization-full", "map").mean()) < 0.08
+    assert values(found, "randomization-full-absolute", "map").mean() > 0.7
+
+
+def test_signed_and_absolute_are_one_for_maps_without_sign(case: Case) -> None:
+    found = measured(case, lambda *asked: np.abs(np.asarray(gradient(*asked))))
+    signed, absolute = (values(found, f"randomization-full{suffix}", "map") for suffix in ("", "-absolute"))
+    np.testing.assert_array_equal(signed, absolute)
+
+
+# ---------------------------------------------------------------------- numbers
+
+
+def test_the_excess_is_over_the_likeness_to_another_image_of_the_class(case: Case) -> None:
+    found = measured(case, gradient)
+    alike, null = (values(found, "randomization-full", variant) for variant in ("map", "transplant-null"))
+    np.testing.assert_array_equal(values(found, "randomization-full-excess", "transplant-null"), alike - null)
+
+
+def test_similarities_are_averaged_over_draws(case: Case) -> None:
+    both = values(measured(case, gradient, replace(TEST, draws=2)), "randomization-full", "map")
+    one, other = (values(measured(replace(case, seed=s), gradient), "randomization-full", "map") for s in (0, 1))
+    np.testing.assert_allclose(both, (one + other) / 2, rtol=0, atol=1e-15)
+
+
+def test_a_class_with_one_image_has_no_null(subject: Subject) -> None:
+    case = make_case(subject, bright_patch_faces(30))
+    lonely = np.append(
+        np.flatnonzero(case.targets == case.targets[0])[:1], np.flatnonzero(case.targets != case.targets[0])
+    )
+    case = replace(case, faces=case.faces.take(lonely), probabilities=case.probabilities[lonely])
+    found = measured(case, gradient)
+    assert np.flatnonzero(np.isnan(values(found, "randomization-full-excess", "transplant-null"))).tolist() == [0]
+    assert not np.isnan(values(found, "randomization-full", "map")).any()
+
+
+def test_a_constant_map_is_undefined_never_zero(case: Case) -> None:
+    found = measured(case, lambda _s, images, _t: torch.zeros(len(images), SIDE, SIDE))
+    assert found.scores["value"].isna().all()
+    assert set(found.scores["status"]) == {"undefined"}
+    assert found.scores["reason"].str.contains("constant map").all()
+
+
+# ---------------------------------------------------------------------- the cascade
+
+
+def cascade(found: Measured, variant: str = "map", suffix: str = "") -> pd.DataFrame:
+    held = found.curves[
+        (found.curves["metric"] == f"randomization-cascade{suffix}") & (found.curves["variant"] == variant)
+    ]
+    return held.pivot(index="image", columns="x", values="value")
+
+
+def test_the_cascade_has_a_point_for_each_group_and_one_before(case: Case) -> None:
+    found = cascade(measured(case, gradient))
+    assert found.columns.tolist() == list(range(len(layer_groups(case.subject, TEST.stages)) + 1))
+    assert len(found) == sum(min(2, (case.targets == k).sum()) for k in range(len(CLASSES)))
+
+
+def test_the_cascade_begins_at_one_and_ends_at_the_full_test(case: Case) -> None:
+    found = measured(case, gradient)
+    curve = cascade(found)
+    np.testing.assert_allclose(curve[0], 1, rtol=0, atol=1e-12)
+    full = pd.Series(values(found, "randomization-full", "map"), index=case.faces.ids)
+    np.testing.assert_array_equal(curve[curve.columns[-1]], full.loc[curve.index])
+
+
+def test_the_cascade_of_a_map_that_ignores_the_network_is_flat(case: Case) -> None:
+    np.testing.assert_allclose(cascade(measured(case, picture)), 1, rtol=0, atol=1e-12)
+
+
+def test_the_null_level_is_drawn_along_the_whole_cascade(case: Case) -> None:
+    level = cascade(measured(case, gradient), "transplant-null")
+    assert (level.nunique(axis=1, dropna=False) == 1).all()

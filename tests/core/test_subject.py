@@ -1,0 +1,354 @@
+"""The subject answers as bare torch does, counts what it passes, and leaves the caller's network alone."""
+
+import copy
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from tiny import CLASSES, SIDE, SPEC, tiny_network
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness.errors import UsageError
+from harness.faces.faceset import FaceSet
+from harness.subject import Feed, InputSpec, Passes, Subject, _fastest, measured_feed
+
+FEEDS = [
+    Feed(last, forward, backward) for last, (forward, backward) in itertools.product((False, True), ((1, 5), (7, 64)))
+]
+# Sums are taken in another order for another layout and batch: 3e-7 measured, of logits of order 1.
+CLOSE = {"rtol": 1e-5, "atol": 2e-6}
+
+
+@pytest.fixture(params=FEEDS, ids=str)
+def fed(request: pytest.FixtureRequest, subject: Subject) -> Subject:
+    subject.feed = request.param
+    return subject
+
+
+@pytest.fixture
+def targets(images: Tensor) -> Tensor:
+    return torch.arange(len(images)) % 3
+
+
+def gradient_by_hand(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    leaf = images.clone().requires_grad_()
+    network(leaf).gather(1, targets[:, None]).sum().backward()
+    return leaf.grad
+
+
+# ---------------------------------------------------------------------- answers
+
+
+def test_logits_are_those_of_bare_torch_for_any_feed(fed: Subject, network: nn.Module, images: Tensor) -> None:
+    with torch.no_grad():
+        torch.testing.assert_close(fed.logits(images), network.eval()(images), **CLOSE)
+
+
+def test_gradients_are_those_of_bare_torch_for_any_feed(
+    fed: Subject, network: nn.Module, images: Tensor, targets: Tensor
+) -> None:
+    torch.testing.assert_close(fed.gradients(images, targets), gradient_by_hand(network, images, targets), **CLOSE)
+
+
+def test_probabilities_add_up_to_one(subject: Subject, images: Tensor) -> None:
+    # Rounding of three float32 numbers.
+    torch.testing.assert_close(subject.probabilities(images).sum(1), torch.ones(len(images)), atol=2e-7, rtol=0)
+
+
+def test_activations_are_a_layers_output_for_any_feed(fed: Subject, network: nn.Sequential, images: Tensor) -> None:
+    with torch.no_grad():
+        torch.testing.assert_close(fed.activations(images, ["3"])["3"], network[:4](images), **CLOSE)
+
+
+def test_spreads_are_the_deviation_of_a_layers_output(subject: Subject, network: nn.Sequential, images: Tensor) -> None:
+    with torch.no_grad():
+        expected = network[:4](images).double().std(correction=0)
+    # Summed in batches, in double precision, of float32 values.
+    assert subject.spreads(images, ["3"])["3"] == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_layer_gradients_are_the_output_and_its_gradient_for_any_feed(
+    fed: Subject, network: nn.Sequential, images: Tensor, targets: Tensor
+) -> None:
+    output = network[:4](images).detach().requires_grad_()
+    network[4:](output).gather(1, targets[:, None]).sum().backward()
+    found, gradient = fed.layer_gradients(images, targets, "3")
+    torch.testing.assert_close(found, output.detach(), **CLOSE)
+    torch.testing.assert_close(gradient, output.grad, **CLOSE)
+
+
+def test_a_layer_followed_by_an_operation_in_place_is_still_that_layer(images: Tensor, targets: Tensor) -> None:
+    plain, in_place = tiny_network(), tiny_network()
+    in_place[4] = nn.ReLU(inplace=True)
+    made = [Subject(network, name="s", classes=CLASSES, spec=SPEC) for network in (plain, in_place)]
+    for one, other in zip(*(subject.layer_gradients(images, targets, "3") for subject in made), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_questions_take_no_part_in_the_callers_graph(subject: Subject, images: Tensor, targets: Tensor) -> None:
+    leaf = images.clone().requires_grad_()
+    answers = (subject.logits(leaf), subject.gradients(leaf, targets), *subject.layer_gradients(leaf, targets, "3"))
+    assert not any(answer.requires_grad for answer in answers)
+
+
+# ---------------------------------------------------------------------- counting
+
+
+def test_every_image_forward_is_counted_once_for_any_feed(fed: Subject, images: Tensor) -> None:
+    fed.logits(images)
+    assert fed.passes == Passes(len(images), 0)
+
+
+def test_every_image_backward_is_counted_once_for_any_feed(fed: Subject, images: Tensor, targets: Tensor) -> None:
+    fed.gradients(images, targets)
+    fed.layer_gradients(images, targets, "3")
+    assert fed.passes == Passes(2 * len(images), 2 * len(images))
+
+
+def test_libraries_that_call_the_model_are_counted_too(subject: Subject, images: Tensor) -> None:
+    subject.model(images.requires_grad_())[:, 0].sum().backward()
+    assert subject.passes == Passes(len(images), len(images))
+
+
+def test_two_backward_passes_through_one_forward_are_two(subject: Subject, images: Tensor) -> None:
+    leaf = images.requires_grad_()
+    logits = subject.model(leaf)
+    for k in (0, 1):
+        torch.autograd.grad(logits[:, k].sum(), leaf, retain_graph=True)
+    assert subject.passes == Passes(len(images), 2 * len(images))
+
+
+def test_making_and_tuning_a_subject_counts_nothing(subject: Subject) -> None:
+    assert subject.tuned(0.001).passes == Passes(0, 0)
+
+
+def test_a_variant_counts_into_the_same_passes(subject: Subject, images: Tensor) -> None:
+    subject.with_network(tiny_network(1), "other").logits(images)
+    assert subject.passes.forward == len(images)
+
+
+# ---------------------------------------------------------------------- what is left alone
+
+
+def test_the_callers_network_is_untouched(network: nn.Sequential, images: Tensor, targets: Tensor) -> None:
+    network.train()
+    network[0].register_forward_hook(lambda *_: None)
+    before = copy.deepcopy(network.state_dict())
+    made = Subject(network, name="s", classes=CLASSES, spec=SPEC).tuned(0.001)
+    made.gradients(images, targets)
+    made.activations(images, ["0"])
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+    assert network.training
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in network.parameters())
+    assert len(network[0]._forward_hooks) == 1
+
+
+def test_asking_leaves_the_subjects_own_network_as_it_was(subject: Subject, images: Tensor, targets: Tensor) -> None:
+    before = subject.state_digest()
+    subject.gradients(images, targets)
+    subject.layer_gradients(images, targets, "3")
+    subject.activations(images, ["0", "3"])
+    subject.spreads(images, ["0"])
+    assert subject.state_digest() == before
+
+
+def change_weight(subject: Subject) -> None:
+    subject.network[0].weight.data[0, 0, 0, 0] += 1
+
+
+def change_mode(subject: Subject) -> None:
+    subject.network[1].train()
+
+
+def ask_for_gradients(subject: Subject) -> None:
+    subject.network.requires_grad_()
+
+
+def leave_gradients(subject: Subject) -> None:
+    subject.network[0].weight.grad = torch.zeros_like(subject.network[0].weight)
+
+
+def leave_hook(subject: Subject) -> None:
+    subject.network[3].register_forward_hook(lambda *_: None)
+
+
+def leave_hook_on_the_model(subject: Subject) -> None:
+    subject.model.register_forward_pre_hook(lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    "change", [change_weight, change_mode, ask_for_gradients, leave_gradients, leave_hook, leave_hook_on_the_model]
+)
+def test_each_change_changes_the_state_digest(change, subject: Subject) -> None:
+    before, kept = subject.state_digest(), copy.deepcopy(subject.network)
+    change(subject)
+    assert subject.state_digest() != before
+    subject.put_back(kept)
+    assert subject.state_digest() == before
+
+
+def test_a_network_that_was_put_back_still_counts(subject: Subject, images: Tensor) -> None:
+    subject.put_back(copy.deepcopy(subject.network))
+    subject.logits(images)
+    assert subject.passes.forward == len(images)
+
+
+# ---------------------------------------------------------------------- names
+
+
+def test_equal_networks_have_equal_digests() -> None:
+    one, other = (Subject(tiny_network(), name=name, classes=CLASSES, spec=SPEC) for name in "ab")
+    assert one.digest == other.digest
+
+
+@pytest.mark.parametrize(
+    ("seed", "classes", "spec"),
+    [(1, CLASSES, SPEC), (0, CLASSES[::-1], SPEC), (0, CLASSES, InputSpec(SIDE, SIDE, (0.4,), (0.5,)))],
+    ids=["weights", "classes", "units"],
+)
+def test_another_network_has_another_digest(
+    seed: int, classes: tuple[str, ...], spec: InputSpec, subject: Subject
+) -> None:
+    assert Subject(tiny_network(seed), name="tiny", classes=classes, spec=spec).digest != subject.digest
+
+
+def test_the_layout_is_not_part_of_the_digest(subject: Subject) -> None:
+    other = Subject(tiny_network().to(memory_format=torch.channels_last), name="tiny", classes=CLASSES, spec=SPEC)
+    assert other.digest == subject.digest
+
+
+def test_layers_are_named_in_running_order() -> None:
+    class Backwards(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last, self.first = nn.Linear(4, 3), nn.Conv2d(1, 1, 3, stride=5)
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.last(self.first(images).flatten(1))
+
+    assert Subject(Backwards(), name="s", classes=CLASSES, spec=SPEC).layers == ("first", "last")
+
+
+def test_the_map_layer_is_the_last_convolution(subject: Subject) -> None:
+    assert subject.cam_layer == "3"
+
+
+# ---------------------------------------------------------------------- wrong use
+
+
+class Raises(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        raise AssertionError
+
+
+class Unused(nn.Module):
+    """Has a layer that does not run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.auxiliary = tiny_network(), nn.Conv2d(1, 1, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.body(images)
+
+
+WRONG = {
+    "another size": (
+        tiny_network,
+        {"spec": InputSpec(16, 16)},
+        r"does not run on a \(1, 1, 16, 16\) input .*InputSpec",
+    ),
+    "another colour": (tiny_network, {"spec": InputSpec(12, 12, (0.5,) * 3, (0.5,) * 3)}, r"\(1, 3, 12, 12\) input"),
+    "an error without words": (Raises, {}, "AssertionError"),
+    "too few classes": (tiny_network, {"classes": ("a", "b")}, r"returns \(1, 3\) for one image, not \(1, 2\)"),
+    "no logits": (nn.Identity, {}, r"returns \(1, 1, 12, 12\)"),
+    "a class twice": (tiny_network, {"classes": ("a", "b", "a")}, "class 'a'"),
+    "a class like the total": (tiny_network, {"classes": ("a", "b", "all")}, "class 'all'"),
+    "no such layer": (tiny_network, {"cam_layer": "9"}, "no layer '9' that runs; it has 0, 1, 2"),
+    "a layer that does not run": (Unused, {"cam_layer": "auxiliary"}, "no layer 'auxiliary' that runs"),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_wrong_use_is_one_clear_line(mistake: str) -> None:
+    make, words, said = WRONG[mistake]
+    with pytest.raises(UsageError, match=said) as caught:
+        Subject(make(), **{"name": "s", "classes": CLASSES, "spec": SPEC, **words})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_layer_that_does_not_exist_is_named(subject: Subject, images: Tensor) -> None:
+    with pytest.raises(UsageError, match="subject 'tiny' has no layer 'conv9'; it has 0, 1"):
+        subject.activations(images, ["conv9"])
+
+
+@pytest.mark.parametrize(("mean", "std"), [((0.5,), (0.5, 0.5)), ((0.5,) * 2, (0.5,) * 2), ((), ())])
+def test_an_input_has_one_or_three_channels(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    with pytest.raises(UsageError, match="1 or 3"):
+        InputSpec(12, 12, mean, std)
+
+
+# ---------------------------------------------------------------------- preparing pictures
+
+
+def test_a_picture_of_the_right_size_is_only_rescaled(faces: FaceSet) -> None:
+    prepared = InputSpec(SIDE, SIDE, (0.5,), (0.25,)).prepare(faces.images)
+    # Rounding of float32 numbers of order 1.
+    np.testing.assert_allclose(prepared[:, 0], (faces.images / 255 - 0.5) / 0.25, atol=3e-7)
+
+
+def test_prepared_pixels_lie_between_low_and_high() -> None:
+    spec = InputSpec(1, 2, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+    prepared = spec.prepare(np.array([[[[0] * 3, [255] * 3]]], dtype=np.uint8))
+    assert (float(prepared.min()), float(prepared.max())) == pytest.approx((spec.low, spec.high), rel=1e-6)
+
+
+def test_a_grey_picture_is_repeated_for_a_colour_network(faces: FaceSet) -> None:
+    prepared = InputSpec(SIDE, SIDE, (0.5,) * 3, (0.5,) * 3).prepare(faces.images)
+    assert torch.equal(prepared[:, 0], prepared[:, 2])
+
+
+def test_a_colour_picture_becomes_luma_for_a_grey_network() -> None:
+    green = np.zeros((1, 4, 4, 3), np.uint8)
+    green[..., 1] = 255
+    # ITU-R BT.601 gives green .587 of the light.
+    assert float(InputSpec(4, 4, (0.0,), (1.0,)).prepare(green).mean()) == pytest.approx(0.587, abs=1e-6)
+
+
+def test_a_picture_of_another_size_is_resized_bilinearly(faces: FaceSet) -> None:
+    expected = functional.interpolate(torch.tensor(faces.images)[:, None].float(), (8, 9), mode="bilinear")
+    torch.testing.assert_close(InputSpec(8, 9).prepare(faces.images), expected / 127.5 - 1, **CLOSE)
+
+
+def test_grey_undoes_preparing(faces: FaceSet) -> None:
+    spec = InputSpec(SIDE, SIDE, (0.4,), (0.3,))
+    np.testing.assert_allclose(spec.to_grey(spec.prepare(faces.images)), faces.images / 255, atol=2e-7)
+
+
+# ---------------------------------------------------------------------- the feed
+
+
+def test_the_measured_feed_is_one_of_the_candidates_and_leaves_the_network_as_it_was(network: nn.Sequential) -> None:
+    before = copy.deepcopy(network.state_dict())
+    feed = measured_feed(network, SPEC, torch.device("cpu"), 0.01)
+    assert {feed.forward_batch, feed.backward_batch} <= {16, 32, 64, 128}
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+    assert all(value.is_contiguous() for value in network.state_dict().values())
+
+
+def test_the_fastest_feed_wins() -> None:
+    feeds = [Feed(False, size, size) for size in (16, 32, 64)]
+    assert _fastest(feeds, 0.001, lambda feed: {16: 3e-6, 32: 1e-6, 64: 2e-6}[feed.backward_batch]).backward_batch == 32
+
+
+def test_a_feed_that_would_take_all_the_time_is_never_tried() -> None:
+    tried = []
+
+    def cost(feed: Feed) -> float:
+        tried.append(feed.backward_batch)
+        return 0.1  # a network that takes a tenth of a second an image
+
+    _fastest([Feed(False, size, size) for size in (16, 32, 64)], 0.001, cost)
+    assert set(tried) == {16}

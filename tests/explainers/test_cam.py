@@ -1,0 +1,222 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import LayerGradCam
+from explainer_cases import CLASSES, Residual, error, network, pictures, reference, subject, target_logits
+from torch import Tensor, nn
+
+from harness.errors import UsageError
+from harness.explainers import registered
+from harness.explainers.cam import enlarged
+from harness.subject import Subject
+
+EXPLAINERS = registered()
+TARGETS = torch.tensor([0, 3, 4])
+LAYER = "5"
+
+
+@pytest.fixture(scope="module")
+def of() -> Subject:
+    return subject(network(), LAYER)
+
+
+def their_map(name: str, made: nn.Sequential, images: Tensor, targets: list[Any] | None) -> Tensor:
+    """Pytorch-grad-cam's map at the layer's own size, before it stretches it, and enlarged as ours are."""
+    package = reference("pytorch_grad_cam")
+    layer = made[int(LAYER)]
+    cam = getattr(package, name)(made, [layer])
+    cam.forward(images, targets) if name != "FinerCAM" else cam.forward(images, target_idx=None)
+    inner = cam if name != "FinerCAM" else cam.base_cam
+    activations = [a.detach().numpy() for a in inner.activations_and_grads.activations]
+    gradients = [g.detach().numpy() for g in inner.activations_and_grads.gradients] or [None]
+    found = inner.get_cam_image(images, layer, targets, activations[0], gradients[0], False)
+    return enlarged(torch.from_numpy(np.maximum(found, 0)), images)
+
+
+def class_targets(targets: Tensor) -> list[Any]:
+    reference("pytorch_grad_cam")
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    return [ClassifierOutputTarget(int(target)) for target in targets]
+
+
+def test_grad_cam_equals_captums(of: Subject) -> None:
+    images = pictures()
+    captum = LayerGradCam(of.network, of.layer(LAYER)).attribute(images, target=TARGETS, relu_attributions=True)
+    assert error(EXPLAINERS["grad-cam"](of, images, TARGETS), enlarged(captum[:, 0].detach(), images)) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("grad-cam", "GradCAM"),
+        ("grad-cam-elementwise", "GradCAMElementWise"),
+        ("xgrad-cam", "XGradCAM"),
+        ("layer-cam", "LayerCAM"),
+    ],
+)
+def test_map_equals_pytorch_grad_cams(of: Subject, name: str, theirs: str) -> None:
+    images = pictures()
+    found = EXPLAINERS[name](of, images, TARGETS)
+    assert error(found, their_map(theirs, network(), images, class_targets(TARGETS))) < 2e-6  # measured up to 3e-7
+
+
+def test_hires_cam_equals_pytorch_grad_cams_where_that_one_is_not_cut_off(of: Subject) -> None:
+    images = pictures()
+    of_maps = of.layer_gradients(images, TARGETS, LAYER)
+    signed = enlarged((of_maps[0] * of_maps[1]).sum(1), images)
+    found = EXPLAINERS["hires-cam"](of, images, TARGETS)
+    assert error(found, signed) < 1e-6
+    assert found.min() < 0
+
+
+def test_grad_cam_plus_plus_equals_pytorch_grad_cams_where_gradients_are_large() -> None:
+    steep = network()
+    with torch.no_grad():
+        steep[9].weight.mul_(1000)
+    of, images = subject(steep, LAYER), pictures()
+    found = EXPLAINERS["grad-cam-plus-plus"](of, images, TARGETS)
+    assert error(found, their_map("GradCAMPlusPlus", steep, images, class_targets(TARGETS))) < 1e-4
+
+
+def test_pytorch_grad_cams_plus_plus_fades_where_gradients_are_small_and_ours_does_not() -> None:
+    images, found = pictures(), {}
+    for factor in (1.0, 1e-3):
+        flat = network()
+        with torch.no_grad():
+            flat[9].weight.mul_(factor)
+        of = subject(flat, LAYER)
+        found[factor] = (
+            EXPLAINERS["grad-cam-plus-plus"](of, images, TARGETS).max() / factor,
+            their_map("GradCAMPlusPlus", flat, images, class_targets(TARGETS)).max() / factor,
+        )
+    # Weights of g / (2 + sum g) grow as g where g is small.
+    ours, theirs = (float(found[1e-3][k] / found[1.0][k]) for k in (0, 1))
+    assert ours > 0.5
+    assert theirs < 0.5
+
+
+def test_eigen_cam_equals_pytorch_grad_cams_but_for_its_sign(of: Subject) -> None:
+    package = reference("pytorch_grad_cam")
+    images = pictures()
+    activations = of.activations(images, [LAYER])[LAYER].numpy()
+    cam = package.EigenCAM(of.network, [of.layer(LAYER)])
+    theirs = enlarged(torch.from_numpy(cam.get_cam_image(images, None, None, activations, None, False)), images)
+    found = EXPLAINERS["eigen-cam"](of, images, TARGETS)
+    assert error(found.abs(), theirs.abs()) < 1e-5  # measured 5e-7
+
+
+def test_eigen_cam_is_high_where_channels_are(of: Subject) -> None:
+    images = pictures()
+    strength = enlarged(of.activations(images, [LAYER])[LAYER].mean(1), images)
+    for found, level in zip(EXPLAINERS["eigen-cam"](of, images, TARGETS), strength, strict=True):
+        assert torch.corrcoef(torch.stack([found.flatten(), level.flatten()]))[0, 1] > 0
+
+
+def test_finer_cam_equals_pytorch_grad_cams_for_the_predicted_class(of: Subject) -> None:
+    images = pictures()
+    predicted = of.logits(images).argmax(1)
+    found = EXPLAINERS["finer-cam"](of, images, predicted)
+    assert error(found, their_map("FinerCAM", network(), images, None)) < 1e-5  # measured 1e-6
+
+
+def test_shapley_cam_equals_pytorch_grad_cams_for_the_score_of_its_paper() -> None:
+    package = reference("pytorch_grad_cam")
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputReST
+
+    images = pictures()
+    of = subject(network(), LAYER)
+    thawed = network().requires_grad_()
+    cam = package.ShapleyCAM(thawed, [thawed[5]])
+    weights = {}
+
+    def keep(*args: Any) -> np.ndarray:
+        weights["found"] = package.ShapleyCAM.get_cam_weights(cam, *args)
+        weights["maps"] = args[3].detach()
+        return weights["found"]  # type: ignore[no-any-return]
+
+    cam.get_cam_weights = keep
+    cam(images, [ClassifierOutputReST(int(target)) for target in TARGETS])
+    combined = (torch.from_numpy(weights["found"])[:, :, None, None] * weights["maps"]).sum(1).relu()
+    assert error(EXPLAINERS["shapley-cam"](of, images, TARGETS), enlarged(combined, images)) < 1e-5  # measured 5e-7
+
+
+def test_shapley_cam_of_small_probability_differs_from_grad_cam(of: Subject) -> None:
+    images = pictures()
+    found = (EXPLAINERS[name](of, images, TARGETS) for name in ("shapley-cam", "grad-cam"))
+    assert not torch.allclose(*(m / m.amax((1, 2), keepdim=True).clamp(min=1e-9) for m in found), atol=1e-3)
+
+
+def test_ablation_cam_weights_channels_by_the_fall_of_the_logit(of: Subject) -> None:
+    images = pictures(1)
+    maps = of.activations(images, [LAYER])[LAYER]
+    rest = of.network[6:]
+    falls = []
+    for channel in range(maps.shape[1]):
+        without = maps.clone()
+        without[:, channel] = 0
+        falls.append((rest(maps) - rest(without))[0, 3])
+    expected = enlarged((torch.stack(falls)[None, :, None, None] * maps).sum(1).relu(), images)
+    assert error(EXPLAINERS["ablation-cam"](of, images, torch.tensor([3])), expected) < 1e-5  # measured 1e-6
+
+
+def test_score_cam_weights_channels_by_the_logit_of_what_they_show(of: Subject) -> None:
+    images = pictures(1)
+    maps = of.activations(images, [LAYER])[LAYER]
+    large = nn.functional.interpolate(maps, (16, 16), mode="bilinear", align_corners=False)[0]
+    span = large.amax((1, 2)) - large.amin((1, 2))
+    shown = torch.nan_to_num((large - large.amin((1, 2))[:, None, None]) / span[:, None, None])
+    weights = of.logits(images * shown[:, None])[:, 3].softmax(0)
+    expected = enlarged((weights[None, :, None, None] * maps).sum(1).relu(), images)
+    assert error(EXPLAINERS["score-cam"](of, images, torch.tensor([3])), expected) < 1e-6  # measured 1e-7
+
+
+def test_cam_of_a_network_with_an_average_is_its_dense_weights_on_the_maps() -> None:
+    made, images = Residual(), pictures()
+    pooled = nn.Sequential(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5))
+    of = subject(pooled, "1")
+    maps = of.activations(images, ["1"])["1"]
+    expected = torch.einsum("nk,nkyx->nyx", pooled[4].weight[TARGETS].detach(), maps) / maps[0, 0].numel()
+    assert error(EXPLAINERS["cam"](of, images, TARGETS), enlarged(expected, images)) < 1e-6  # measured 1e-7
+    assert made is not None
+
+
+def test_cam_of_a_network_without_an_average_is_an_error(of: Subject) -> None:
+    with pytest.raises(UsageError, match="use grad-cam"):
+        EXPLAINERS["cam"](of, pictures(), TARGETS)
+
+
+def test_cam_layer_that_gives_no_picture_is_an_error() -> None:
+    with pytest.raises(UsageError, match="name a convolution"):
+        EXPLAINERS["grad-cam"](subject(network(), "9"), pictures(), TARGETS)
+
+
+def test_layer_maps_are_asked_for_once_by_the_family() -> None:
+    fresh, images = subject(network(), LAYER), pictures()
+    for name in ("grad-cam", "grad-cam-plus-plus", "hires-cam", "xgrad-cam", "layer-cam", "grad-cam-elementwise"):
+        EXPLAINERS[name](fresh, images, TARGETS)
+    assert fresh.passes.backward == len(images)
+
+
+def test_contrastive_grad_cam_explains_the_lead_over_the_next_class(of: Subject) -> None:
+    images = pictures()
+    logits = of.logits(images)
+    rival = logits.scatter(1, TARGETS[:, None], -torch.inf).argmax(1)
+    maps, gradients = of.layer_gradients(images, TARGETS, LAYER)
+    lead = gradients - of.layer_gradients(images, rival, LAYER)[1]
+    expected = enlarged((lead.mean((2, 3), keepdim=True) * maps).sum(1).relu(), images)
+    assert torch.equal(EXPLAINERS["contrastive-grad-cam"](of, images, TARGETS), expected)
+
+
+def test_contrastive_integrated_gradients_add_up_to_the_rise_of_the_lead(of: Subject) -> None:
+    images, blank = pictures(), torch.zeros(3, 1, 16, 16)
+    rival = of.logits(images).scatter(1, TARGETS[:, None], -torch.inf).argmax(1)
+    lead = [target_logits(of, x, TARGETS) - target_logits(of, x, rival) for x in (images, blank)]
+    found = EXPLAINERS["contrastive-integrated-gradients"](of, images, TARGETS, steps=200).sum((1, 2))
+    assert error(found, lead[0] - lead[1]) < 1e-2  # measured 2e-3: a network of pieces
+
+
+def test_there_are_as_many_classes_as_the_tests_assume() -> None:
+    assert len(CLASSES) > int(TARGETS.max())

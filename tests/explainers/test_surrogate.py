@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import torch
+from explainer_cases import error, network, pictures, subject, target_logits
+from torch import Tensor
+
+from harness.explainers import registered
+from harness.explainers._segments import segments_of
+from harness.explainers.surrogate import lime_weights
+from harness.faces.rendered import load_rendered
+from harness.subject import Subject
+
+EXPLAINERS = registered()
+TARGETS = torch.tensor([0, 3, 4])
+
+
+@pytest.fixture(scope="module", params=[1, 3], ids=["grey", "colour"])
+def case(request: pytest.FixtureRequest) -> tuple[Subject, Tensor]:
+    return subject(network(channels=request.param), channels=request.param), pictures(channels=request.param)
+
+
+def test_lime_fast_equals_the_package(case: tuple[Subject, Tensor]) -> None:
+    of, images = case
+    theirs = torch.from_numpy(EXPLAINERS["lime"](of, images, TARGETS, seed=4))
+    assert error(EXPLAINERS["lime-fast"](of, images, TARGETS, seed=4), theirs) < 2e-5  # measured 1e-6
+
+
+def test_lime_asks_the_network_no_more_than_its_samples(case: tuple[Subject, Tensor]) -> None:
+    of, images = case
+    before = of.passes.forward
+    EXPLAINERS["lime"](of, images, TARGETS, samples=50)
+    assert of.passes.forward - before == 50 * len(images)
+
+
+def test_one_perturbation_set_serves_every_class() -> None:
+    of, images = subject(network()), pictures(1)
+    maps = [EXPLAINERS["lime-fast"](of, images, torch.tensor([k]), samples=50) for k in range(5)]
+    assert of.passes.forward == 50
+    # Probabilities add up to one whatever is hidden, so the classes' weights add up to nothing.
+    assert torch.stack(maps).sum(0).abs().max() < 1e-6  # measured 3e-8
+
+
+@pytest.mark.parametrize("name", ["lime", "lime-fast", "kernel-shap"])
+def test_seed_governs_every_draw(name: str, case: tuple[Subject, Tensor]) -> None:
+    of, images = case
+    np.random.seed(1)
+    first = np.asarray(EXPLAINERS[name](of, images, TARGETS, samples=60, seed=2))
+    np.random.seed(2)
+    again = np.asarray(
+        EXPLAINERS[name](subject(of.network, channels=images.shape[1]), images, TARGETS, samples=60, seed=2)
+    )
+    other = np.asarray(EXPLAINERS[name](of, images, TARGETS, samples=60, seed=3))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_lime_draws_no_bar(case: tuple[Subject, Tensor], capfd: pytest.CaptureFixture[str]) -> None:
+    of, images = case
+    EXPLAINERS["lime"](of, images[:1], TARGETS[:1], samples=20)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_lime_weights_of_a_segment_that_changes_nothing_are_zero() -> None:
+    blind = network()
+    with torch.no_grad():
+        blind[9].weight.zero_()
+    weights, _ = lime_weights(subject(blind), pictures(1)[0], 100, 50, 0)
+    assert weights.abs().max() < 1e-7
+
+
+def test_kernel_shap_adds_up_to_the_logits_rise_over_the_mean_colour() -> None:
+    of, images = subject(network()), pictures(1)
+    plain = images.mean((2, 3), keepdim=True).expand_as(images)
+    rise = target_logits(of, images, TARGETS[:1]) - target_logits(of, plain, TARGETS[:1])
+    found, labels = EXPLAINERS["kernel-shap"](of, images, TARGETS[:1])[0], segments_of(images[0])
+    total = sum(float(found[torch.from_numpy(labels == k)][0]) for k in range(labels.max() + 1))
+    assert total == pytest.approx(float(rise), abs=1e-5)  # measured 1e-6
+
+
+def test_segments_of_a_face_are_about_35() -> None:
+    faces = load_rendered()
+    counts = [segments_of(torch.from_numpy(face / 127.5 - 1).float()[None]).max() + 1 for face in faces.images[:40]]
+    assert 28 < np.mean(counts) < 42  # quickshift's defaults, the package's, find 7

@@ -1,0 +1,159 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.errors import UsageError
+from harness.faces.faceset import EXPRESSIONS
+from harness.faces.loading import load_faces
+from harness.faces.tables import load_table
+
+SIDE = 4
+USAGES = ("Training", "Training", "PublicTest", "Training", "PrivateTest")
+LABELS = (3, 0, 6, 1, 5)
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, SIDE, SIDE), dtype=np.uint8)
+TEXTS = [" ".join(map(str, image.ravel())) for image in IMAGES]
+
+FER = "emotion,pixels,Usage\n" + "".join(
+    f"{label},{text},{usage}\n" for label, text, usage in zip(LABELS, TEXTS, USAGES, strict=True)
+)
+ICML = "emotion, Usage, pixels\n" + "".join(
+    f"{label},{usage},{text}\n" for label, text, usage in zip(LABELS, TEXTS, USAGES, strict=True)
+)
+HOMEWORK = "label,feature\n" + "".join(f"{label},{text}\n" for label, text in zip(LABELS, TEXTS, strict=True))
+UNLABELLED = "id,feature\n" + "".join(f"{number},{text}\n" for number, text in enumerate(TEXTS))
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "faces.csv"
+    path.write_bytes(text.encode())
+    return path
+
+
+@pytest.mark.parametrize("text", [FER, ICML], ids=["fer2013", "icml_face_data"])
+def test_every_row_of_a_table_with_splits_is_read(text: str, tmp_path: Path) -> None:
+    faces = load_table(written(tmp_path, text), "all")
+    assert np.array_equal(faces.images, IMAGES)
+    assert faces.labels is not None
+    assert faces.labels.tolist() == list(LABELS)
+
+
+@pytest.mark.parametrize("text", [FER, ICML], ids=["fer2013", "icml_face_data"])
+def test_by_default_the_test_splits_are_read_and_keep_their_row_numbers(text: str, tmp_path: Path) -> None:
+    faces = load_table(written(tmp_path, text))
+    assert np.array_equal(faces.images, IMAGES[[2, 4]])
+    assert faces.ids.tolist() == [2, 4]
+
+
+@pytest.mark.parametrize(("usage", "rows"), [("Training", [0, 1, 3]), ("privatetest", [4]), ("PublicTest", [2])])
+def test_a_split_is_chosen_by_name(usage: str, rows: list[int], tmp_path: Path) -> None:
+    assert load_faces(f"{written(tmp_path, FER)}#{usage}").ids.tolist() == rows
+
+
+def test_a_table_without_test_splits_is_read_whole(tmp_path: Path) -> None:
+    text = FER.replace("PublicTest", "Training").replace("PrivateTest", "Training")
+    assert len(load_table(written(tmp_path, text))) == 5
+
+
+def test_the_homework_table_is_recognised_by_its_header(tmp_path: Path) -> None:
+    faces = load_table(written(tmp_path, HOMEWORK))
+    assert np.array_equal(faces.images, IMAGES)
+    assert faces.labels is not None
+    assert faces.labels.tolist() == list(LABELS)
+
+
+def test_the_homeworks_unlabelled_table_has_no_labels(tmp_path: Path) -> None:
+    faces = load_table(written(tmp_path, UNLABELLED))
+    assert np.array_equal(faces.images, IMAGES)
+    assert faces.labels is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text.replace("\n", "\n\n"),
+        lambda text: text.replace(" ", "  "),
+        lambda text: text.rstrip("\n"),
+        lambda text: text.replace(f",{TEXTS[0]}", f',"{TEXTS[0]}"'),
+        lambda text: text.replace(TEXTS[0], " ".join(f"{value:03d}" for value in IMAGES[0].ravel())),
+        lambda text: text.replace(TEXTS[0], " ".join(f"{value}.0" for value in IMAGES[0].ravel())),
+    ],
+    ids=["bom", "windows", "blank lines", "double spaces", "no last newline", "quotes", "zeros", "floats"],
+)
+def test_another_way_to_write_the_same_table_gives_the_same_faces(change: object, tmp_path: Path) -> None:
+    assert callable(change)
+    faces = load_table(written(tmp_path, change(HOMEWORK)))
+    assert np.array_equal(faces.images, IMAGES)
+    assert faces.ids.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_labels_follow_the_subjects_order_of_classes_by_name(tmp_path: Path) -> None:
+    classes = tuple(sorted(EXPRESSIONS, key=str.casefold))
+    faces = load_faces(str(written(tmp_path, HOMEWORK)), classes)
+    assert faces.labels is not None
+    assert [classes[label] for label in faces.labels] == [EXPRESSIONS[label] for label in LABELS]
+
+
+def damaged(row: int, old: str, new: str) -> str:
+    lines = FER.split("\n")
+    lines[row + 1] = lines[row + 1].replace(old, new, 1)
+    return "\n".join(lines)
+
+
+def first_pixel(row: int) -> str:
+    return "," + TEXTS[row].split()[0] + " "
+
+
+DAMAGED = {
+    "empty file": ("", r"faces\.csv is empty"),
+    "header alone": ("emotion,pixels,Usage\n", r"faces\.csv has no rows below its header"),
+    "missing column": (FER.replace("pixels", "pixel"), r"lacks a column: its header is 'emotion', 'pixel', 'Usage'"),
+    "missing pixel": (
+        damaged(2, first_pixel(2), ","),
+        r"faces\.csv row 2, column pixels: 15 pixels, not 16 as the rows before",
+    ),
+    "pixel too many": (damaged(3, first_pixel(3), ",0 0 "), r"row 3, column pixels: .* pixels, not 16"),
+    "first row is no square": (damaged(0, first_pixel(0), ","), r"row 0, column pixels: 15 pixels are no square"),
+    "no pixels": (damaged(0, TEXTS[0], ""), r"row 0, column pixels: 0 pixels are no square"),
+    "pixel too large": (damaged(2, first_pixel(2), ",256 "), r"row 2, column pixels: 256 is not a pixel; write whole"),
+    "negative pixel": (damaged(2, first_pixel(2), ",-1 "), r"row 2, column pixels: -1 is not a pixel"),
+    "fraction": (damaged(2, first_pixel(2), ",0.5 "), r"row 2, column pixels: 0\.5 is not a pixel"),
+    "not finite": (damaged(2, first_pixel(2), ",nan "), r"row 2, column pixels: nan is not a pixel"),
+    "not a number": (damaged(4, first_pixel(4), ",x7 "), r"row 4, column pixels: 'x7' is not a number"),
+    "label out of range": (
+        damaged(2, "6,", "7,"),
+        r"row 2, column emotion: there is no class 7; write 0 \(Angry\)",
+    ),
+    "negative label": (damaged(2, "6,", "-1,"), r"row 2, column emotion: there is no class -1"),
+    "label in words": (damaged(2, "6,", "happy,"), r"row 2, column emotion: 'happy' is not a number"),
+    "short row": (damaged(1, ",Training", ""), r"row 1 has 2 columns, not the header's 3 \(emotion, pixels, Usage\)"),
+    "long row": (damaged(1, ",Training", ",Training,"), r"row 1 has 4 columns"),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_each_damage_is_one_line_that_says_where(what: str, tmp_path: Path) -> None:
+    text, said = DAMAGED[what]
+    with pytest.raises(UsageError, match=said) as caught:
+        load_table(written(tmp_path, text), "all" if "Usage" in text else None)
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path / "faces.csv") in str(caught.value)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "faces.csv"
+    path.write_bytes(b"emotion,pixels\n0,\xff\xfe\n")
+    with pytest.raises(UsageError, match="cannot be read as a table"):
+        load_table(path)
+
+
+def test_a_split_that_is_not_there_is_told_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no rows of Usage 'Test'; it has PrivateTest, PublicTest, Training, and all"):
+        load_table(written(tmp_path, FER), "Test")
+
+
+def test_a_split_of_a_table_without_splits_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="has no column Usage to choose 'Training' by"):
+        load_table(written(tmp_path, HOMEWORK), "Training")

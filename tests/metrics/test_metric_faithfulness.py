@@ -1,0 +1,337 @@
+"""Removal and bank metrics: exact cases, nothing removed, everything removed, undefined cases."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from harness.metrics import faithfulness as faith
+
+FEW = settings(max_examples=20, deadline=None)
+EVEN = np.linspace(0, 1, 5)
+FALLING = np.array([[1.0, 0.6, 0.4, 0.1, 0.0], [0.8, 0.8, 0.4, 0.4, 0.2]])
+OF_TRAJECTORY = [
+    faith.pixel_flipping,
+    faith.selectivity,
+    faith.aopc,
+    faith.monotonicity_arya,
+    lambda values: faith.area_under_curve(EVEN, values),
+    lambda values: faith.deletion_auc(EVEN, values),
+    lambda values: faith.insertion_auc(EVEN, values),
+    lambda values: faith.irof(EVEN, values),
+    lambda values: faith.symmetric_relevance_gain(EVEN, values, np.zeros_like(values)),
+    lambda values: faith.symmetric_relevance_gain(EVEN, np.zeros_like(values), values),
+    lambda values: faith.comprehensiveness(values[:, 0], values[:, 1:]),
+    lambda values: faith.sufficiency(values[:, 0], values[:, 1:]),
+]
+
+
+# ---------------------------------------------------------------------- areas
+
+
+def test_the_area_is_that_of_the_trapezoids():
+    assert faith.area_under_curve(np.array([0.0, 0.1, 1.0]), np.array([[1.0, 0.0, 1.0]])).item() == pytest.approx(0.5)
+
+
+def test_uneven_steps_weigh_by_their_width():
+    assert faith.area_under_curve(np.array([0.0, 0.9, 1.0]), np.array([[1.0, 1.0, 0.0]])).item() == pytest.approx(0.95)
+
+
+def test_the_area_has_the_unit_of_the_values_whatever_the_span():
+    values = np.full((1, 5), 0.7)
+    assert faith.area_under_curve(EVEN / 4, values).item() == pytest.approx(0.7)
+
+
+def test_a_repeated_last_point_adds_no_area():
+    longer = faith.area_under_curve(np.append(EVEN, [1.0, 1.0]), np.c_[FALLING, FALLING[:, [-1, -1]]])
+    assert longer == pytest.approx(faith.area_under_curve(EVEN, FALLING))
+
+
+def test_each_image_may_have_its_own_fractions():
+    rows = np.stack([EVEN, np.array([0.0, 1.0, 1.0, 1.0, 1.0])])
+    assert faith.area_under_curve(rows, FALLING)[1] == pytest.approx(0.8)
+
+
+def test_a_curve_that_spans_nothing_has_no_area():
+    assert np.isnan(faith.area_under_curve(np.zeros(5), FALLING)).all()
+
+
+def test_decreasing_fractions_are_refused():
+    with pytest.raises(ValueError, match="sort the curve"):
+        faith.area_under_curve(EVEN[::-1].copy(), FALLING)
+
+
+def test_as_many_fractions_as_values_are_asked_for():
+    with pytest.raises((ValueError, TypeError), match=r"one for each|Type-check"):
+        faith.area_under_curve(EVEN[:4], FALLING)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=8))
+@FEW
+def test_the_area_of_even_steps_is_the_mean_of_the_steps_midpoints(values):
+    curve = np.array([values])
+    middles = (curve[:, 1:] + curve[:, :-1]) / 2
+    found = faith.area_under_curve(np.linspace(0, 1, len(values)), curve)
+    # Summed in another order: rounding only.
+    assert found == pytest.approx(middles.mean(axis=1), abs=1e-14)
+
+
+def test_deletion_insertion_flipping_and_selectivity_are_that_area():
+    expected = faith.area_under_curve(EVEN, FALLING)
+    for found in (
+        faith.deletion_auc(EVEN, FALLING),
+        faith.insertion_auc(EVEN, FALLING),
+        faith.pixel_flipping(FALLING),
+        faith.selectivity(FALLING),
+    ):
+        assert found == pytest.approx(expected, abs=1e-15)
+
+
+def test_a_single_step_of_flipping_has_no_area():
+    assert np.isnan(faith.pixel_flipping(np.ones((2, 1)))).all()
+
+
+# ---------------------------------------------------------------------- nothing and everything removed
+
+
+@pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
+def test_where_removal_does_nothing_the_area_is_the_output(level):
+    assert faith.pixel_flipping(np.full((2, 5), level)).tolist() == pytest.approx([level] * 2)
+
+
+def test_where_removal_does_nothing_nothing_falls():
+    still = np.full((2, 5), 0.4)
+    assert faith.aopc(still).tolist() == [0, 0]
+    assert faith.comprehensiveness(still[:, 0], still[:, 1:]).tolist() == [0, 0]
+    assert faith.symmetric_relevance_gain(EVEN, still, still).tolist() == [0, 0]
+    assert faith.irof(EVEN, still).tolist() == [0, 0]
+
+
+def test_keeping_everything_is_wholly_sufficient():
+    assert faith.sufficiency(np.array([0.4]), np.array([[0.4, 0.4]])).tolist() == [0]
+
+
+def test_a_network_that_falls_at_once_has_the_highest_falls():
+    gone = np.array([[1.0, 0.0, 0.0, 0.0, 0.0]])
+    assert faith.aopc(gone).item() == pytest.approx(4 / 5)
+    assert faith.comprehensiveness(gone[:, 0], gone[:, 1:]).item() == 1
+    assert faith.irof(EVEN, gone).item() == pytest.approx(1 - 1 / 8)
+
+
+def test_removing_everything_at_once_counts_it_once():
+    assert faith.aopc(np.array([[0.9, 0.1]])).item() == pytest.approx(0.4)
+
+
+# ---------------------------------------------------------------------- directions and formulas
+
+
+def test_aopc_is_the_mean_fall_from_step_zero_over_all_steps():
+    assert faith.aopc(FALLING) == pytest.approx([(0.4 + 0.6 + 0.9 + 1.0) / 5, (0.4 + 0.4 + 0.6) / 5])
+
+
+def test_srg_is_the_area_of_least_first_minus_that_of_most_first():
+    gain = faith.symmetric_relevance_gain(np.array([0.0, 0.5, 1.0]), np.array([[1, 0.9, 0.0]]), np.array([[1, 0.2, 0]]))
+    assert gain.item() == pytest.approx(0.35)
+
+
+def test_srg_changes_sign_when_the_map_does():
+    most, least = FALLING, FALLING[:, ::-1]
+    assert faith.symmetric_relevance_gain(EVEN, least, most) == pytest.approx(
+        -faith.symmetric_relevance_gain(EVEN, most, least)
+    )
+
+
+def test_comprehensiveness_is_the_mean_fall_over_the_bins_each_image_by_itself():
+    found = faith.comprehensiveness(np.array([1.0, 0.5]), np.array([[0.8, 0.2], [0.5, 0.5]]))
+    assert found.tolist() == pytest.approx([0.5, 0.0])
+
+
+def test_sufficiency_is_negative_where_a_part_speaks_louder():
+    assert faith.sufficiency(np.array([0.5]), np.array([[0.9, 0.7]])).item() == pytest.approx(-0.3)
+
+
+def test_irof_is_relative_to_the_whole_images_output():
+    assert faith.irof(EVEN, 0.5 * FALLING) == pytest.approx(faith.irof(EVEN, FALLING))
+
+
+def test_irof_of_an_output_of_zero_is_undefined():
+    assert np.isnan(faith.irof(EVEN, np.zeros((1, 5)))).all()
+
+
+def test_arya_accepts_a_rise_and_a_plateau():
+    assert faith.monotonicity_arya(np.array([[0.0, 0.5, 0.5, 1.0]])).item() == 1
+
+
+def test_arya_refuses_any_fall():
+    assert faith.monotonicity_arya(np.array([[0.0, 0.5, 0.49, 1.0]])).item() == 0
+
+
+def test_arya_is_undefined_where_the_output_never_moves():
+    assert np.isnan(faith.monotonicity_arya(np.full((1, 4), 0.3))).all()
+
+
+@pytest.mark.parametrize("metric", OF_TRAJECTORY)
+def test_an_output_that_is_nan_leaves_its_image_alone_without_score(metric):
+    values = np.concatenate([FALLING, FALLING])
+    values[1, 2] = np.nan
+    assert np.isnan(metric(values)).tolist() == [False, True, False, False]
+
+
+@pytest.mark.parametrize("metric", OF_TRAJECTORY)
+def test_permuting_the_images_permutes_the_scores(metric):
+    values = np.concatenate([FALLING, FALLING[:, ::-1], 1 - FALLING])
+    order = [3, 0, 5, 1, 4, 2]
+    assert metric(values[order]) == pytest.approx(metric(values)[order], abs=1e-15, nan_ok=True)
+
+
+# ---------------------------------------------------------------------- ROAD
+
+
+CORRECT = np.array([[True, True, False], [True, False, False], [False, False, False], [True, True, True]])
+
+
+def test_the_road_curve_is_the_accuracy_at_each_step():
+    assert faith.road_curve(CORRECT).tolist() == [0.75, 0.5, 0.25]
+
+
+def test_the_road_curve_without_images_is_undefined():
+    assert np.isnan(faith.road_curve(np.empty((0, 3), dtype=bool))).all()
+
+
+def test_the_mean_of_road_is_the_area_under_its_curve():
+    ends = np.array([0.0, 0.3, 1.0])
+    area = faith.area_under_curve(ends, faith.road_curve(CORRECT)[None]).item()
+    assert faith.road(ends, CORRECT).mean() == pytest.approx(area)
+
+
+# ---------------------------------------------------------------------- banks
+
+
+def test_attributed_sums_are_the_maps_sums_over_what_is_removed():
+    rng = np.random.default_rng(0)
+    maps, removed = rng.normal(size=(3, 4, 5)), rng.random((6, 4, 5)) < 0.4
+    expected = [[one[gone].sum() for gone in removed] for one in maps]
+    assert faith.attributed_sums(maps, removed) == pytest.approx(np.array(expected))
+
+
+def test_attributed_sums_of_soft_masks_are_weighted():
+    found = faith.attributed_sums(np.array([[[1.0, 2.0]]]), np.array([[[0.5, 0.25]]]))
+    assert found.item() == 1.0
+
+
+def test_nothing_removed_has_attributed_nothing():
+    assert faith.attributed_sums(np.ones((1, 2, 2)), np.zeros((1, 2, 2))).item() == 0
+
+
+def test_everything_removed_has_attributed_the_maps_sum():
+    maps = np.random.default_rng(0).normal(size=(2, 3, 3))
+    assert faith.attributed_sums(maps, np.ones((1, 3, 3)))[:, 0] == pytest.approx(maps.sum(axis=(1, 2)))
+
+
+BANK = np.random.default_rng(5).normal(size=(2, 4, 30))
+CORRELATIONS = [faith.faithfulness_correlation, faith.faithfulness_estimate]
+
+
+@pytest.mark.parametrize("metric", CORRELATIONS)
+def test_a_correlation_is_scipys(metric):
+    expected = [stats.pearsonr(a, b).statistic for a, b in zip(*BANK, strict=True)]
+    assert metric(*BANK) == pytest.approx(expected, abs=1e-14)
+
+
+@pytest.mark.parametrize("metric", CORRELATIONS)
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_correlation_with_a_constant_is_undefined(metric, side):
+    bank = BANK.copy()
+    bank[side, 1] = 0.1
+    assert np.isnan(metric(*bank)).tolist() == [False, True, False, False]
+
+
+@pytest.mark.parametrize("metric", [*CORRELATIONS, faith.infidelity, faith.scaled_infidelity])
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_bank_with_nan_is_undefined(metric, side):
+    bank = BANK.copy()
+    bank[side, 1, 7] = np.nan
+    assert np.isnan(metric(*bank)).tolist() == [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [*CORRELATIONS, faith.infidelity, faith.scaled_infidelity, faith.monotonicity_nguyen],
+)
+def test_measurements_of_two_shapes_are_refused(metric):
+    with pytest.raises((ValueError, TypeError), match=r"two of one shape|Type-check"):
+        metric(np.zeros((2, 3)), np.zeros((2, 4)))
+
+
+def test_a_constant_map_over_removals_of_one_size_correlates_with_nothing_whatever_the_rounding():
+    rng = np.random.default_rng(0)
+    removed = rng.permuted(np.tile(np.arange(400) < 37, (50, 1)), axis=1).reshape(50, 20, 20)
+    sums = faith.attributed_sums(np.full((1, 20, 20), 0.1) * (1 + 1e-16), removed)
+    assert np.isnan(faith.faithfulness_correlation(sums + 1e-15 * rng.random((1, 50)), rng.random((1, 50)))).item()
+
+
+def test_sensitivity_n_correlates_over_removals_of_one_size():
+    attributed, drops = (array.reshape(2, 2, 30) for array in BANK)
+    expected = [[stats.pearsonr(attributed[n, s], drops[n, s]).statistic for s in range(2)] for n in range(2)]
+    assert faith.sensitivity_n_curve(attributed, drops) == pytest.approx(np.array(expected), abs=1e-14)
+
+
+def test_sensitivity_n_is_the_mean_over_the_sizes():
+    attributed, drops = (array.reshape(2, 2, 30) for array in BANK)
+    expected = faith.sensitivity_n_curve(attributed, drops).mean(axis=1)
+    assert faith.sensitivity_n(attributed, drops) == pytest.approx(expected)
+
+
+def test_sensitivity_n_is_undefined_where_one_size_is():
+    attributed, drops = (array.reshape(2, 2, 30).copy() for array in BANK)
+    drops[0, 1] = 0.0
+    assert np.isnan(faith.sensitivity_n(attributed, drops)).tolist() == [True, False]
+
+
+def test_nguyens_effect_is_the_mean_squared_change():
+    whole, resampled = np.array([1.0, 2.0]), np.array([[[1.0, 3.0]], [[2.0, 0.0]]])
+    assert faith.nguyen_effects(whole, resampled).tolist() == [[2.0], [2.0]]
+
+
+def test_nguyens_correlation_is_of_ranks_and_magnitudes():
+    relevances, effects = BANK
+    expected = [stats.spearmanr(np.abs(a), b).statistic for a, b in zip(relevances, effects, strict=True)]
+    assert faith.monotonicity_nguyen(relevances, effects) == pytest.approx(expected, abs=1e-14)
+
+
+def test_infidelity_is_the_mean_squared_difference():
+    attributed, drops = BANK
+    assert faith.infidelity(attributed, drops) == pytest.approx(((attributed - drops) ** 2).mean(axis=1))
+
+
+def test_infidelity_of_a_rescaled_map_is_another_and_scaled_infidelity_is_not():
+    attributed, drops = BANK
+    assert (faith.infidelity(3 * attributed, drops) != faith.infidelity(attributed, drops)).all()
+    assert faith.scaled_infidelity(3 * attributed, drops) == pytest.approx(faith.scaled_infidelity(attributed, drops))
+
+
+@given(st.floats(0, 5))
+@FEW
+def test_no_other_positive_scale_is_better_than_the_one_taken(scale):
+    attributed, drops = BANK
+    best = faith.scaled_infidelity(attributed, drops)
+    assert (best <= faith.infidelity(scale * attributed, drops) + 1e-12).all()
+
+
+def test_a_map_of_the_wrong_sign_is_not_rescaled_to_a_right_one():
+    drops = BANK[1]
+    right, wrong = faith.scaled_infidelity(2 * drops, drops), faith.scaled_infidelity(-2 * drops, drops)
+    assert right == pytest.approx(0, abs=1e-30)
+    assert wrong == pytest.approx((drops**2).mean(axis=1))
+
+
+def test_scaled_infidelity_of_a_bank_that_meets_no_relevance_is_undefined():
+    assert np.isnan(faith.scaled_infidelity(np.zeros((1, 3)), np.ones((1, 3)))).all()
+
+
+@pytest.mark.parametrize("scale", [1e-180, 1e180])
+def test_scaled_infidelity_of_tiny_and_huge_maps_is_that_of_common_ones(scale):
+    attributed, drops = BANK
+    found = faith.scaled_infidelity(scale * attributed, drops)
+    assert found == pytest.approx(faith.scaled_infidelity(attributed, drops), abs=1e-12)

@@ -1,0 +1,41 @@
+"""The list of planted faults fits the metrics as they are; planting them is a command of its own."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def load_faults():
+    place = Path(__file__).parents[2] / "benchmarks" / "planted_faults.py"
+    found = importlib.util.spec_from_file_location("planted_faults", place)
+    module = importlib.util.module_from_spec(found)
+    sys.modules["planted_faults"] = module
+    found.loader.exec_module(module)
+    return module
+
+
+planted = load_faults()
+FAULTS = planted.listed()
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.family}-{fault.what}")
+def test_a_fault_has_one_place_and_changes_it_to_what_compiles(fault):
+    assert fault.source() != fault.path.read_text()
+    compile(fault.source(), str(fault.path), "exec")
+
+
+def test_no_fault_is_listed_twice():
+    named = [(fault.family, fault.old, fault.new) for fault in FAULTS]
+    assert len(set(named)) == len(named)
+
+
+def test_a_fault_without_a_place_is_refused():
+    with pytest.raises(ValueError, match="0 times"):
+        planted.Fault("axioms", "nothing", "what stands nowhere", "").source()
+
+
+def test_every_family_of_metrics_has_faults_planted():
+    families = {path.stem for path in planted.METRICS.glob("*.py")} - {"__init__", "cards"}
+    assert families == {fault.family for fault in FAULTS}
