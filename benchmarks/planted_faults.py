@@ -135,9 +135,11 @@ def main(arguments: list[str] | None = None) -> int:
         print("the tests fail without a fault; mend them first")
         return 2
     chosen = [fault for fault in listed() if wanted in f"{fault.family}: {fault.what}"]
-    through = [fault for fault in chosen if not caught(fault)]
-    for fault in through:
-        print(f"got through: {fault.family}: {fault.what}")
+    through = []
+    for fault in chosen:
+        if not caught(fault):
+            through.append(fault)
+            print(f"got through: {fault.family}: {fault.what}", flush=True)
     share = 1 - len(through) / len(chosen) if chosen else 0.0
     print(f"{len(chosen) - len(through)} of {len(chosen)} planted faults caught ({share:.1%})")
     return int(share < REQUIRED)

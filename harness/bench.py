@@ -16,7 +16,7 @@ from harness.case import Case
 from harness.digest import digest
 from harness.engines.local import Job
 from harness.explainers import Explainer
-from harness.measurements import ClassSimilarity, Measured, ParameterRandomization, Removal
+from harness.measurements import ClassSimilarity, MassOnMark, Measured, ParameterRandomization, Removal
 from harness.random_networks import layer_groups, randomized
 from harness.store import RunFolder
 from harness.subject import Subject
@@ -38,6 +38,7 @@ class Instruments:
     removal: Removal | None
     randomization: ParameterRandomization | None
     similarity: ClassSimilarity | None
+    localization: MassOnMark | None = None
 
 
 @dataclass
@@ -146,7 +147,7 @@ class Bench:
         tables = {name: found[name].assign(explainer=explainer.name) for name in ("scores", "curves", "matrices")}
         return Measured(**tables)
 
-    def cost(self, explainer: Explainer) -> dict[str, float]:
+    def cost(self, explainer: Explainer) -> dict[str, int | float]:
         """Return the passes and seconds that an explainer's maps and scores took, whenever they were made."""
         entries = [self.folder.remembered(key, dict)["cost"] for key in self._keys.get(explainer.name, [])]
         forward, backward, seconds = np.sum(entries, axis=0) if entries else np.zeros(3)
@@ -190,7 +191,7 @@ class Bench:
         """Put one explainer's maps through every instrument."""
         case, tools, maps = self.case, self.instruments, self.maps(explainer)
         explainer.refuse_sameness(maps)
-        found = [tool.measure(case, maps) for tool in (tools.removal, tools.similarity) if tool is not None]
+        found = [tool.measure(case, maps) for tool in (tools.removal, tools.similarity, tools.localization) if tool is not None]
         if tools.randomization is not None:
             found.append(tools.randomization.measure(case, maps, lambda *which: self.maps(explainer, *which)))
         return Measured.joined(found)

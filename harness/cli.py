@@ -14,12 +14,13 @@ import torch
 from tqdm import tqdm
 
 from harness import __version__
-from harness.checks import CHECKS
+from harness.checks import CHECKS, Check
 from harness.engines import Job
 from harness.errors import HarnessError, UsageError
 from harness.evaluation import Request, evaluate
 from harness.explainers import registered
 from harness.explainers.asked import DEFAULT, asked_explainers, load_entry_points
+from harness.faces import FaceSet
 from harness.faces.loading import FACES, load_faces
 from harness.fetching import fetch
 from harness.importing import closest
@@ -81,11 +82,17 @@ def default_folder(request: Request, profile: str) -> Path:
 def asked_request(options: argparse.Namespace, per_class: int | None = None) -> Request:
     """Return the evaluation that the options ask for."""
     profile = PROFILES[options.profile].with_per_class(per_class)
-    checks = tuple(CHECKS[name] for name in asked_checks(options.check))
+    names = asked_checks(options.check)
     explainers = asked_explainers(options.explainer)
     subject = load_subject(options.subject, asked_device(options.device)).tuned()
     faces = load_faces(options.faces, subject.classes)
+    checks = tuple(CHECKS[name] for name in names if options.check or _has_evidence(CHECKS[name], faces))
     return Request(subject, faces, explainers, checks, profile, options.seed)
+
+
+def _has_evidence(check: Check, faces: FaceSet) -> bool:
+    """Whether the faces have what the check needs to know; one that does not mean anything is not made by default."""
+    return not check.evidence or check.evidence in faces.evidence
 
 
 def asked_device(name: str) -> torch.device:
@@ -124,10 +131,11 @@ def shown_progress(jobs: Sequence[Job]) -> Iterator[Job]:
 
 def write_report(run: RunFolder) -> Iterable[Path]:
     """Write every table, figure and the page of a run, and return the files worth opening."""
-    from harness.report import figures, page, tables
+    from harness.report import effects, page, tables
 
     tables.write_tables(run)
-    return [page.write_page(run), *figures.write_figures(run)]
+    effects.write_effects(run)
+    return [page.write_page(run), *sorted(run.path.glob("figures/*.png"))]
 
 
 def _has_failures(run: RunFolder, request: Request) -> bool:
@@ -250,6 +258,24 @@ LISTS = {
 }
 
 
+def _train(options: argparse.Namespace) -> int:
+    """Train the bundled architecture on the user's faces, print how well it does, and write its weights."""
+    from tabulate import tabulate
+
+    from harness.models.training import train, writable
+
+    writable(options.out)
+    device = asked_device(options.device)
+    made = train(load_faces(options.faces), seed=options.seed, epochs=options.epochs, device=device)
+    made.save(options.out)
+    held, rows = made.held, zip(made.classes, made.held.confusion.tolist(), made.held.recall, strict=True)
+    table = [[name, *counts, None if math.isnan(recall) else f"{recall:.2f}"] for name, counts, recall in rows]
+    print(tabulate(table, headers=["true \\ predicted", *made.classes, "recall"], missingval="no faces"))
+    print(f"accuracy {held.accuracy:.3f} on {len(held.ids)} faces held out, after epoch {made.epoch} of {made.ran}")
+    print(f"{options.out}   judge it with: harness run --subject {options.out} --faces {options.faces}")
+    return DONE
+
+
 def _fetch(options: argparse.Namespace) -> int:
     """Bring something from outside, once."""
     for name in options.names:
@@ -326,6 +352,14 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("what", choices=tuple(LISTS))
     listing.add_argument("--json", action="store_true", help="for machines")
     listing.set_defaults(run=_list)
+
+    learn = commands.add_parser("train", help="train the bundled architecture on your faces")
+    learn.add_argument("--faces", metavar="F", required=True, help="a bundled face set or a path")
+    learn.add_argument("--out", metavar="W.safetensors", type=Path, required=True, help="where the weights go")
+    learn.add_argument("--epochs", metavar="N", type=int, default=30, help="most epochs (default %(default)s)")
+    learn.add_argument("--seed", metavar="K", type=int, default=0, help="of every random draw (default %(default)s)")
+    learn.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default %(default)s)")
+    learn.set_defaults(run=_train)
 
     bring = commands.add_parser("fetch", help="bring an outside network or face set once, verified")
     bring.add_argument("names", metavar="NAME", nargs="+")

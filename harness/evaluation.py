@@ -15,11 +15,12 @@ from harness.bench import Bench, Instruments
 from harness.case import Case, chosen_case
 from harness.checks import ALPHA, CONFIDENCE, Check, Evidence, judged
 from harness.digest import digest
+from harness.effects import part_effects
 from harness.engines.local import Progress, run_here
 from harness.errors import UsageError
 from harness.explainers import Explainer, registered
 from harness.faces.faceset import FaceSet, is_right
-from harness.measurements import ClassSimilarity, Measured, ParameterRandomization, Removal, confusion
+from harness.measurements import ClassSimilarity, MassOnMark, Measured, ParameterRandomization, Removal, confusion
 from harness.perturbation import BlurFill
 from harness.profiles import Profile
 from harness.random_networks import layer_groups
@@ -58,6 +59,7 @@ class Request:
             if "randomization" in needs
             else None,
             ClassSimilarity() if "similarity" in needs else None,
+            MassOnMark(size.spectrum_draws) if "localization" in needs else None,
         )
 
 
@@ -110,6 +112,8 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
     tables = {"scores": found.scores, "curves": found.curves, "matrices": found.matrices, "verdicts": verdicts}
     for name, table in tables.items():
         folder.write_table(name, table)
+    if request.faces.counterfactuals is not None:
+        folder.write_table("effects", part_effects(request.subject, request.faces))
     folder.write_examples(_examples(case, bench, sound))
     explainers = [_about(explainer, bench, faults) for explainer in request.explainers]
     folder.write_info(

@@ -181,7 +181,7 @@ class Claim:
         unit = "classes" if self.check.family == "confusion" else "images"
         return (
             f"{self.explainer}{where}: claimed that {self.check.claim} (effect {bound} {row['margin']:g}); found "
-            f"{words.number(row['effect'], signed=True)} {words.interval(row['low'], row['high'])} over {row['n']} "
+            f"{words.number(row['effect'], signed=True)} ({words.interval(row['low'], row['high'])}) over {row['n']} "
             f"{unit}, adjusted p = {row['p_adjusted']:.2g}; see {run.path / self.check.figure}"
         )
 
@@ -230,6 +230,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     ]
     ids = ["-".join([c.explainer, c.check.name, *([] if c.kind == EVERYTHING else [c.kind])]) for c in claims]
     metafunc.parametrize("claim", claims, ids=ids, indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take out the tests of families that have no check here, such as those that need evidence the faces lack."""
+    empty = [item for item in items if "claim" in getattr(item, "fixturenames", ()) and not _has_claim(item)]
+    items[:] = [item for item in items if item not in empty]
+    if empty:
+        config.hook.pytest_deselected(items=empty)
+
+
+def _has_claim(item: pytest.Item) -> bool:
+    """Whether an item was given a claim."""
+    given = getattr(item, "callspec", None)
+    return given is not None and isinstance(given.params.get("claim"), Claim)
 
 
 def _judged(session: Session) -> Sequence[Explainer]:

@@ -32,6 +32,9 @@ CURVES = {
 }  # fmt: skip
 """One row a point of an image's curve."""
 
+EFFECTS = {"image": "int64", "label": "str", "part": "str", "kind": "str", "logit": "float64", "probability": "float64"}
+"""One row an image, face part and kind (at-rest, alone): what the part does for the true class."""
+
 MATRICES = {"matrix": "str", "explainer": "str", "row": "str", "column": "str", "value": "float64"}
 """Class by class tables: the confusion matrix and the similarities of class means."""
 
@@ -145,6 +148,11 @@ class RunFolder:
     def verdicts(self) -> pd.DataFrame:
         """One row an explainer, check and class; see :data:`VERDICTS`."""
         return self._table("verdicts")
+
+    @cached_property
+    def effects(self) -> pd.DataFrame:
+        """What each face part does for the true class, or nothing; see :data:`EFFECTS`."""
+        return self._table("effects") if (self.path / "effects.parquet").is_file() else frame(EFFECTS)
 
     @cached_property
     def examples(self) -> Examples:

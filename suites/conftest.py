@@ -3,9 +3,17 @@
 from harness.pytest_plugin import (
     claim,
     pytest_addoption,
+    pytest_collection_modifyitems,
     pytest_configure,
     pytest_generate_tests,
     pytest_terminal_summary,
 )
 
-__all__ = ["claim", "pytest_addoption", "pytest_configure", "pytest_generate_tests", "pytest_terminal_summary"]
+__all__ = [
+    "claim",
+    "pytest_addoption",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_generate_tests",
+    "pytest_terminal_summary",
+]

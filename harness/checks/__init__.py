@@ -1,10 +1,10 @@
 """Claims about explainers, one file a family; plain functions and tables, no test runner."""
 
-from harness.checks import confusion, faithfulness, randomization
+from harness.checks import confusion, faithfulness, localization, randomization
 from harness.checks.base import ALPHA, CONFIDENCE, EVERYTHING, Check, Evidence, Finding, Verdict, judged
 
 CHECKS: dict[str, Check] = {
-    check.name: check for check in (*faithfulness.CHECKS, *randomization.CHECKS, *confusion.CHECKS)
+    check.name: check for check in (*faithfulness.CHECKS, *localization.CHECKS, *randomization.CHECKS, *confusion.CHECKS)
 }
 """Every check by name, in the order in which tables show them."""
 

@@ -123,9 +123,11 @@ class Check:
     figure
         Which figure of the run shows it.
     needs
-        Measurements that it is judged by: removal, randomization, similarity.
+        Measurements that it is judged by: removal, randomization, similarity, localization.
     judge
         Turns evidence into findings: one for all images, and one a class where classes can be judged.
+    evidence
+        Known evidence that the faces must have for the claim to mean anything, or "".
     at_most
         Whether the claim is that the effect stays below the margin, instead of exceeding it.
     """
@@ -140,6 +142,7 @@ class Check:
     figure: str
     needs: frozenset[str]
     judge: Judge
+    evidence: str = ""
     at_most: bool = False
 
     def decide(self, finding: Finding, p_adjusted: float) -> tuple[Verdict, str]:

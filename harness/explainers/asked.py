@@ -79,8 +79,8 @@ def _asked(text: str) -> tuple[Explainer, ...]:
     if ":" not in text:
         names = [*known, *dict.fromkeys(made.facts.family for made in known.values())]
         raise UsageError(
-            f"no explainer or family is called {text!r}{closest(text, names)}; there is {', '.join(names)}, all, "
-            "or file.py:function"
+            f"no explainer or family is called {text!r}{closest(text, names)}; `harness list explainers` shows what "
+            "there is, and file.py:function names your own"
         )
     return (_as_explainer(load_object(text), text),)
 

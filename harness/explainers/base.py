@@ -17,6 +17,9 @@ from harness.errors import DefinitionError, ExplainerFault
 from harness.explainers._randomness import global_generators_seeded, seeds
 from harness.subject import Subject
 
+FAMILIES = ("gradient", "backprop", "cam", "perturbation", "surrogate", "user", "control")
+"""In the order in which tables show them."""
+
 MapFunction = Callable[..., Any]
 """``f(subject, images, targets, **settings)`` with images (n, c, h, w), targets (n,) -> maps (n, h, w)."""
 
@@ -28,7 +31,7 @@ class Facts:
     Attributes
     ----------
     family
-        gradient, backprop, cam, perturbation, surrogate, control, or user.
+        One of :data:`FAMILIES`, or a word of your own.
     reference
         The paper, as authors and year.
     cost
@@ -240,5 +243,6 @@ def register(made: Explainer) -> None:
 
 
 def registered() -> dict[str, Explainer]:
-    """Return the registered explainers by name, in the order in which they were registered."""
-    return dict(_registered)
+    """Return the registered explainers by name, in the order of :data:`FAMILIES` and then of registration."""
+    families = [*FAMILIES, *(made.facts.family for made in _registered.values())]
+    return dict(sorted(_registered.items(), key=lambda item: families.index(item[1].facts.family)))

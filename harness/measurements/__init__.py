@@ -2,7 +2,8 @@
 
 from harness.measurements.base import MapsUnder, Measured
 from harness.measurements.confusion import ClassSimilarity, confusion
+from harness.measurements.localization import MassOnMark
 from harness.measurements.randomization import ParameterRandomization
 from harness.measurements.removal import Removal
 
-__all__ = ["ClassSimilarity", "MapsUnder", "Measured", "ParameterRandomization", "Removal", "confusion"]
+__all__ = ["ClassSimilarity", "MapsUnder", "MassOnMark", "Measured", "ParameterRandomization", "Removal", "confusion"]

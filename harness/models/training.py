@@ -99,8 +99,7 @@ class TrainedNetwork:
         UsageError
             Where the name does not end in ``.safetensors``, or the folder does not exist.
         """
-        if path.suffix != ".safetensors" or not path.parent.is_dir():
-            raise UsageError(f"cannot write {path}; name a file ending in .safetensors in a folder that exists")
+        writable(path)
         metadata = {
             "architecture": "FacesCNN",
             "classes": json.dumps(self.classes),
@@ -112,6 +111,18 @@ class TrainedNetwork:
         partial = path.with_name(path.name + ".partial")
         save_file(self.network.state_dict(), partial, metadata)
         partial.replace(path)
+
+
+def writable(path: Path) -> None:
+    """Refuse a place where weights cannot be written, before anything is trained for it.
+
+    Raises
+    ------
+    UsageError
+        Where the name does not end in ``.safetensors``, or the folder does not exist.
+    """
+    if path.suffix != ".safetensors" or not path.parent.is_dir():
+        raise UsageError(f"cannot write {path}; name a file ending in .safetensors in a folder that exists")
 
 
 def load_trained(path: Path, device: torch.device | str = "cpu") -> Subject:

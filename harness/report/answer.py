@@ -16,6 +16,10 @@ SHOWN_ONLY = ("randomization-full-absolute",)
 anything) stays like itself whatever the network knows."""
 
 
+Row = dict[str, Any]
+"""One verdict, by the names of its columns."""
+
+
 class State(StrEnum):
     """Whether an explainer's maps can be believed."""
 
@@ -43,33 +47,32 @@ class Belief:
     explainer: str
     where: str
     state: State
-    because: tuple[dict[str, Any], ...]
+    because: tuple[Row, ...]
 
 
 def beliefs(run: RunFolder) -> dict[tuple[str, str], Belief]:
     """Return the standing of every explainer over all images and, where classes were judged, for each class."""
     held = run.verdicts[~run.verdicts["check"].isin(SHOWN_ONLY) & (run.verdicts["family"] != "confusion")]
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in held.to_dict("records"):
+        found.setdefault((str(row["explainer"]), str(row["class"])), []).append({str(k): v for k, v in row.items()})
     made = {}
     for name in reading.families(run):
-        mine = held[held["explainer"] == name]
-        for where in (ALL, *reading.classes(run)):
-            here = mine[mine["class"] == where]
-            if where != ALL:
-                here = pd.concat([here, _gates(mine)]) if len(here) else here
-            made[name, where] = _belief(name, where, [dict(row) for row in here.to_dict("records")])  # type: ignore[arg-type]
+        whole = found.get((name, ALL), [])
+        apart = {where: found.get((name, where), []) for where in reading.classes(run)}
+        # What was judged over all images alone stands for every class.
+        by_class = {row["check"] for rows in apart.values() for row in rows}
+        gates = [row for row in whole if row["check"] not in by_class]
+        made[name, ALL] = _belief(name, ALL, whole)
+        for where, rows in apart.items():
+            made[name, where] = _belief(name, where, rows + gates if rows else [])
     return made
 
 
-def _gates(mine: pd.DataFrame) -> pd.DataFrame:
-    """Return the verdicts given over all images alone, which therefore stand for every class."""
-    by_class = set(mine.loc[mine["class"] != ALL, "check"])
-    return mine[(mine["class"] == ALL) & ~mine["check"].isin(by_class)]
-
-
-def _belief(name: str, where: str, rows: Sequence[dict[str, Any]]) -> Belief:
+def _belief(name: str, where: str, rows: Sequence[Row]) -> Belief:
     """Weigh the verdicts on one explainer in one place."""
     of = {verdict: tuple(row for row in rows if row["verdict"] == verdict) for verdict in words.MARKS}
-    faithful = [row for row in of["pass"] if row["family"] != "randomization"]
+    faithful = [row for row in of["pass"] if row["family"] == "faithfulness"]
     if of["fail"]:
         return Belief(name, where, State.REFUTED, of["fail"])
     if of["inconclusive"]:
@@ -156,7 +159,7 @@ def _why(run: RunFolder, belief: Belief) -> str:
     return lead + _shortened([said(run, row) for row in belief.because], "; ") + "."
 
 
-def _clearance(row: dict[str, Any]) -> float:
+def _clearance(row: Row) -> float:
     """Return how far the interval stays from the margin, infinite where it has no interval."""
     ends = [abs(float(row[end]) - float(row["margin"])) for end in ("low", "high") if not pd.isna(row[end])]
     return min(ends, default=float("inf"))
@@ -168,7 +171,7 @@ def _shortened(parts: Sequence[str], between: str) -> str:
     return between.join(parts[:3]) + (f" and {more} more" if more > 0 else "")
 
 
-def said(run: RunFolder, row: dict[str, Any]) -> str:
+def said(run: RunFolder, row: Row) -> str:
     """Return one verdict as a clause: check, effect, interval, n and what would settle it."""
     if pd.isna(row["effect"]):
         return f"{row['check']} ({row['reason'] or 'effect undefined'})"

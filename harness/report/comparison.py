@@ -64,6 +64,8 @@ def compare(runs: Sequence[RunFolder], explainers: Sequence[str] = (), metric: s
     """
     if not runs:
         raise UsageError("nothing to compare; name one run folder or more")
+    if len({run.path.resolve() for run in runs}) < len(runs):
+        raise UsageError("a run folder is named twice; name each once")
     names = _shared(runs, explainers)
     pairs = list(_within(runs[0], names, metric) if len(runs) == 1 else _between(runs, names, metric))
     if not pairs:

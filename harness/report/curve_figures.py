@@ -50,7 +50,7 @@ def curves_figure(run: RunFolder, metric: str, explainers: Sequence[str] = (), c
     with look():
         margins = Margins(left=0.55, top=0.85, across=0.12, down=0.3)
         figure, axes = panels(len(names) * len(shown), len(shown), size, margins)
-        alike(axes, (-0.02, 1.02), (0, 1.02))
+        alike(axes, (-0.02, 1.02), (0.0, 1.02))
         for row, name in zip(axes, names, strict=True):
             held = reading.curves(run, metric, name)
             for ax, where in zip(row, shown, strict=True):

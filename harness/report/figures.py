@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from harness.report import reading
 from harness.report.curve_figures import cascade_figure, curves_figure
+from harness.report.effects import effects_figure
 from harness.report.gain_figures import gains_figure, overview_figure, recall_figure
 from harness.report.look import chunks, save
 from harness.report.map_figures import gallery_figure
@@ -22,6 +23,7 @@ __all__ = [
     "cascade_figure",
     "confusion_figure",
     "curves_figure",
+    "effects_figure",
     "gains_figure",
     "gallery_figure",
     "overview_figure",
@@ -35,6 +37,12 @@ __all__ = [
 
 
 VERDICTS_PLATE = "verdicts"
+_EFFECTS = (
+    "The same faces rendered again with the actions of one part put back to neutral, or with that part acting alone on "
+    "the neutral face: person, light, pose and noise stay. What the class's probability loses or gains is what the "
+    "network uses, measured and not guessed; no map is involved. A part whose interval holds zero is not shown to "
+    "matter."
+)
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,7 @@ def plates(run: RunFolder) -> Iterator[Plate]:
         if metric in curves:
             plate = Plate(metric, "Randomisation of the network, layer by layer", _CASCADE, _nothing)
             yield from _pages(plate, chunks(everyone, 20), partial(cascade_figure, run, metric))
+    yield Plate("part-effects", "What the network uses", _EFFECTS, partial(effects_figure, run))
     yield Plate("confusion", "What the network confuses", _CONFUSION, partial(confusion_figure, run))
     plate = Plate("map-similarity", "What is explained alike", _SIMILARITY, _nothing)
     yield from _pages(plate, chunks(everyone, 19), partial(similarity_figure, run))

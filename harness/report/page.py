@@ -109,16 +109,22 @@ def _contents(run: RunFolder) -> dict[str, Any]:
 
 def _asked(run: RunFolder) -> str:
     """Return the question in a sentence."""
-    methods, controls = len(reading.methods(run)), len(reading.controls(run))
+    methods, controls = reading.methods(run), reading.controls(run)
     faces, chosen = run.info["faces"], run.info.get("chosen")
     images = len(run.scores[["image", "target"]].drop_duplicates())
     counts = list(chosen.values()) if isinstance(chosen, Mapping) else [chosen] if chosen else []
     each = f", {words.span(counts)} a class" if counts else ""
-    beside = f"{controls} controls that cannot be faithful" if controls else "no controls"
+    beside = f"{_counted(controls, 'control')} that cannot be faithful" if controls else "no controls"
     return (
-        f"{methods} ways of explaining the network {run.info['subject']['name']} and {beside} were tested on {images} "
-        f"images{each}, of the face set {faces['name']} ({faces['n']} images, {len(reading.classes(run))} classes)."
+        f"{_counted(methods, 'way')} of explaining the network {run.info['subject']['name']} and {beside} were tested on "
+        f"{images} images{each}, of the face set {faces['name']} ({faces['n']} images, "
+        f"{len(reading.classes(run))} classes)."
     )
+
+
+def _counted(things: Sequence[str], word: str) -> str:
+    """Return how many there are of what."""
+    return f"{len(things)} {word}" + ("" if len(things) == 1 else "s")
 
 
 # ---------------------------------------------------------------------- tables

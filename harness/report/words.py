@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import SupportsInt
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ MEASURES = {
     "randomization-full-absolute-excess": Measure(
         f"{_ALIKE}, signs dropped, beyond that of the null map", "lower", True
     ),
+    "mass-on-mark": Measure("share of the map's positive relevance on the planted mark", "higher"),
+    "mass-on-mark-gain": Measure("share of positive relevance on the mark, beyond its null map's", "higher", True),
 }  # fmt: skip
 
 MARKS = {"pass": "pass", "fail": "FAIL", "inconclusive": "?", "not applicable": "–"}
@@ -118,7 +121,7 @@ def listed(names: Iterable[str]) -> str:
     return " and ".join([", ".join(held[:-1]), held[-1]]) if len(held) > 1 else (held or ["none"])[0]
 
 
-def of(defined: Iterable[int], asked: Iterable[int]) -> str:
+def of(defined: Iterable[SupportsInt], asked: Iterable[SupportsInt]) -> str:
     """Return "defined of asked", as ranges where they differ.
 
     Examples
@@ -130,7 +133,7 @@ def of(defined: Iterable[int], asked: Iterable[int]) -> str:
     return "no images" if whole == "0" else f"{some} of {whole}"
 
 
-def span(counts: Iterable[int]) -> str:
+def span(counts: Iterable[SupportsInt]) -> str:
     """Return one number, or the least and the most.
 
     Examples
@@ -138,7 +141,7 @@ def span(counts: Iterable[int]) -> str:
     >>> span([20, 20]), span([8, 20]), span([])
     ('20', '8-20', '0')
     """
-    held = sorted(set(counts)) or [0]
+    held = sorted({int(count) for count in counts}) or [0]
     return str(held[0]) if len(held) == 1 else f"{held[0]}-{held[-1]}"
 
 

@@ -228,6 +228,7 @@ def global_noise(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
     return torch.randn(len(images), SIDE, SIDE) + random.random() + float(np.random.rand())
 
 
+@pytest.mark.usefixtures("unchecked")  # checking annotations draws from Python's generator
 def test_global_generators_are_as_they_were(subject: Subject, images: Tensor, targets: Tensor) -> None:
     before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
     maps(global_noise, subject, images, targets)

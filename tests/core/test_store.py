@@ -234,14 +234,18 @@ DAMAGED = {
 }
 
 
+def read_all(path: Path) -> None:
+    run = RunFolder.existing(path)
+    assert len(run.scores) == 1
+    assert run.examples
+
+
 @pytest.mark.parametrize("damage", DAMAGED)
 def test_each_damage_is_one_clear_line(damage: str, finished: Path) -> None:
     change, said = DAMAGED[damage]
     change(finished)
     with pytest.raises(UsageError, match=said) as caught:
-        run = RunFolder.existing(finished)
-        assert len(run.scores) == 1
-        assert run.examples
+        read_all(finished)
     assert "\n" not in str(caught.value)
 
 

@@ -1,0 +1,267 @@
+"""The workbench makes each piece once, books what it cost, and makes it anew when something that matters changes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tiny import SIDE, make_case, named, no_progress
+from torch import Tensor
+
+from harness import bench as bench_module
+from harness.bench import Bench, Instruments
+from harness.case import Case
+from harness.engines import run_here
+from harness.errors import ExplainerFault
+from harness.explainers import Explainer
+from harness.explainers.gradient import gradient, saliency
+from harness.faces.faceset import FaceSet
+from harness.measurements import ClassSimilarity, ParameterRandomization, Removal
+from harness.perturbation import MeanFill
+from harness.store import RunFolder
+from harness.subject import Subject
+
+REMOVAL = Removal(MeanFill(), 3, 1)
+RANDOMIZATION = ParameterRandomization(stages=2, draws=1, cascade_per_class=2)
+EVERYTHING = Instruments(REMOVAL, RANDOMIZATION, ClassSimilarity())
+NOTHING = Instruments(None, None, None)
+
+
+@pytest.fixture
+def case(subject: Subject, faces: FaceSet) -> Case:
+    return make_case(subject, faces)
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eighteen images are three blocks."""
+    monkeypatch.setattr(bench_module, "BLOCK", 7)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path)
+
+
+def run(made: Bench, *explainers: Explainer) -> dict[str, str]:
+    return run_here(made.plan(explainers), no_progress)
+
+
+class Counting:
+    """An explainer's function that notes the images that it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def __call__(self, subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        self.asked.append(len(images))
+        return images[:, 0]
+
+
+# ---------------------------------------------------------------------- maps
+
+
+def test_maps_in_blocks_are_those_of_one_call(case: Case, folder: RunFolder) -> None:
+    whole = gradient.maps(case.subject, case.images, case.target_tensor(), 0)
+    # The same network in other batches: 2e-9 measured, of gradients of order .01.
+    np.testing.assert_allclose(Bench(case, NOTHING, folder).maps(gradient), whole, atol=1e-7)
+
+
+def test_maps_are_made_block_by_block_and_once(case: Case, folder: RunFolder) -> None:
+    count = Counting()
+    for _ in range(2):
+        Bench(case, NOTHING, folder).maps(named("count", count))
+    assert count.asked == [7, 7, 4]
+
+
+def test_some_images_can_be_asked_for(case: Case, folder: RunFolder) -> None:
+    made = Bench(case, NOTHING, folder)
+    index = np.array([8, 3])
+    np.testing.assert_allclose(made.maps(gradient, index=index), made.maps(gradient)[index], atol=1e-7)
+
+
+def test_a_random_network_is_drawn_once_for_all_explainers(
+    case: Case, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[str, ...]] = []
+    draw = bench_module.randomized
+    monkeypatch.setattr(
+        bench_module,
+        "randomized",
+        lambda subject, layers, **more: drawn.append(layers) or draw(subject, layers, **more),
+    )
+    run(Bench(case, Instruments(None, RANDOMIZATION, None), folder), gradient, saliency)
+    assert drawn == [("6", "3"), ("6", "3", "0")]
+
+
+# ---------------------------------------------------------------------- what is made anew
+
+
+def settings_changed(case: Case, explainer: Explainer) -> tuple[Case, Explainer]:
+    return case, replace(explainer, settings={"sigma": 1})
+
+
+def seed_changed(case: Case, explainer: Explainer) -> tuple[Case, Explainer]:
+    return replace(case, seed=1), explainer
+
+
+def faces_changed(case: Case, explainer: Explainer) -> tuple[Case, Explainer]:
+    darker = replace(case.faces, images=case.faces.images // 2)
+    return replace(case, faces=darker), explainer
+
+
+def network_changed(case: Case, explainer: Explainer) -> tuple[Case, Explainer]:
+    with torch.no_grad():
+        case.subject.network[0].weight.mul_(2)
+    other = case.subject.with_network(case.subject.network, "tiny")
+    return replace(case, subject=other), explainer
+
+
+@pytest.mark.parametrize("change", [settings_changed, seed_changed, faces_changed, network_changed])
+def test_maps_are_made_anew_when_something_changed(change, case: Case, folder: RunFolder) -> None:
+    # What "sigma" does is no matter; that it is a setting is.
+    asked: list[int] = []
+
+    def counted(subject: Subject, images: Tensor, targets: Tensor, *, sigma: int = 0) -> Tensor:
+        asked.append(len(images))
+        return images[:, 0]
+
+    explainer = named("counted", counted)
+    Bench(case, NOTHING, folder).maps(explainer)
+    changed_case, changed = change(case, explainer)
+    Bench(changed_case, NOTHING, folder).maps(changed)
+    assert asked == [7, 7, 4] * 2
+
+
+def test_a_change_of_judging_code_keeps_the_maps_and_measures_anew(
+    case: Case, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = Counting()
+    explainer = named("count", count)
+    instruments = Instruments(REMOVAL, None, None)
+    run(Bench(case, instruments, folder), explainer)
+    code = bench_module._code_digest
+    monkeypatch.setattr(
+        bench_module, "_code_digest", lambda names: code(names) + ("changed" if "metrics" in names else "")
+    )
+    before = case.subject.passes.forward
+    run(Bench(case, instruments, folder), explainer)
+    assert count.asked == [7, 7, 4]
+    assert case.subject.passes.forward > before
+
+
+def test_a_change_of_explaining_code_makes_the_maps_anew(
+    case: Case, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = Counting()
+    Bench(case, NOTHING, folder).maps(named("count", count))
+    monkeypatch.setattr(bench_module, "_code_digest", lambda _names: "changed")
+    Bench(case, NOTHING, folder).maps(named("count", count))
+    assert count.asked == [7, 7, 4] * 2
+
+
+def test_other_sizes_of_a_measurement_keep_the_maps(case: Case, folder: RunFolder) -> None:
+    count = Counting()
+    for steps in (3, 4):
+        run(Bench(case, Instruments(Removal(MeanFill(), steps, 1), None, None), folder), named("count", count))
+    assert count.asked == [7, 7, 4]
+
+
+# ---------------------------------------------------------------------- rows
+
+
+def test_rows_carry_the_explainers_name(case: Case, folder: RunFolder) -> None:
+    made = Bench(case, EVERYTHING, folder).measured(gradient)
+    for table in (made.scores, made.curves, made.matrices):
+        assert set(table["explainer"]) == {"gradient"}
+
+
+def test_only_what_is_asked_for_is_measured(case: Case, folder: RunFolder) -> None:
+    made = Bench(case, Instruments(None, None, ClassSimilarity()), folder).measured(gradient)
+    assert (len(made.scores), len(made.curves), len(made.matrices)) == (0, 0, 9)
+
+
+def test_rows_come_back_as_they_were(case: Case, folder: RunFolder) -> None:
+    one, again = (Bench(case, EVERYTHING, folder).measured(gradient) for _ in range(2))
+    for name in ("scores", "curves", "matrices"):
+        pd.testing.assert_frame_equal(getattr(one, name), getattr(again, name))
+
+
+def test_one_map_for_every_image_is_a_fault(case: Case, folder: RunFolder) -> None:
+    flat = named("flat", lambda _s, images, _t: torch.ones(len(images), SIDE, SIDE))
+    with pytest.raises(ExplainerFault, match="flat returned the same map for every image"):
+        Bench(case, EVERYTHING, folder).measured(flat)
+
+
+def test_one_map_for_every_image_of_a_block_is_none(case: Case, folder: RunFolder) -> None:
+    # A network with random layers may leave nothing of a map, and a class may have one map.
+    def blockwise(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        return images[:1, 0].expand(len(images), -1, -1)
+
+    assert run(Bench(case, EVERYTHING, folder), named("blockwise", blockwise)) == {}
+
+
+# ---------------------------------------------------------------------- plan and cost
+
+
+def test_the_plan_ends_with_the_scores_of_each_explainer(case: Case, folder: RunFolder) -> None:
+    jobs = Bench(case, EVERYTHING, folder).plan([gradient, saliency])
+    assert [job.explainer for job in jobs] == ["gradient"] * (len(jobs) // 2) + ["saliency"] * (len(jobs) // 2)
+    assert jobs[-1].title == "saliency: scores"
+    assert {job.title for job in jobs if job.explainer == "gradient"} == {
+        "gradient: maps",
+        "gradient: maps, 2 layers random",
+        "gradient: maps, 3 layers random",
+        "gradient: scores",
+    }
+
+
+def test_after_the_plan_nothing_more_is_asked_of_the_network(case: Case, folder: RunFolder) -> None:
+    made = Bench(case, EVERYTHING, folder)
+    run(made, gradient)
+    before = replace(case.subject.passes)
+    made.measured(gradient)
+    made.maps(gradient)
+    assert case.subject.passes == before
+
+
+def test_the_cost_of_all_explainers_is_all_that_was_passed(case: Case, folder: RunFolder) -> None:
+    before = replace(case.subject.passes)
+    made = Bench(case, EVERYTHING, folder)
+    run(made, gradient, saliency)
+    costs = [made.cost(explainer) for explainer in (gradient, saliency)]
+    assert sum(cost["forward"] for cost in costs) == case.subject.passes.forward - before.forward
+    assert sum(cost["backward"] for cost in costs) == case.subject.passes.backward - before.backward
+
+
+def test_the_cost_is_remembered(case: Case, folder: RunFolder) -> None:
+    made = [Bench(case, EVERYTHING, folder) for _ in range(2)]
+    for one in made:
+        run(one, gradient)
+    assert made[0].cost(gradient) == made[1].cost(gradient)
+    assert made[0].cost(gradient)["backward"] > 0
+
+
+def test_seconds_are_those_of_this_bench_alone(case: Case, folder: RunFolder) -> None:
+    one, again = (Bench(case, EVERYTHING, folder) for _ in range(2))
+    run(one, gradient)
+    # Costs are rounded to a millisecond.
+    assert one.seconds_made() == pytest.approx(one.cost(gradient)["seconds"], abs=1e-3)
+    run(again, gradient)
+    assert again.seconds_made() == 0
+
+
+# ---------------------------------------------------------------------- the engine
+
+
+def test_an_explainer_at_fault_is_left_out_and_the_others_go_on(case: Case, folder: RunFolder) -> None:
+    count = Counting()
+
+    def broken(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        raise ValueError("no")
+
+    faults = run(Bench(case, EVERYTHING, folder), named("broken", broken), named("count", count))
+    assert faults == {"broken": "broken raised ValueError: no"}
+    assert sum(count.asked[:3]) == len(case.targets)

@@ -1,0 +1,252 @@
+"""Each fault that the contract names, planted in an otherwise decent explainer, is caught by its own clause alone."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from explainer_cases import Functional, network, pictures, quiet, subject
+from torch import Tensor, nn
+
+from harness.checks.contract import broken_clauses, contract_clauses
+from harness.explainers.base import Facts, wrapped
+from harness.subject import Subject
+
+TARGETS = torch.tensor([0, 3, 4])
+Fault = Callable[..., Any]
+
+
+def decent(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    """The gradient, which keeps every clause."""
+    return of.gradients(images, targets).sum(1)
+
+
+def nan_for_one_image(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    found = decent(of, images, targets)
+    # One image by its content, so that it is the same one alone as among others.
+    found[images.mean((1, 2, 3)) == pictures().mean((1, 2, 3))[1]] = torch.nan
+    return found
+
+
+def wrong_shape(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    return of.gradients(images, targets)
+
+
+def one_map_for_all(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    ramp = torch.linspace(0, 1, images.shape[-1]).expand(len(images), *images.shape[-2:])
+    return ramp * (1 + targets[:, None, None]) * 0 + ramp
+
+
+def draws_unseeded(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    state = np.random.get_state()
+    noise = torch.from_numpy(np.random.randn(*images.shape[-2:])).float()
+    np.random.set_state(state)
+    return decent(of, images, targets) * noise
+
+
+def seeds_the_global_generator(of: Subject, images: Tensor, targets: Tensor, *, seed: int) -> Tensor:
+    np.random.seed(seed)
+    random.seed(seed)
+    torch.manual_seed(seed)
+    return decent(of, images, targets) * torch.from_numpy(np.random.rand(*images.shape[-2:]) + 1).float()
+
+
+def depends_on_the_batch(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    return decent(of, images, targets) * (images - images.mean(0)).abs().sum(1)
+
+
+def one_target_for_the_batch(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    return decent(of, images, targets[:1].expand(len(images)).clone())
+
+
+def ignores_its_target(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    return decent(of, images, of.logits(images).argmax(1))
+
+
+def leaves_dropout_on(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    found = decent(of, images, targets)
+    of.network.train()
+    return found
+
+
+def leaves_gradients_on_the_weights(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    weight = next(of.network.parameters())
+    weight.requires_grad_()
+    of.model(images).sum().backward()
+    weight.requires_grad_(False)
+    return decent(of, images, targets)
+
+
+def changes_weights(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    found = decent(of, images, targets)
+    with torch.no_grad():
+        next(of.network.parameters()).add_(1e-3)
+    return found
+
+
+def leaves_a_hook(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    # Once, so that nothing grows.
+    if not of.network[0]._forward_hooks:
+        of.network[0].register_forward_hook(lambda *_: None)
+    return decent(of, images, targets)
+
+
+def changes_its_input(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    found = decent(of, images, targets)
+    images.mul_(0.5)
+    return found
+
+
+def leaves_its_input_recording(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    images.requires_grad_()
+    return decent(of, images, targets)
+
+
+def piles_hooks_slowly() -> Fault:
+    calls: dict[int, int] = {}
+
+    def every_third_call(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        calls[id(of)] = calls.get(id(of), 0) + 1
+        if calls[id(of)] % 3 == 0:
+            of.network[0].register_forward_hook(lambda *_: None)
+        return decent(of, images, targets)
+
+    return every_third_call
+
+
+def piles_hooks_on_all_modules(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    nn.modules.module.register_module_forward_hook(lambda *_: None)
+    return decent(of, images, targets)
+
+
+def raises(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    raise ValueError("no\nmore")
+
+
+def hooked_guided_backprop(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    """Guided backpropagation by hooks on modules, which a ReLU written as a function escapes."""
+
+    def clip(_module: nn.Module, gradients: tuple[Tensor, ...], _outputs: Any) -> tuple[Tensor, ...]:
+        return tuple(gradient.clamp(min=0) for gradient in gradients)
+
+    handles = [m.register_full_backward_hook(clip) for m in of.network.modules() if isinstance(m, nn.ReLU)]
+    try:
+        with quiet():
+            return decent(of, images, targets)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def hooked_once_a_module(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    """Guided backpropagation that acts at a module's last use alone: right until one is used twice."""
+    met: set[int] = set()
+
+    def listen(module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        def clip(gradient: Tensor) -> Tensor:
+            first, _ = id(module) not in met, met.add(id(module))
+            return gradient.clamp(min=0) if first else gradient
+
+        output.register_hook(clip)
+
+    return _listened(of, images, targets, listen, functions=True)
+
+
+def hooked_by_its_input(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    """Guided backpropagation that reads a ReLU's input after it ran: in place, the input is the output by then."""
+
+    def listen(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        before = inputs[0].detach()
+        output.register_hook(lambda gradient: gradient.clamp(min=0) * (before.min() < 0))
+
+    return _listened(of, images, targets, listen, functions=True)
+
+
+def _listened(of: Subject, images: Tensor, targets: Tensor, listen: Callable[..., None], functions: bool) -> Tensor:
+    """Run with a forward hook on each ReLU module; refuse a network whose ReLU are functions."""
+    relus = [m for m in of.network.modules() if isinstance(m, nn.ReLU)]
+    if functions and not relus:
+        raise NotImplementedError("no ReLU modules")
+    handles = [m.register_forward_hook(listen) for m in relus]
+    try:
+        return decent(of, images, targets)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+CAUGHT: dict[str, tuple[Fault, str]] = {
+    "raises": (raises, "runs"),
+    "wrong shape": (wrong_shape, "shape"),
+    "NaN for one image": (nan_for_one_image, "finite"),
+    "draws from a global generator": (draws_unseeded, "deterministic"),
+    "seeds a global generator": (seeds_the_global_generator, "generators"),
+    "output depends on the batch": (depends_on_the_batch, "batch-invariant"),
+    "one target for the batch": (one_target_for_the_batch, "targets"),
+    "predicted class instead of the target": (ignores_its_target, "targets"),
+    "dropout left on": (leaves_dropout_on, "network"),
+    "gradient left on weights": (leaves_gradients_on_the_weights, "network"),
+    "weights changed": (changes_weights, "network"),
+    "hook left behind": (leaves_a_hook, "network"),
+    "input changed in place": (changes_its_input, "input"),
+    "input left recording": (leaves_its_input_recording, "input"),
+    "hooks pile up slowly": (piles_hooks_slowly(), "growth"),
+    "hooks pile up on all modules": (piles_hooks_on_all_modules, "growth"),
+}
+
+
+@pytest.mark.parametrize("fault", CAUGHT)
+def test_fault_is_caught_by_its_own_clause_alone(fault: str) -> None:
+    function, clause = CAUGHT[fault]
+    # A shape that is wrong makes other comparisons moot, none the less none of them speaks.
+    found = broken_clauses(wrapped(function), subject(network()), pictures(), TARGETS, 0)
+    assert list(found) == [clause], found
+
+
+def test_constant_map_is_caught_by_the_clauses_on_images_and_targets() -> None:
+    found = broken_clauses(wrapped(one_map_for_all), subject(network()), pictures(), TARGETS, 0)
+    assert set(found) == {"images", "targets"}
+
+
+def test_constant_map_that_says_it_knows_no_targets_is_caught_by_the_clause_on_images_alone() -> None:
+    blind = wrapped(one_map_for_all, facts=Facts(target_free=True))
+    assert list(broken_clauses(blind, subject(network()), pictures(), TARGETS, 0)) == ["images"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (hooked_guided_backprop, "functions"),
+        (hooked_once_a_module, "used twice"),
+        (hooked_by_its_input, "in place"),
+    ],
+    ids=["inert under functions", "reused", "in place"],
+)
+def test_rule_that_depends_on_how_a_relu_is_written_is_caught(fault: Fault, says: str) -> None:
+    guided = wrapped(fault, facts=Facts("backprop"))
+    found = broken_clauses(guided, subject(network()), pictures(), TARGETS, 0)
+    assert list(found) == ["hooks"]
+    assert says in found["hooks"]
+
+
+def test_inert_hooks_are_caught_on_a_network_that_they_cannot_reach() -> None:
+    guided = wrapped(hooked_guided_backprop, facts=Facts("backprop"))
+    found = broken_clauses(guided, subject(Functional(network()), "layers.4"), pictures(), TARGETS, 0)
+    assert list(found) == ["hooks"]
+    assert "plain gradient" in found["hooks"]
+
+
+def test_decent_explainer_keeps_every_clause() -> None:
+    assert broken_clauses(wrapped(decent), subject(network()), pictures(), TARGETS, 0) == {}
+
+
+def test_every_clause_is_planted_once_at_least() -> None:
+    assert {clause for _, clause in CAUGHT.values()} | {"images", "hooks"} == set(contract_clauses())
+
+
+def test_finding_is_one_line() -> None:
+    assert (
+        broken_clauses(wrapped(raises), subject(network()), pictures(), TARGETS, 0)["runs"] == "raised ValueError: no"
+    )

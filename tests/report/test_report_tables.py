@@ -1,0 +1,229 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.errors import UsageError
+from harness.report import reading, tables, words
+from harness.store import RunFolder
+
+
+def by_hand(run: RunFolder, explainer: str, target: str | None = None) -> np.ndarray:
+    """The defined deletion gains over the spectrum null."""
+    s = run.scores
+    held = s[(s.metric == "deletion-gain") & (s.variant == "spectrum-null") & (s.explainer == explainer)]
+    held = held if target is None else held[held.target == target]
+    return np.array([value for value, status in zip(held["value"], held["status"], strict=True) if status == "ok"])
+
+
+def test_a_cell_is_the_mean_of_the_class(run: RunFolder) -> None:
+    table = tables.metric_table(run)
+    assert table.loc["Happy", "gradcam"] == pytest.approx(by_hand(run, "gradcam", "Happy").sum() / 8, rel=1e-12)
+
+
+def test_all_is_the_mean_over_images_and_not_over_classes(run: RunFolder) -> None:
+    table = tables.metric_table(run)
+    assert table.loc["all", "lime"] == pytest.approx(by_hand(run, "lime").sum() / 38, rel=1e-12)
+    assert table.loc["all", "lime"] != pytest.approx(table["lime"].drop("all").mean(), rel=1e-6)
+
+
+def test_undefined_values_are_left_out_and_not_counted_as_zero(run: RunFolder) -> None:
+    mean = tables.metric_table(run).loc["Angry", "lime"]
+    values = by_hand(run, "lime", "Angry")
+    assert len(values) == 6
+    assert mean == pytest.approx(values.sum() / 6, rel=1e-12)
+    assert mean != pytest.approx(values.sum() / 8, rel=1e-6)
+
+
+def test_n_says_defined_of_asked(run: RunFolder) -> None:
+    table = tables.metric_table(run)
+    assert (table.loc["Happy", "n"], table.loc["all", "n"]) == ("8 of 8", "48 of 48")
+
+
+def test_a_cell_with_fewer_values_than_its_row_says_how_many(run: RunFolder) -> None:
+    shown = tables.readable(tables.metric_table(run)).set_index("class")
+    assert shown.loc["Angry", "lime"].endswith(" (6/8)")
+    assert "(" not in shown.loc["Angry", "gradient"]
+
+
+def test_a_class_without_images_has_a_row_that_says_so(run: RunFolder) -> None:
+    table = tables.metric_table(run)
+    assert table.loc["Disgust", "n"] == "no images"
+    assert table.loc["Disgust"].drop(["n", "recall"]).isna().all()
+    assert "no images of: Disgust." in tables.render(table, "text")
+
+
+def test_an_explainer_without_maps_is_undefined_and_its_reason_is_told(run: RunFolder) -> None:
+    table = tables.metric_table(run)
+    assert np.isnan(table.loc["all", "rise"])
+    text = tables.render(table, "text")
+    assert "undefined" in text
+    assert "rise: failed (rise returned NaN for every image)." in text
+
+
+def test_rows_are_every_class_of_the_subject_and_all(run: RunFolder) -> None:
+    assert list(tables.metric_table(run).index) == [*run.info["subject"]["classes"], "all"]
+
+
+def test_controls_come_last(run: RunFolder) -> None:
+    assert list(tables.metric_table(run).columns[-3:]) == ["random", "edges", "mean-face"]
+
+
+def test_by_explainer_is_the_same_table_transposed(run: RunFolder) -> None:
+    one, other = tables.metric_table(run), tables.metric_table(run, by="explainer")
+    assert other.loc["gradcam", "Happy"] == one.loc["Happy", "gradcam"]
+    assert list(other.columns) == list(one.index)
+
+
+def test_recall_is_the_diagonal_over_the_row(run: RunFolder) -> None:
+    confusion = reading.matrix(run, "confusion")
+    assert confusion is not None
+    table = tables.metric_table(run)
+    assert table.loc["Fear", "recall"] == confusion.loc["Fear", "Fear"] / confusion.loc["Fear"].sum()
+    assert table.loc["all", "recall"] == np.trace(confusion) / confusion.to_numpy().sum()
+
+
+def test_recall_of_a_class_without_faces_is_undefined(run: RunFolder) -> None:
+    assert np.isnan(tables.metric_table(run).loc["Disgust", "recall"])
+    assert "no faces" in tables.render(tables.metric_table(run), "text")
+
+
+def test_without_labels_there_is_no_recall(unlabelled: RunFolder) -> None:
+    assert "recall" not in tables.metric_table(unlabelled).columns
+
+
+def test_the_variant_may_stand_in_the_metric(run: RunFolder) -> None:
+    one = tables.metric_table(run, "deletion-gain/transplant-null")
+    pd.testing.assert_frame_equal(one, tables.metric_table(run, "deletion-gain", "transplant-null"))
+    assert one.attrs["variant"] == "transplant-null"
+
+
+def test_an_unknown_metric_is_refused_with_those_there_are(run: RunFolder) -> None:
+    with pytest.raises(UsageError, match="no metric 'delition-gain'; choose one of: deletion-auc, deletion-gain"):
+        tables.metric_table(run, "delition-gain")
+
+
+def test_an_unknown_variant_is_refused_with_those_there_are(run: RunFolder) -> None:
+    with pytest.raises(UsageError, match=r"no variant 'nul'.*spectrum-null, transplant-null"):
+        tables.metric_table(run, "deletion-gain/nul")
+
+
+def test_what_only_failed_is_no_metric(run: RunFolder) -> None:
+    assert "maps" in set(run.scores["metric"])
+    assert "maps" not in reading.metrics(run)
+
+
+def test_an_unknown_format_is_refused_with_those_there_are(run: RunFolder) -> None:
+    with pytest.raises(UsageError, match="unknown format 'html'; choose one of: text, md, csv, latex, json"):
+        tables.render(tables.metric_table(run), "html")
+
+
+@pytest.mark.parametrize("by", ["class", "explainer"])
+def test_text_fits_the_terminal(run: RunFolder, large: RunFolder, by: str) -> None:
+    for held in (run, large):
+        for table in (tables.metric_table(held, by=by), tables.verdict_table(held), tables.per_class_verdicts(held)):
+            assert max(map(len, tables.render(table, "text").splitlines())) <= 120
+
+
+def test_every_column_appears_in_the_text(large: RunFolder) -> None:
+    text = tables.render(tables.metric_table(large), "text").replace("-", "").replace("\n", " ")
+    for name in reading.families(large):
+        for word in name.split("-"):
+            assert word in text
+
+
+def test_json_holds_every_digit_and_null_for_undefined(run: RunFolder) -> None:
+    table = tables.metric_table(run)
+    read = {each["class"]: each for each in json.loads(tables.render(table, "json"))["classes"]}
+    assert read["Happy"]["explainers"]["gradcam"] == {
+        "mean": table.loc["Happy", "gradcam"],
+        "defined": 8,
+        "asked": 8,
+    }
+    assert read["Happy"]["explainers"]["rise"] == {"mean": None, "defined": 0, "asked": 8}
+    assert read["Disgust"]["images"] == 0
+
+
+def test_json_is_the_same_by_class_and_by_explainer(run: RunFolder) -> None:
+    by_class, by_explainer = (tables.render(tables.metric_table(run, by=by), "json") for by in ("class", "explainer"))
+    assert json.loads(by_class) == json.loads(by_explainer)
+
+
+def test_json_of_verdicts_holds_every_row(run: RunFolder) -> None:
+    read = json.loads(tables.render(tables.verdict_table(run), "json"))["rows"]
+    assert len(read) == (run.verdicts["class"] == "all").sum()
+    assert {"effect", "low", "high", "p_adjusted", "n", "undefined"} <= set(read[0])
+
+
+def test_csv_holds_every_digit_and_the_number_of_values(run: RunFolder, tmp_path: object) -> None:
+    lines = tables.render(tables.metric_table(run), "csv").splitlines()
+    header, happy = lines[0].split(","), next(line for line in lines if line.startswith("Happy")).split(",")
+    row = dict(zip(header, happy, strict=True))
+    assert float(row["lime"]) == tables.metric_table(run).loc["Happy", "lime"]
+    assert (row["lime defined"], row["n"], row["rise"], row["rise defined"]) == ("7", "8", "", "0")
+
+
+@pytest.mark.parametrize(("format", "mark"), [("md", "| Happy"), ("latex", r"\begin{tabular}")])
+def test_markdown_and_latex_are_what_they_say(run: RunFolder, format: str, mark: str) -> None:
+    assert mark in tables.render(tables.metric_table(run), format)
+
+
+def test_a_verdict_is_a_mark_and_its_effect(run: RunFolder) -> None:
+    table, held = tables.verdict_table(run), run.verdicts.set_index(["explainer", "check", "class"])
+    row = held.loc[("guided-backprop", "randomization-full", "all")]
+    assert row["verdict"] == "fail"
+    assert table.loc["guided-backprop", "randomization-full"] == f"FAIL {row['effect']:+.3f}"
+    assert table.loc["edges", "deletion-edges"] == "–"
+
+
+def test_verdicts_say_on_how_many_images_they_rest(run: RunFolder) -> None:
+    table = tables.verdict_table(run)
+    assert (table.loc["gradient", "n"], table.loc["lime", "n"]) == ("48 of 48", "38 of 48")
+    assert table.loc["rise", "n"] == "no maps"
+
+
+def test_verdicts_stand_in_the_order_of_the_checks(run: RunFolder) -> None:
+    assert list(tables.verdict_table(run).columns[1:4]) == [
+        "deletion-spectrum",
+        "deletion-transplant",
+        "deletion-edges",
+    ]
+
+
+def test_class_verdicts_say_where_there_are_no_images(run: RunFolder) -> None:
+    table = tables.per_class_verdicts(run)
+    assert set(table.loc[table["explainer"] == "gradient", "Disgust"]) == {"no images"}
+
+
+def test_class_verdicts_hold_only_checks_that_judge_classes(run: RunFolder) -> None:
+    assert not any(name.startswith("confusion") for name in tables.per_class_verdicts(run)["check"])
+
+
+def test_tables_of_a_run_without_verdicts_are_empty_and_print(small: RunFolder) -> None:
+    bare = RunFolder(small.path)
+    bare.__dict__["verdicts"] = small.verdicts.iloc[:0]
+    assert "gradient" in tables.render(tables.verdict_table(bare), "text")
+    assert len(tables.per_class_verdicts(bare)) == 0
+
+
+def test_every_metric_and_the_verdicts_are_written(small: RunFolder) -> None:
+    names = {path.name for path in tables.write_tables(small)}
+    assert {"deletion-gain-spectrum-null.csv", "insertion-auc-map.md", "verdicts.csv", "verdicts-by-class.md"} <= names
+    assert all((small.path / "tables" / name).is_file() for name in names)
+
+
+@given(st.lists(st.text("abcdefgh", min_size=1, max_size=14), min_size=1, max_size=5), st.integers(3, 20))
+@settings(max_examples=50, deadline=None)
+def test_a_folded_name_fits_and_loses_nothing(parts: list[str], width: int) -> None:
+    name = "-".join(parts)
+    lines = words.folded(name, width).split("\n")
+    assert "".join(lines) == name
+    assert max(map(len, lines)) <= width
+
+
+@pytest.mark.parametrize("value", [1e-9, -1e-9, 0.0, -0.0])
+def test_zero_has_no_sign(value: float) -> None:
+    assert words.number(value, signed=True) == "0.000"
