@@ -29,6 +29,12 @@ unit: $(SETUP)
 suites: $(SETUP)
 	$(BIN)/python -m pytest suites --profile quick --out results/suites
 
+# Builds faces and networks anew and says where they differ from the committed ones; takes about an hour.
+fixtures: $(SETUP)
+	$(PYTHON) -m venv --system-site-packages .venv/fixtures
+	.venv/fixtures/bin/python -m pip install --quiet --no-deps --requirement fixtures/requirements.txt
+	.venv/fixtures/bin/python fixtures/build.py
+
 $(SETUP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from harness.bench import Bench, Instruments
 from harness.case import Case, chosen_case
 from harness.checks import ALPHA, CONFIDENCE, Check, Evidence, judged
-from harness.digest import digest
+from harness.digest import code_digest, digest
 from harness.effects import part_effects
 from harness.engines.local import Progress, run_here
 from harness.errors import UsageError
@@ -24,7 +24,7 @@ from harness.measurements import ClassSimilarity, MassOnMark, Measured, Paramete
 from harness.perturbation import BlurFill
 from harness.profiles import Profile
 from harness.random_networks import layer_groups
-from harness.store import SCORES, Examples, RunFolder, frame
+from harness.store import EFFECTS, SCORES, Examples, RunFolder, frame
 from harness.subject import Subject
 
 CONTROLS = ("random", "edges")
@@ -109,11 +109,10 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
     pairs = zip(verdicts["explainer"], verdicts["reason"], strict=True)
     verdicts["reason"] = [faults.get(explainer, reason) for explainer, reason in pairs]
 
-    tables = {"scores": found.scores, "curves": found.curves, "matrices": found.matrices, "verdicts": verdicts}
+    effects, effect_passes = _effects(request, folder)
+    tables = {"verdicts": verdicts, "effects": effects, **vars(found)}
     for name, table in tables.items():
         folder.write_table(name, table)
-    if request.faces.counterfactuals is not None:
-        folder.write_table("effects", part_effects(request.subject, request.faces))
     folder.write_examples(_examples(case, bench, sound))
     explainers = [_about(explainer, bench, faults) for explainer in request.explainers]
     folder.write_info(
@@ -121,7 +120,7 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
             "command": command,
             **_provenance(request, case),
             "explainers": explainers,
-            "passes": _passes(request, explainers),
+            "passes": _passes(len(request.faces) + effect_passes, explainers),
             "seconds": round(time.perf_counter() - started + _seconds_before(bench, explainers), 2),
         }
     )
@@ -149,6 +148,22 @@ def _probabilities(request: Request, folder: RunFolder) -> Float[np.ndarray, "n 
     key = digest("probabilities", subject.digest, faces.digest)
     found: np.ndarray = folder.remembered(key, predict)["probabilities"]
     return found
+
+
+def _effects(request: Request, folder: RunFolder) -> tuple[pd.DataFrame, int]:
+    """Return what each face part does for its class, empty where that cannot be known, and the images passed for it."""
+    subject, faces = request.subject, request.faces
+    known = faces.counterfactuals
+    if known is None or faces.labels is None or not len(known.faces):
+        return frame(EFFECTS), 0
+
+    def make() -> dict[str, Any]:
+        before = subject.passes.forward
+        return {"effects": part_effects(subject, faces), "passes": np.array(subject.passes.forward - before)}
+
+    key = digest("effects", subject.digest, faces.digest, *vars(known).values(), code_digest(part_effects))
+    found = folder.remembered(key, make)
+    return found["effects"], int(found["passes"])
 
 
 def _of_the_network(request: Request, case: Case, probabilities: Float[np.ndarray, "n k"]) -> Sequence[Measured]:
@@ -208,10 +223,10 @@ def _about(explainer: Explainer, bench: Bench, faults: dict[str, str]) -> dict[s
     }
 
 
-def _passes(request: Request, explainers: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Return the images passed for the run, however often it was stopped: all faces once, and what explainers cost."""
+def _passes(before: int, explainers: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the images passed for the run, however often it was stopped: those before any map, and the explainers'."""
     forward, backward = (sum(about["cost"][way] for about in explainers) for way in ("forward", "backward"))
-    return {"forward": len(request.faces) + forward, "backward": backward}
+    return {"forward": before + forward, "backward": backward}
 
 
 def _seconds_before(bench: Bench, explainers: Sequence[Mapping[str, Any]]) -> float:

@@ -221,7 +221,7 @@ class Subject:
         grads = [parameter.grad is not None for parameter in self._network.parameters()]
         return digest(dict(self._network.state_dict()), hooks, modes, needs, grads)
 
-    def prepare(self, pictures: UInt8[np.ndarray, "n h w *colour"]) -> Float[Tensor, "n c h w"]:
+    def prepare(self, pictures: UInt8[np.ndarray, "n h w *colour"]) -> Float[Tensor, "n c height width"]:
         """Return pictures in the network's input units, on its device."""
         return self.spec.prepare(pictures).to(self.device)
 

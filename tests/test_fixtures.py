@@ -3,8 +3,10 @@
 import importlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +35,15 @@ storage, train, marks, networks, build, splits = map(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Networks this small gain nothing from several threads, and lose much beside busy neighbours."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def faces() -> Arrays:
     return storage.load_arrays(FIXTURES / "faces/rendered.npz")
@@ -43,8 +54,9 @@ def marked() -> Arrays:
     return storage.load_arrays(FIXTURES / "faces/rendered-shortcut.npz")
 
 
-def figures(name: str) -> dict:
-    return json.loads((FIXTURES / f"models/{name}.json").read_text())
+def figures(name: str) -> dict[str, Any]:
+    stated: dict[str, Any] = json.loads((FIXTURES / f"models/{name}.json").read_text())
+    return stated
 
 
 def network(name: str) -> FacesCNN:
@@ -78,9 +90,12 @@ def test_faces_are_those_on_which_figures_were_measured(name: str) -> None:
     assert storage.sha256(FIXTURES / stated["test_file"]) == stated["test_sha256"]
 
 
-def test_a_file_that_is_not_the_stated_one_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_a_file_that_is_not_the_stated_one_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     for path in (FIXTURES / "models").iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes() + b" " * (path.name == "faces-cnn.safetensors"))
+        spoilt = b" " if path.name == "faces-cnn.safetensors" else b""
+        (tmp_path / path.name).write_bytes(path.read_bytes() + spoilt)
     monkeypatch.setattr(build, "MODELS", tmp_path)
     assert not build.check_committed()
     assert "faces-cnn.safetensors" in capsys.readouterr().out
@@ -100,6 +115,27 @@ def test_same_arrays_give_same_bytes(tmp_path: Path) -> None:
     for name in ("one.npz", "two.npz"):
         storage.save_arrays(tmp_path / name, arrays)
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+
+
+def test_committed_files_pass_their_own_check() -> None:
+    assert build.check_committed()
+
+
+def test_newly_made_files_replace_the_committed_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (("again/models/a.json", "new"), ("models/a.json", "old")):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(build, "FOLDER", tmp_path)
+    monkeypatch.setattr(build, "AGAIN", tmp_path / "again")
+    build.keep()
+    assert (tmp_path / "models/a.json").read_text() == "new"
+
+
+def test_one_changed_pixel_is_told(faces: Arrays, capsys: pytest.CaptureFixture[str]) -> None:
+    changed = faces["images"].copy()
+    changed[0, 0, 0] ^= 128
+    assert not build.compare_faces(faces | {"images": changed})
+    assert "images differs by up to 128" in capsys.readouterr().out
 
 
 def test_differences_are_told_by_array_and_size() -> None:

@@ -57,7 +57,7 @@ def asked_explainers(texts: Sequence[str] | None) -> tuple[Explainer, ...]:
         Where two are called alike.
     """
     found: dict[str, Explainer] = {}
-    for text, explainer in ((text, explainer) for text in texts or DEFAULT for explainer in _asked(text)):
+    for text, explainer in [(word, made) for word in texts or DEFAULT for made in _asked(word)]:
         held = found.get(explainer.name) or registered().get(explainer.name)
         if held is not None and held.digest != explainer.digest:
             raise DefinitionError(

@@ -181,9 +181,8 @@ def said(run: RunFolder, row: Row) -> str:
     if not pd.isna(row["low"]):
         parts.append(f"{confidence} interval {words.interval(row['low'], row['high'])}")
     parts.append(f"{row['n']} of {row['n'] + row['undefined']} {unit}")
-    if row["verdict"] != "pass" and row["reason"]:
-        parts.append(str(row["reason"]))
-    return f"{row['check']} {', '.join(parts)}"
+    why = f" ({row['reason']})" if row["verdict"] != "pass" and row["reason"] else ""
+    return f"{row['check']} {', '.join(parts)}{why}"
 
 
 def _classes_of(run: RunFolder, held: dict[tuple[str, str], Belief], name: str) -> str:

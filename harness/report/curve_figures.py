@@ -1,6 +1,7 @@
 """Deletion, insertion and randomisation curves, each map beside its nulls."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -46,6 +47,7 @@ def curves_figure(run: RunFolder, metric: str, explainers: Sequence[str] = (), c
         list(classes) or [*reading.classes(run), ALL],
     )
     size = ((WIDTH - 0.7 - 0.12 * len(shown)) / max(len(shown), 4), 0.95)
+    asked = reading.curve_images(run, metric)
     done = "removed" if metric == "deletion" else "shown"
     with look():
         margins = Margins(left=0.55, top=0.85, across=0.12, down=0.3)
@@ -56,7 +58,8 @@ def curves_figure(run: RunFolder, metric: str, explainers: Sequence[str] = (), c
             for ax, where in zip(row, shown, strict=True):
                 ax.set_xticks([0, 0.5, 1], ["0", "½", "1"])
                 ax.set_yticks([0, 0.5, 1])
-                _curve_panel(ax, run, name, {variant: _of_class(each, where) for variant, each in held.items()})
+                here = {variant: _of_class(each, where) for variant, each in held.items()}
+                _curve_panel(ax, reading.family(run, name), here, _own(run, here), asked.get(where, 0))
             panel_title(row[0], name, reading.family(run, name))
         for ax, where in zip(axes[0], shown, strict=True):
             ax.annotate(
@@ -74,30 +77,45 @@ def _of_class(curves: pd.DataFrame, where: str) -> pd.DataFrame:
     return curves if where == ALL else curves[curves.index.get_level_values("target") == where]
 
 
-def _curve_panel(ax: Axes, run: RunFolder, name: str, held: dict[str, pd.DataFrame]) -> None:
+@dataclass(frozen=True)
+class Band:
+    """A mean curve with the ends of its interval, NaN and so not drawn for a single image."""
+
+    x: Float[np.ndarray, " points"]
+    mean: Float[np.ndarray, " points"]
+    low: Float[np.ndarray, " points"]
+    high: Float[np.ndarray, " points"]
+    n: int
+
+
+def _band(run: RunFolder, curves: pd.DataFrame) -> Band:
+    """Return mean and interval at each point."""
+    confidence = float(run.info.get("confidence", 0.99))
+    values = curves.to_numpy(dtype=np.float64)
+    held = [mean_interval(column, confidence=confidence, resamples=BAND_RESAMPLES) for column in values.T]
+    mean, low, high = (np.array([getattr(each, end) for each in held]) for end in ("estimate", "low", "high"))
+    return Band(curves.columns.to_numpy(dtype=np.float64), mean, low, high, len(values))
+
+
+def _curve_panel(ax: Axes, family: str, held: dict[str, pd.DataFrame], band: Band | None, asked: int) -> None:
     """Draw one explainer: mean of the map with a band, means of its nulls."""
     for variant, style in _NULL_LINES.items():
         if len(held.get(variant, ())):
             ax.plot(held[variant].columns, held[variant].mean(), linestyle=style, color=FAINT, linewidth=1)
-    own = held.get("map")
-    if own is None or own.empty:
+    if band is None:
         ax.text(0.5, 0.5, "no curves", transform=ax.transAxes, ha="center", va="center", fontsize=7, color=FAINT)
         return
-    family, x = reading.family(run, name), own.columns.to_numpy(dtype=np.float64)
-    low, high = _band(own.to_numpy(dtype=np.float64), float(run.info.get("confidence", 0.99)))
-    ax.fill_between(x, low, high, color=colour(family), alpha=0.25, linewidth=0)
-    ax.plot(x, own.mean(), dashes(family), color=colour(family))
-    above = float(own.mean().iloc[-1]) < float(own.mean().iloc[0])
-    y, side = (0.97, "top") if above else (0.04, "bottom")
-    ax.text(0.98, y, f"n {len(own)}", transform=ax.transAxes, ha="right", va=side, fontsize=6, color=FAINT)
+    ax.fill_between(band.x, band.low, band.high, color=colour(family), alpha=0.25, linewidth=0)
+    ax.plot(band.x, band.mean, dashes(family), color=colour(family))
+    y, side = (0.97, "top") if band.mean[-1] < band.mean[0] else (0.04, "bottom")
+    told = words.of([band.n], [asked])
+    ax.text(0.98, y, told, transform=ax.transAxes, ha="right", va=side, fontsize=6, color=FAINT)
 
 
-def _band(
-    values: Float[np.ndarray, "n points"], confidence: float
-) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
-    """Return the ends of the interval of the mean at each point; NaN, so not drawn, for a single image."""
-    held = [mean_interval(column, confidence=confidence, resamples=BAND_RESAMPLES) for column in values.T]
-    return np.array([each.low for each in held]), np.array([each.high for each in held])
+def _own(run: RunFolder, held: dict[str, pd.DataFrame]) -> Band | None:
+    """Return the band of the map itself, None where it has no curves."""
+    own = held.get("map")
+    return None if own is None or own.empty else _band(run, own)
 
 
 def _curve_legend(figure: Figure, nulls: Mapping[str, Any], *, with_controls: bool = False) -> None:
@@ -118,20 +136,23 @@ def cascade_figure(run: RunFolder, metric: str = "randomization-cascade", explai
     names = list(explainers) or list(reading.families(run))
     ticks = ["trained", *reading.layers(run)]
     held = {name: reading.curves(run, metric, name) for name in names}
-    means = [curve.mean() for each in held.values() for curve in each.values()]
-    ends = [float(end) for mean in means for end in (mean.min(), mean.max())]
+    bands = {name: _own(run, each) for name, each in held.items()}
+    asked = reading.curve_images(run, metric)[ALL]
+    means = [curve.mean().to_numpy() for each in held.values() for curve in each.values()]
+    bounds = [end for band in bands.values() if band for end in (band.low, band.high)]
+    ends = np.concatenate([[-0.05, 1.0], *means, *bounds])
     with look():
         bottom = 0.2 + 0.06 * min(max(map(len, ticks)), 20)
         margins = Margins(left=0.45, top=0.38 + title_room(names), bottom=bottom, down=title_room(names))
         figure, axes = panels(len(names), min(4, len(names)), ((WIDTH - 0.6 - 0.15 * 3) / 4, 1.15), margins)
-        alike(axes, (-0.3, len(ticks) - 0.7), (min([-0.05, *ends]) - 0.03, max([1.0, *ends]) + 0.05))
+        alike(axes, (-0.3, len(ticks) - 0.7), (float(np.nanmin(ends)) - 0.03, float(np.nanmax(ends)) + 0.05))
         for ax, name in zip(chain(*axes), names, strict=False):
             ax.axhline(0, color=LINE, linewidth=0.6, zorder=0)
             # More than about sixteen names cannot stand beside each other under a panel of two inches.
             step = -(-len(ticks) // 16)
             ax.set_xticks(range(0, len(ticks), step), ticks[::step], rotation=90, fontsize=6)
             panel_title(ax, name, reading.family(run, name))
-            _curve_panel(ax, run, name, held[name])
+            _curve_panel(ax, reading.family(run, name), held[name], bands[name], asked)
         told = "signs dropped" if metric.endswith("absolute") else "signed"
         heading(figure, f"Similarity to the map of the trained network ({told}), layers randomised from the top")
         nulls = {"transplant-null": _NULL_LINES["transplant-null"]}

@@ -48,7 +48,7 @@ def overview_figure(run: RunFolder) -> Figure | None:
         return None
     names = list(reading.families(run))
     left = 0.2 + _LETTER * max(map(len, names))
-    dots = [[_dot(run, each) for each in _split(reading.rows(run, *gain), "explainer", names)] for gain in shown]
+    dots = [_column(run, reading.rows(run, *gain), names) for gain in shown]
     with look():
         size = ((WIDTH - left - 0.15 - 0.2 * 3) / 4, 0.25 + 0.17 * len(names))
         figure, axes = panels(len(shown), len(shown), size, Margins(left=left, top=0.68, across=0.2))
@@ -67,8 +67,9 @@ def gains_figure(run: RunFolder, metric: str = DEFAULT_METRIC, explainers: Seque
     metric, variant = reading.chosen(run, metric)
     names, shown = list(explainers) or list(reading.families(run)), [*reading.classes(run), ALL]
     held = reading.rows(run, metric, variant)
-    dots = [[_dot(run, each) for each in _by_class(mine, shown)] for mine in _split(held, "explainer", names)]
-    ticks = [_with_images(each, where) for each, where in zip(_by_class(held, shown), shown, strict=True)]
+    by_class = [_column(run, each, names) for each in _by_class(held, shown)]
+    dots = [list(row) for row in zip(*by_class, strict=True)]
+    ticks = [f"{where} ({column[0][1] or 'no images'})" for where, column in zip(shown, by_class, strict=True)]
     left = 0.2 + _LETTER * max(map(len, ticks))
     with look():
         columns = min(5, len(names))
@@ -105,17 +106,14 @@ def _by_class(held: pd.DataFrame, shown: Sequence[str]) -> list[pd.DataFrame]:
     return [held if where == ALL else each for where, each in zip(shown, _split(held, "target", shown), strict=True)]
 
 
-def _with_images(held: pd.DataFrame, where: str) -> str:
-    """Return a class with how many of its images were asked for."""
-    count = len(held[["image", "target"]].drop_duplicates())
-    return f"{where} ({count})" if count else f"{where} (no images)"
-
-
-def _dot(run: RunFolder, held: pd.DataFrame) -> Dot:
-    """Return mean and interval of the defined values, and how many were asked for."""
-    values = held.loc[held["defined"], "value"].to_numpy(dtype=np.float64)
+def _column(run: RunFolder, held: pd.DataFrame, names: Sequence[str]) -> list[Dot]:
+    """Return mean and interval of each explainer's defined values, and how many images were asked for."""
+    asked = len(held[["image", "target"]].drop_duplicates())
     confidence = float(run.info.get("confidence", 0.99))
-    return (mean_interval(values, confidence=confidence) if len(values) else None), len(held)
+    values = [
+        each.loc[each["defined"], "value"].to_numpy(dtype=np.float64) for each in _split(held, "explainer", names)
+    ]
+    return [(mean_interval(each, confidence=confidence) if len(each) else None, asked) for each in values]
 
 
 def _span(dots: chain[Dot]) -> tuple[float, float]:

@@ -19,6 +19,8 @@ DPI = 160
 WIDTH = 9.6
 """Inches across a full figure; at this width the page shows its smallest text at about 10 pixels."""
 
+LEAST_WIDTH = 7.0
+
 INK, FAINT, LINE, CONTROL = "#222222", "#6b6b6b", "#cccccc", "#8a8a8a"
 
 # Okabe & Ito's palette, one colour a family; yellow is left out because thin lines of it vanish on white.
@@ -133,7 +135,9 @@ def panels(
         Inches around and between them.
     """
     rows = -(-count // columns)
-    width = margins.left + columns * size[0] + (columns - 1) * margins.across + margins.right
+    needed = margins.left + columns * size[0] + (columns - 1) * margins.across + margins.right
+    # A figure of one small panel still has room for its heading.
+    width = max(needed, LEAST_WIDTH)
     height = margins.top + rows * size[1] + (rows - 1) * margins.down + margins.bottom
     figure = canvas(width, height)
     axes = figure.subplots(
@@ -142,7 +146,7 @@ def panels(
         squeeze=False,
         gridspec_kw={
             "left": margins.left / width,
-            "right": 1 - margins.right / width,
+            "right": (needed - margins.right) / width,
             "top": 1 - margins.top / height,
             "bottom": margins.bottom / height,
             "wspace": margins.across / size[0],

@@ -116,8 +116,8 @@ def _asked(run: RunFolder) -> str:
     each = f", {words.span(counts)} a class" if counts else ""
     beside = f"{_counted(controls, 'control')} that cannot be faithful" if controls else "no controls"
     return (
-        f"{_counted(methods, 'way')} of explaining the network {run.info['subject']['name']} and {beside} were tested on "
-        f"{images} images{each}, of the face set {faces['name']} ({faces['n']} images, "
+        f"{_counted(methods, 'way')} of explaining the network {run.info['subject']['name']} and {beside} were tested "
+        f"on {images} images{each}, of the face set {faces['name']} ({faces['n']} images, "
         f"{len(reading.classes(run))} classes)."
     )
 

@@ -140,6 +140,12 @@ def curves(run: RunFolder, metric: str, explainer: str) -> dict[str, pd.DataFram
     return {str(name): group.droplevel("variant") for name, group in wide.groupby(level="variant")}
 
 
+def curve_images(run: RunFolder, metric: str) -> dict[str, int]:
+    """Return how many images have curves of some explainer, for each class and all."""
+    held = run.curves.loc[run.curves["metric"] == metric, ["image", "target"]].drop_duplicates()
+    return {ALL: len(held)} | {str(name): int(count) for name, count in held["target"].value_counts().items()}
+
+
 def matrix(run: RunFolder, name: str, explainer: str = "") -> pd.DataFrame | None:
     """Return a class by class table in the order of the classes, or None where the run has none."""
     held = run.matrices[(run.matrices["matrix"] == name) & (run.matrices["explainer"] == explainer)]

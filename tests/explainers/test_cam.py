@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import LayerGradCam
-from explainer_cases import CLASSES, Residual, error, network, pictures, reference, subject, target_logits
+from explainer_cases import error, network, pictures, reference, subject, target_logits
 from torch import Tensor, nn
 
 from harness.errors import UsageError
@@ -45,7 +45,7 @@ def class_targets(targets: Tensor) -> list[Any]:
 def test_grad_cam_equals_captums(of: Subject) -> None:
     images = pictures()
     captum = LayerGradCam(of.network, of.layer(LAYER)).attribute(images, target=TARGETS, relu_attributions=True)
-    assert error(EXPLAINERS["grad-cam"](of, images, TARGETS), enlarged(captum[:, 0].detach(), images)) < 1e-6
+    assert error(EXPLAINERS["grad-cam"](of, images, TARGETS), enlarged(captum[:, 0].detach(), images)) < 2e-7  # 0
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_grad_cam_equals_captums(of: Subject) -> None:
 def test_map_equals_pytorch_grad_cams(of: Subject, name: str, theirs: str) -> None:
     images = pictures()
     found = EXPLAINERS[name](of, images, TARGETS)
-    assert error(found, their_map(theirs, network(), images, class_targets(TARGETS))) < 2e-6  # measured up to 3e-7
+    assert error(found, their_map(theirs, network(), images, class_targets(TARGETS))) < 1e-6  # measured up to 3e-7
 
 
 def test_hires_cam_equals_pytorch_grad_cams_where_that_one_is_not_cut_off(of: Subject) -> None:
@@ -68,7 +68,7 @@ def test_hires_cam_equals_pytorch_grad_cams_where_that_one_is_not_cut_off(of: Su
     of_maps = of.layer_gradients(images, TARGETS, LAYER)
     signed = enlarged((of_maps[0] * of_maps[1]).sum(1), images)
     found = EXPLAINERS["hires-cam"](of, images, TARGETS)
-    assert error(found, signed) < 1e-6
+    assert error(found, signed) < 2e-7  # measured 0
     assert found.min() < 0
 
 
@@ -78,7 +78,7 @@ def test_grad_cam_plus_plus_equals_pytorch_grad_cams_where_gradients_are_large()
         steep[9].weight.mul_(1000)
     of, images = subject(steep, LAYER), pictures()
     found = EXPLAINERS["grad-cam-plus-plus"](of, images, TARGETS)
-    assert error(found, their_map("GradCAMPlusPlus", steep, images, class_targets(TARGETS))) < 1e-4
+    assert error(found, their_map("GradCAMPlusPlus", steep, images, class_targets(TARGETS))) < 5e-7  # 1.2e-7
 
 
 def test_pytorch_grad_cams_plus_plus_fades_where_gradients_are_small_and_ours_does_not() -> None:
@@ -105,7 +105,7 @@ def test_eigen_cam_equals_pytorch_grad_cams_but_for_its_sign(of: Subject) -> Non
     cam = package.EigenCAM(of.network, [of.layer(LAYER)])
     theirs = enlarged(torch.from_numpy(cam.get_cam_image(images, None, None, activations, None, False)), images)
     found = EXPLAINERS["eigen-cam"](of, images, TARGETS)
-    assert error(found.abs(), theirs.abs()) < 1e-5  # measured 5e-7
+    assert error(found.abs(), theirs.abs()) < 3e-7  # measured 7e-8
 
 
 def test_eigen_cam_is_high_where_channels_are(of: Subject) -> None:
@@ -119,7 +119,7 @@ def test_finer_cam_equals_pytorch_grad_cams_for_the_predicted_class(of: Subject)
     images = pictures()
     predicted = of.logits(images).argmax(1)
     found = EXPLAINERS["finer-cam"](of, images, predicted)
-    assert error(found, their_map("FinerCAM", network(), images, None)) < 1e-5  # measured 1e-6
+    assert error(found, their_map("FinerCAM", network(), images, None)) < 1e-6  # measured 2.8e-7
 
 
 def test_shapley_cam_equals_pytorch_grad_cams_for_the_score_of_its_paper() -> None:
@@ -140,7 +140,7 @@ def test_shapley_cam_equals_pytorch_grad_cams_for_the_score_of_its_paper() -> No
     cam.get_cam_weights = keep
     cam(images, [ClassifierOutputReST(int(target)) for target in TARGETS])
     combined = (torch.from_numpy(weights["found"])[:, :, None, None] * weights["maps"]).sum(1).relu()
-    assert error(EXPLAINERS["shapley-cam"](of, images, TARGETS), enlarged(combined, images)) < 1e-5  # measured 5e-7
+    assert error(EXPLAINERS["shapley-cam"](of, images, TARGETS), enlarged(combined, images)) < 7e-7  # measured 1.8e-7
 
 
 def test_shapley_cam_of_small_probability_differs_from_grad_cam(of: Subject) -> None:
@@ -159,7 +159,7 @@ def test_ablation_cam_weights_channels_by_the_fall_of_the_logit(of: Subject) -> 
         without[:, channel] = 0
         falls.append((rest(maps) - rest(without))[0, 3])
     expected = enlarged((torch.stack(falls)[None, :, None, None] * maps).sum(1).relu(), images)
-    assert error(EXPLAINERS["ablation-cam"](of, images, torch.tensor([3])), expected) < 1e-5  # measured 1e-6
+    assert error(EXPLAINERS["ablation-cam"](of, images, torch.tensor([3])), expected) < 5e-6  # measured 1.3e-6
 
 
 def test_score_cam_weights_channels_by_the_logit_of_what_they_show(of: Subject) -> None:
@@ -170,17 +170,16 @@ def test_score_cam_weights_channels_by_the_logit_of_what_they_show(of: Subject) 
     shown = torch.nan_to_num((large - large.amin((1, 2))[:, None, None]) / span[:, None, None])
     weights = of.logits(images * shown[:, None])[:, 3].softmax(0)
     expected = enlarged((weights[None, :, None, None] * maps).sum(1).relu(), images)
-    assert error(EXPLAINERS["score-cam"](of, images, torch.tensor([3])), expected) < 1e-6  # measured 1e-7
+    assert error(EXPLAINERS["score-cam"](of, images, torch.tensor([3])), expected) < 2e-7  # measured 4e-8
 
 
 def test_cam_of_a_network_with_an_average_is_its_dense_weights_on_the_maps() -> None:
-    made, images = Residual(), pictures()
+    images = pictures()
     pooled = nn.Sequential(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5))
     of = subject(pooled, "1")
     maps = of.activations(images, ["1"])["1"]
     expected = torch.einsum("nk,nkyx->nyx", pooled[4].weight[TARGETS].detach(), maps) / maps[0, 0].numel()
-    assert error(EXPLAINERS["cam"](of, images, TARGETS), enlarged(expected, images)) < 1e-6  # measured 1e-7
-    assert made is not None
+    assert error(EXPLAINERS["cam"](of, images, TARGETS), enlarged(expected, images)) < 1e-6  # measured 3.3e-7
 
 
 def test_cam_of_a_network_without_an_average_is_an_error(of: Subject) -> None:
@@ -215,8 +214,4 @@ def test_contrastive_integrated_gradients_add_up_to_the_rise_of_the_lead(of: Sub
     rival = of.logits(images).scatter(1, TARGETS[:, None], -torch.inf).argmax(1)
     lead = [target_logits(of, x, TARGETS) - target_logits(of, x, rival) for x in (images, blank)]
     found = EXPLAINERS["contrastive-integrated-gradients"](of, images, TARGETS, steps=200).sum((1, 2))
-    assert error(found, lead[0] - lead[1]) < 1e-2  # measured 2e-3: a network of pieces
-
-
-def test_there_are_as_many_classes_as_the_tests_assume() -> None:
-    assert len(CLASSES) > int(TARGETS.max())
+    assert error(found, lead[0] - lead[1]) < 2e-3  # measured 5e-4: a network of pieces

@@ -47,7 +47,7 @@ def test_moments_are_those_of_the_gradients_at_the_noisy_images(smooth: Subject)
     gradients = torch.stack([smooth.gradients(copy, TARGETS) for copy in noisy]).double()
     expected = gradients.mean(0), (gradients**2).mean(0), gradients.var(0, unbiased=False)
     found = noisy_moments(smooth, images, TARGETS, 5, 0.1, 7)
-    assert max(error(*pair) for pair in zip(found, expected, strict=True)) < 2e-6  # measured 4e-7
+    assert max(error(*pair) for pair in zip(found, expected, strict=True)) < 6e-7  # measured 1.5e-7
 
 
 def test_one_noisy_set_serves_smoothgrad_squared_and_vargrad() -> None:
@@ -63,7 +63,7 @@ def test_variance_on_a_linear_network_is_zero() -> None:
 
 def test_smoothgrad_without_noise_is_the_gradient(smooth: Subject) -> None:
     found = EXPLAINERS["smoothgrad"](smooth, pictures(), TARGETS, spread=0.0)
-    assert error(found, EXPLAINERS["gradient"](smooth, pictures(), TARGETS)) < 1e-6  # measured 1e-7
+    assert error(found, EXPLAINERS["gradient"](smooth, pictures(), TARGETS)) < 2e-7  # measured 0
 
 
 @pytest.mark.parametrize("name", ["smoothgrad", "expected-gradients", "integrated-gradients-noise"])
@@ -77,14 +77,14 @@ def test_path_adds_up_to_the_rise_of_the_logit(name: str, smooth: Subject) -> No
     images = pictures()
     rise = target_logits(smooth, images, TARGETS) - target_logits(smooth, PATHS[name](images), TARGETS)
     found = EXPLAINERS[name](smooth, images, TARGETS, steps=128).sum((1, 2))
-    # Measured: quadrature 1e-6; the midpoints of blur-ig 5e-5; guided-ig's left ends, as published, 2e-2.
-    assert error(found, rise) < {"guided-ig": 4e-2, "blur-ig": 2e-4}.get(name, 5e-6)
+    # Measured: quadrature 6e-7, the midpoints of blur-ig 1.3e-6; guided-ig's left ends, as published, 7e-3.
+    assert error(found, rise) < {"guided-ig": 2e-2, "blur-ig": 5e-6}.get(name, 2e-6)
 
 
 def test_integrated_gradients_from_black_equal_captums(smooth: Subject) -> None:
     images = pictures()
     expected = IntegratedGradients(smooth.network).attribute(images, -1.0, target=TARGETS, n_steps=32).sum(1)
-    assert error(EXPLAINERS["integrated-gradients-black"](smooth, images, TARGETS), expected) < 1e-6  # measured 2e-7
+    assert error(EXPLAINERS["integrated-gradients-black"](smooth, images, TARGETS), expected) < 5e-7  # measured 1.3e-7
 
 
 @pytest.mark.parametrize("name", ["blur-ig", "guided-ig"])
@@ -105,7 +105,7 @@ def test_path_follows_the_saliency_packages(name: str, smooth: Subject, monkeypa
         theirs = core.BlurIG().GetMask(picture, answer, max_sigma=0.8, steps=200, batch_size=50)
         found = EXPLAINERS[name](smooth, images, torch.tensor([3]), steps=200, sigma=0.05)
         inner = (slice(None), slice(4, -4), slice(4, -4))
-        assert error(found[inner], torch.from_numpy(theirs[..., 0])[None][inner]) < 2e-2
+        assert error(found[inner], torch.from_numpy(theirs[..., 0])[None][inner]) < 2e-2  # 6e-3: theirs takes left ends
     else:
         quantile = np.quantile
 
@@ -118,14 +118,14 @@ def test_path_follows_the_saliency_packages(name: str, smooth: Subject, monkeypa
             picture, answer, x_baseline=0 * picture, x_steps=32, fraction=0.1, max_dist=0.1
         )
         found = EXPLAINERS[name](smooth, images, torch.tensor([3]))
-        assert error(found, torch.from_numpy(theirs[..., 0])[None]) < 1e-4
+        assert error(found, torch.from_numpy(theirs[..., 0])[None]) < 3e-7  # measured 7e-8
 
 
 def test_guided_path_moves_pixels_of_small_gradient_first() -> None:
     of, images = linear(), pictures(1)
     plain = EXPLAINERS["integrated-gradients"](of, images, torch.tensor([3]))
     # On a linear network every path gives the same, which the path's bookkeeping must keep.
-    assert error(EXPLAINERS["guided-ig"](of, images, torch.tensor([3])), plain) < 1e-5  # measured 2e-7
+    assert error(EXPLAINERS["guided-ig"](of, images, torch.tensor([3])), plain) < 5e-7  # measured 1.3e-7
 
 
 def test_expected_gradients_of_a_linear_network_are_weights_times_difference_from_the_mean_baseline() -> None:
@@ -133,7 +133,7 @@ def test_expected_gradients_of_a_linear_network_are_weights_times_difference_fro
     background = pictures(1, seed=5)
     found = EXPLAINERS["expected-gradients"](of, images, TARGETS, background=background)
     weights = of.network[1].weight[TARGETS].view(3, 16, 16)
-    assert error(found, weights * (images - background)[:, 0]) < 1e-5  # measured 3e-7
+    assert error(found, weights * (images - background)[:, 0]) < 2e-6  # measured 3.6e-7
 
 
 def test_expected_gradients_near_the_integral_over_baselines(smooth: Subject) -> None:
@@ -141,7 +141,7 @@ def test_expected_gradients_near_the_integral_over_baselines(smooth: Subject) ->
     maps = [EXPLAINERS["integrated-gradients"](smooth, images, TARGETS, baseline=float(shade)) for shade in shades]
     expected = torch.stack(maps).mean(0)
     found = EXPLAINERS["expected-gradients"](smooth, images, TARGETS, samples=2000)
-    assert error(found, expected) < 0.1  # sampling error, measured 3e-2
+    assert error(found, expected) < 0.05  # sampling error, measured 0.017
 
 
 def test_noise_depends_on_seed_and_image_alone() -> None:

@@ -51,7 +51,7 @@ def test_occlusion_equals_captums(of: Subject) -> None:
         image = images[number : number + 1]
         expected = captum.attribute(image, (1, 3, 3), (1, 1, 1), baselines=float(image.mean()), target=target)
         found = EXPLAINERS["occlusion"](of, image, TARGETS[number : number + 1])
-        assert error(found, expected[:, 0]) < 5e-6  # measured 6e-7
+        assert error(found, expected[:, 0]) < 5e-6  # measured 1.4e-6
 
 
 @pytest.mark.parametrize(("side", "window", "stride"), [(16, 3, 1), (48, 8, 4), (10, 4, 3), (5, 9, 2)])
@@ -68,7 +68,7 @@ def test_feature_ablation_equals_captums(of: Subject) -> None:
     captum = FeatureAblation(of.network)
     with quiet():
         expected = captum.attribute(image, float(image.mean()), target=3, feature_mask=labels[None, None])
-    assert error(EXPLAINERS["feature-ablation"](of, image, TARGETS[1:2]), expected[:, 0]) < 5e-6  # measured 4e-7
+    assert error(EXPLAINERS["feature-ablation"](of, image, TARGETS[1:2]), expected[:, 0]) < 5e-6  # measured 1.9e-6
 
 
 def test_rise_is_the_mean_probability_weighted_by_the_mask(of: Subject) -> None:
@@ -77,7 +77,7 @@ def test_rise_is_the_mean_probability_weighted_by_the_mask(of: Subject) -> None:
     seen = keep[:, None] * image + (1 - keep[:, None]) * image.mean()
     expected = (of.probabilities(seen)[:, 3, None, None] * keep).mean(0) / 0.5
     found = EXPLAINERS["rise"](of, image, torch.tensor([3]), masks=40, seed=5)
-    assert error(found[0], expected) < 1e-6  # measured 2e-7
+    assert error(found[0], expected) < 1e-6  # measured 2.6e-7
 
 
 def test_rise_uses_other_masks_than_those_that_judge() -> None:
@@ -101,7 +101,7 @@ def test_shapley_sampling_comes_near_the_exact_values(of: Subject) -> None:
     labels = segments_of(image[0], 9)
     expected = painted(exact_shapley(of, image[0], 3, labels), labels)
     found = EXPLAINERS["shapley-sampling"](of, image, torch.tensor([3]), pairs=200, segments=9)[0]
-    assert error(found, expected) < 0.05  # sampling error, measured 1e-2
+    assert error(found, expected) < 0.01  # sampling error, measured 2e-3
 
 
 def test_kernel_shap_is_exact_where_all_coalitions_fit(of: Subject) -> None:
@@ -109,7 +109,7 @@ def test_kernel_shap_is_exact_where_all_coalitions_fit(of: Subject) -> None:
     labels = segments_of(image[0], 9)
     expected = painted(exact_shapley(of, image[0], 3, labels), labels)
     found = EXPLAINERS["kernel-shap"](of, image, torch.tensor([3]), samples=2**12, segments=9)[0]
-    assert error(found, expected) < 1e-5  # measured 3e-7
+    assert error(found, expected) < 1e-6  # measured 0
 
 
 def test_hiding_nothing_changes_nothing(of: Subject) -> None:
@@ -140,4 +140,4 @@ def test_occlusion_of_a_linear_network_is_each_pixels_share_where_windows_are_pi
     found = EXPLAINERS["occlusion"](subject(linear, "1"), images, TARGETS, window=1 / 16, stride=1 / 16)
     weights = linear[1].weight[TARGETS].view(3, 16, 16)
     expected = weights * (images - images.mean((2, 3), keepdim=True))[:, 0]
-    assert error(found, expected) < 5e-6  # measured 1e-6
+    assert error(found, expected) < 5e-6  # measured 1.3e-6

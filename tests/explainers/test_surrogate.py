@@ -22,7 +22,7 @@ def case(request: pytest.FixtureRequest) -> tuple[Subject, Tensor]:
 def test_lime_fast_equals_the_package(case: tuple[Subject, Tensor]) -> None:
     of, images = case
     theirs = torch.from_numpy(EXPLAINERS["lime"](of, images, TARGETS, seed=4))
-    assert error(EXPLAINERS["lime-fast"](of, images, TARGETS, seed=4), theirs) < 2e-5  # measured 1e-6
+    assert error(EXPLAINERS["lime-fast"](of, images, TARGETS, seed=4), theirs) < 1e-6  # measured 2.7e-7
 
 
 def test_lime_asks_the_network_no_more_than_its_samples(case: tuple[Subject, Tensor]) -> None:
