@@ -35,11 +35,12 @@ fixtures: $(SETUP)
 	.venv/fixtures/bin/python -m pip install --quiet --no-deps --requirement fixtures/requirements.txt
 	.venv/fixtures/bin/python fixtures/build.py
 
-$(SETUP): pyproject.toml constraints.txt
+$(SETUP): pyproject.toml constraints.txt peers.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement peers.txt
 	touch $@
 
 clean:

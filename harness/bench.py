@@ -191,7 +191,8 @@ class Bench:
         """Put one explainer's maps through every instrument."""
         case, tools, maps = self.case, self.instruments, self.maps(explainer)
         explainer.refuse_sameness(maps)
-        found = [tool.measure(case, maps) for tool in (tools.removal, tools.similarity, tools.localization) if tool is not None]
+        alone = (tools.removal, tools.similarity, tools.localization)
+        found = [tool.measure(case, maps) for tool in alone if tool is not None]
         if tools.randomization is not None:
             found.append(tools.randomization.measure(case, maps, lambda *which: self.maps(explainer, *which)))
         return Measured.joined(found)

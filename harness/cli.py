@@ -357,7 +357,7 @@ def _parser() -> argparse.ArgumentParser:
     learn.add_argument("--faces", metavar="F", required=True, help="a bundled face set or a path")
     learn.add_argument("--out", metavar="W.safetensors", type=Path, required=True, help="where the weights go")
     learn.add_argument("--epochs", metavar="N", type=int, default=30, help="most epochs (default %(default)s)")
-    learn.add_argument("--seed", metavar="K", type=int, default=0, help="of every random draw (default %(default)s)")
+    learn.add_argument("--seed", metavar="K", type=_seed, default=0, help="of every random draw (default %(default)s)")
     learn.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default %(default)s)")
     learn.set_defaults(run=_train)
 

@@ -3,9 +3,9 @@
 from harness.checks import confusion, faithfulness, localization, randomization
 from harness.checks.base import ALPHA, CONFIDENCE, EVERYTHING, Check, Evidence, Finding, Verdict, judged
 
-CHECKS: dict[str, Check] = {
-    check.name: check for check in (*faithfulness.CHECKS, *localization.CHECKS, *randomization.CHECKS, *confusion.CHECKS)
-}
+FAMILIES = (faithfulness, localization, randomization, confusion)
+
+CHECKS: dict[str, Check] = {check.name: check for family in FAMILIES for check in family.CHECKS}
 """Every check by name, in the order in which tables show them."""
 
 __all__ = [

@@ -3,18 +3,25 @@
 from harness.checks.base import Check
 from harness.checks.paired import PairedScores
 
-CHECKS = (
-    Check(
-        name="localization-mark",
+
+def _on_mark(null: str, what: str) -> Check:
+    """Return the claim that a map finds the planted mark better than one of its null maps."""
+    return Check(
+        name=f"mark-{null.removesuffix('-null')}",
         family="localization",
-        claim="more of the map's positive relevance lies on the planted mark than of the same values in random places",
-        control="spectrum-null",
+        claim=f"more of the map's positive relevance lies on the planted mark than of {what}",
+        control=null,
         margin=0.05,
         margin_reason="a twentieth of the relevance, three times what a patch of 36 of 2,304 pixels gets by chance",
         reference="Arras et al. 2022 (relevance mass); Adebayo et al. 2022 (planted shortcuts)",
         figure="figures/maps.png",
         needs=frozenset({"localization"}),
-        judge=PairedScores("mass-on-mark-gain", "spectrum-null"),
+        judge=PairedScores("mass-on-mark-gain", null),
         evidence="mark",
-    ),
+    )
+
+
+CHECKS = (
+    _on_mark("spectrum-null", "the same values and smoothness in random places"),
+    _on_mark("transplant-null", "the same explainer's map of another image of the class"),
 )

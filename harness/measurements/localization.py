@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from harness.case import Case
 from harness.measurements.base import Measured, score_rows
 from harness.metrics.localization import relevance_mass
-from harness.perturbation import spectrum_null
+from harness.perturbation import spectrum_null, transplant_pairs
 from harness.store import SCORES, joined
 
 MARK = "mark"
@@ -17,9 +17,10 @@ MARK = "mark"
 
 @dataclass(frozen=True)
 class MassOnMark:
-    """Share of positive relevance on the planted mark, of the map and of its spectrum null.
+    """Share of positive relevance on the planted mark, of the map and of its null maps.
 
-    The transplant null says nothing here: the mark of a class is at the same place in all its images.
+    The mark's pattern tells the class and its place is random, so that neither chance nor a portrait of the class
+    finds it.
 
     Attributes
     ----------
@@ -30,7 +31,7 @@ class MassOnMark:
     spectrum_draws: int
 
     def measure(self, case: Case, maps: Float[np.ndarray, "n h w"]) -> Measured:
-        """Return the shares and the gain over the null; nothing where the faces have no mark."""
+        """Return the shares and the gains over the nulls; nothing where the faces have no mark."""
         if MARK not in case.faces.evidence:
             return Measured()
         on_mark = self._on_input(case)
@@ -38,18 +39,14 @@ class MassOnMark:
             relevance_mass(spectrum_null(maps, seed=case.seed + draw, keys=case.keys), on_mark)
             for draw in range(self.spectrum_draws)
         ]
-        found, null = relevance_mass(maps, on_mark), np.mean(draws, axis=0)
-        reason = "no positive relevance"
-        return Measured(
-            scores=joined(
-                SCORES,
-                [
-                    score_rows(case, "mass-on-mark", "map", found, reason),
-                    score_rows(case, "mass-on-mark", "spectrum-null", null, reason),
-                    score_rows(case, "mass-on-mark-gain", "spectrum-null", found - null, reason),
-                ],
-            )
-        )
+        donors = transplant_pairs(case.targets, seed=case.seed, persons=case.faces.persons)
+        transplanted = np.where(donors < 0, np.nan, relevance_mass(maps[np.maximum(donors, 0)], on_mark))
+        found, reason = relevance_mass(maps, on_mark), "no positive relevance, or no other image of the class"
+        rows = [score_rows(case, "mass-on-mark", "map", found, reason)]
+        for name, null in (("spectrum-null", np.mean(draws, axis=0)), ("transplant-null", transplanted)):
+            rows.append(score_rows(case, "mass-on-mark", name, null, reason))
+            rows.append(score_rows(case, "mass-on-mark-gain", name, found - null, reason))
+        return Measured(scores=joined(SCORES, rows))
 
     def _on_input(self, case: Case) -> Bool[np.ndarray, "n h w"]:
         """Return the mark at the network's input size, by the nearest pixel."""

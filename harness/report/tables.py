@@ -260,7 +260,8 @@ def _text(table: pd.DataFrame) -> str:
     """Print for a terminal: blocks of columns, each as wide as the terminal, under one title."""
     shown = readable(table)
     fixed = _fixed(shown)
-    blocks = [_block(shown, fixed, names) for names in _blocks(shown, fixed)]
+    longest = {str(name): max(map(len, shown[name].astype(str)), default=0) for name in shown.columns}
+    blocks = [_block(shown[[*fixed, *names]], longest) for names in _blocks(longest, fixed)]
     notes = [textwrap.fill(note, WIDTH, subsequent_indent="  ") for note in table.attrs.get("notes", [])]
     title = textwrap.wrap(table.attrs.get("title", ""), WIDTH)
     return "\n\n".join(part for part in ["\n".join(title), *blocks, "\n".join(notes)] if part)
@@ -425,44 +426,40 @@ _HEADERS = (16, 14, 12, 11)
 """Widths of a header to try, widest first; narrower ones would break words."""
 
 
-def _blocks(shown: pd.DataFrame, fixed: Sequence[str]) -> list[list[str]]:
+def _blocks(longest: Mapping[str, int], fixed: Sequence[str]) -> list[list[str]]:
     """Split the columns into the fewest blocks that fit, of about equal size."""
-    free = [str(name) for name in shown.columns if name not in fixed]
-    count = 1
-    while count < len(free):
+    free = [name for name in longest if name not in fixed]
+    for count in range(1, len(free)):
         size = -(-len(free) // count)
         made = [free[start : start + size] for start in range(0, len(free), size)]
-        if all(_header(shown, fixed, names) for names in made):
+        if all(_header(longest, [*fixed, *names]) for names in made):
             return made
-        count += 1
     return [[name] for name in free] or [[]]
 
 
-def _header(shown: pd.DataFrame, fixed: Sequence[str], names: Sequence[str]) -> int:
+def _header(longest: Mapping[str, int], names: Sequence[str]) -> int:
     """Return the widest header with which a block fits, 0 where none does."""
     for width in _HEADERS:
-        wide = sum(_width(shown, name, width) + 2 for name in [*fixed, *names]) - 2
-        if wide <= WIDTH:
+        if sum(_width(name, longest[name], width) + 2 for name in names) - 2 <= WIDTH:
             return width
     return 0
 
 
-def _width(shown: pd.DataFrame, name: str, header: int) -> int:
+def _width(name: str, longest: int, header: int) -> int:
     """Return how many columns of the terminal a column takes."""
-    lines = words.folded(name, header).split("\n")
-    return max(len(text) for text in [*lines, *(str(value) for value in shown[name])])
+    return max(longest, *map(len, words.folded(name, header).split("\n")))
 
 
-def _block(shown: pd.DataFrame, fixed: Sequence[str], names: Sequence[str]) -> str:
-    """Print some columns beside those that name the rows."""
-    part = shown[[*fixed, *names]]
-    width = _header(shown, fixed, names) or _HEADERS[-1]
-    widths = [_width(part, name, width) for name in part.columns]
-    headers = [words.folded(name, width).split("\n") for name in part.columns]
+def _block(shown: pd.DataFrame, longest: Mapping[str, int]) -> str:
+    """Print the columns of one block."""
+    names = [str(name) for name in shown.columns]
+    width = _header(longest, names) or _HEADERS[-1]
+    widths = [_width(name, longest[name], width) for name in names]
+    headers = [words.folded(name, width).split("\n") for name in names]
     deep = max(len(lines) for lines in headers)
     raised = [[""] * (deep - len(lines)) + lines for lines in headers]
-    lines = [*zip(*raised, strict=True), ["-" * wide for wide in widths], *_strings(part)]
-    pads = [str.ljust if side == "left" else str.rjust for side in _aligned(part)]
+    lines = [*zip(*raised, strict=True), ["-" * wide for wide in widths], *_strings(shown)]
+    pads = [str.ljust if side == "left" else str.rjust for side in _aligned(shown)]
     padded = [[pad(text, wide) for pad, text, wide in zip(pads, line, widths, strict=True)] for line in lines]
     return "\n".join("  ".join(line).rstrip() for line in padded)
 

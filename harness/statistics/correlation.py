@@ -10,9 +10,7 @@ import numpy as np
 from jaxtyping import Float, Num
 from scipy.stats import rankdata
 
-RowCorrelation: TypeAlias = Callable[
-    [Float[np.ndarray, "n d"], Float[np.ndarray, "n d"]], Float[np.ndarray, " n"]
-]
+RowCorrelation: TypeAlias = Callable[[Float[np.ndarray, "n d"], Float[np.ndarray, "n d"]], Float[np.ndarray, " n"]]
 """A function that correlates row i of one batch with row i of another."""
 
 

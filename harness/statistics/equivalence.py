@@ -92,9 +92,7 @@ def tost(
     return Tost(p_low, p_high, float(np.maximum(p_low, p_high)))
 
 
-def _above(
-    differences: Num[np.ndarray, " n"], margin: float, clusters: Shaped[np.ndarray, " n"] | None
-) -> float:
+def _above(differences: Num[np.ndarray, " n"], margin: float, clusters: Shaped[np.ndarray, " n"] | None) -> float:
     """p-value for a mean above the margin, by value or by cluster."""
     if clusters is None:
         return sign_flip_p(differences, margin=margin)

@@ -208,9 +208,7 @@ def _unchanged(k: int) -> Int[np.ndarray, "1 k"]:
     return np.arange(k)[None]
 
 
-def _cells(
-    matrix: Float[np.ndarray, "k k"], orders: Int[np.ndarray, "orders k"]
-) -> Float[np.ndarray, "orders d"]:
+def _cells(matrix: Float[np.ndarray, "k k"], orders: Int[np.ndarray, "orders k"]) -> Float[np.ndarray, "orders d"]:
     """Cells above the diagonal under each relabelling."""
     rows, columns = np.triu_indices(len(matrix), 1)
     cells: Float[np.ndarray, "orders d"] = matrix[orders[:, rows], orders[:, columns]]

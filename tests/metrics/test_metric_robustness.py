@@ -38,6 +38,11 @@ def test_continuity_sums_absolute_differences():
     assert robustness.continuity(MAPS, MOVED, DISTANCES).tolist() == [5.0, 14.0]
 
 
+def test_continuity_adds_what_rises_and_what_falls():
+    moved = np.array([[[[2.0, 6.0]]], [[[6.0, 8.0]]]])
+    assert robustness.continuity(MAPS, moved, np.ones((2, 1))).tolist() == [3.0, 0.0]
+
+
 def test_relative_input_stability_is_entry_by_entry_as_published():
     inputs = np.array([[1.0, 2.0], [1.0, 2.0]])
     moved_inputs = inputs[:, None] * [[[1.3, 1.4]]] * np.ones((1, 3, 1))

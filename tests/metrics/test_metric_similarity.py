@@ -62,6 +62,18 @@ def test_hog_sees_the_direction_of_edges():
     assert hog_similarity(rows, rows.transpose(0, 2, 1)).item() < 0.1
 
 
+@pytest.mark.parametrize(("cell", "blocks"), [(8, 2), (4, 3)])
+def test_hog_has_square_cells_in_blocks_of_up_to_three(cell, blocks, maps, others):
+    from skimage.feature import hog
+
+    features = [
+        [hog(m / np.abs(m).max(), pixels_per_cell=(cell, cell), cells_per_block=(blocks, blocks)) for m in some]
+        for some in (maps, others)
+    ]
+    expected = [np.corrcoef(one, other)[0, 1] for one, other in zip(*features, strict=True)]
+    assert hog_similarity(maps, others, cell) == pytest.approx(expected, abs=1e-14)
+
+
 @pytest.mark.parametrize("similarity", ALL)
 @pytest.mark.parametrize("swapped", [False, True])
 def test_a_constant_map_is_like_nothing_and_unlike_nothing(similarity, swapped, maps, others):

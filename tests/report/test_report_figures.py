@@ -221,3 +221,15 @@ def test_names_on_one_spot_do_cover_each_other_without_placing() -> None:
         drawn.draw()
     first, second = (Text.get_window_extent(each, drawn.get_renderer()) for each in held)
     assert first.overlaps(second)
+
+
+def test_a_curve_says_on_how_many_images_it_rests(few: RunFolder) -> None:
+    assert "8 of 8" in {each.get_text() for each in texts(figures.curves_figure(few, "deletion", ["lime"], ["Fear"]))}
+
+
+def test_bands_stay_inside_their_panels(few: RunFolder) -> None:
+    for ax in figures.cascade_figure(few).axes:
+        low, high = ax.get_ylim()
+        for band in ax.collections:
+            heights = band.get_paths()[0].vertices[:, 1]
+            assert low <= heights.min() <= heights.max() <= high

@@ -15,9 +15,7 @@ SAMPLES = arrays(np.float64, st.integers(3, 40), elements=st.floats(-100, 100, w
 
 def covered(truth: float, draw, repeats: int, **options) -> float:
     return float(
-        np.mean(
-            [i.low <= truth <= i.high for i in (mean_interval(draw(), **options) for _ in range(repeats))]
-        )
+        np.mean([i.low <= truth <= i.high for i in (mean_interval(draw(), **options) for _ in range(repeats))])
     )
 
 

@@ -46,9 +46,7 @@ def residuals(of: np.ndarray, given_: np.ndarray) -> np.ndarray:
 def test_equals_brute_force(statistic, reference, k: int) -> None:
     rng = np.random.default_rng(k)
     a, b = drawn(rng, k), drawn(rng, k)
-    every = [
-        reference(above(a[np.ix_(order, order)]), above(b)).statistic for order in permutations(range(k))
-    ]
+    every = [reference(above(a[np.ix_(order, order)]), above(b)).statistic for order in permutations(range(k))]
     found = mantel(a, b, statistic=statistic)
     assert found.statistic == pytest.approx(every[0], abs=1e-14)
     assert found.p == np.mean(np.array(every) >= every[0] - 1e-9)

@@ -37,9 +37,7 @@ def test_that_many_images_bring_the_interval_to_the_margin() -> None:
     assert mean_interval(repeated(values, n)).low == pytest.approx(0.1, abs=0.012)
 
 
-@pytest.mark.parametrize(
-    ("values", "margin"), [([1.0, -1.0], 0.0), ([0.1, 0.2, 0.3], 0.2), ([0.3, 0.3], 0.3)]
-)
+@pytest.mark.parametrize(("values", "margin"), [([1.0, -1.0], 0.0), ([0.1, 0.2, 0.3], 0.2), ([0.3, 0.3], 0.3)])
 def test_an_effect_equal_to_the_margin_is_never_settled(values: list[float], margin: float) -> None:
     assert images_to_settle(np.array(values), margin, 0.01) is None
 

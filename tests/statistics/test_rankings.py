@@ -100,9 +100,7 @@ def test_adjusted_p_holds_over_all_pairs() -> None:
 
 
 def test_the_planted_method_alone_differs() -> None:
-    different = {
-        frozenset((row.first, row.second)) for row in pairwise(NAMES, planted()) if row.p_adjusted < 0.01
-    }
+    different = {frozenset((row.first, row.second)) for row in pairwise(NAMES, planted()) if row.p_adjusted < 0.01}
     assert different == {frozenset(("occlusion", other)) for other in ("gradient", "edges", "random")}
 
 

@@ -161,17 +161,13 @@ def test_two_sided_is_one_where_the_sum_is_zero() -> None:
 
 def test_one_cluster_a_difference_changes_nothing() -> None:
     differences = np.random.default_rng(0).normal(0.3, 1, 30)
-    assert sign_flip_p_clustered(differences, np.arange(30), margin=0.1) == sign_flip_p(
-        differences, margin=0.1
-    )
+    assert sign_flip_p_clustered(differences, np.arange(30), margin=0.1) == sign_flip_p(differences, margin=0.1)
 
 
 @settings(max_examples=60, deadline=None)
 @given(WHOLE, st.data())
 def test_clusters_flip_as_one(differences: np.ndarray, data) -> None:
-    labels = np.array(
-        data.draw(st.lists(st.integers(0, 3), min_size=len(differences), max_size=len(differences)))
-    )
+    labels = np.array(data.draw(st.lists(st.integers(0, 3), min_size=len(differences), max_size=len(differences))))
     groups = np.unique(labels)
     signs = np.array(list(product([-1, 1], repeat=len(groups))))
     sums = (signs[:, np.searchsorted(groups, labels)] * differences).sum(axis=1)

@@ -1,0 +1,206 @@
+"""Who may import whom, who may write and draw: held over the source, and shown to be able to fail."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from jaxtyping import TypeCheckError
+
+import harness
+from harness.subject import InputSpec
+
+ROOT = Path(harness.__file__).parent
+
+LAYERS: tuple[frozenset[str], ...] = (
+    frozenset({"errors"}),
+    frozenset({"digest"}),
+    frozenset({"importing", "statistics", "perturbation", "metrics", "fixtures_folder", "profiles"}),
+    frozenset({"fetching", "store"}),
+    frozenset({"faces", "subject"}),
+    frozenset({"case", "random_networks", "explainers", "models", "effects"}),
+    frozenset({"measurements", "engines", "visualization"}),
+    frozenset({"checks", "bench"}),
+    frozenset({"evaluation"}),
+    frozenset({"report"}),
+    frozenset({"cli"}),
+    frozenset({"pytest_plugin"}),
+)
+"""Parts of the package from the bottom up; a part imports from itself and from below."""
+
+ONLY: dict[str, frozenset[str]] = {
+    "statistics": frozenset(),
+    "metrics": frozenset(),
+    "perturbation": frozenset({"digest"}),
+    "report": frozenset({"errors", "statistics", "store"}),
+}
+"""Parts that know of little: statistics of no image, metrics of no network, reports of nothing but stored runs."""
+
+HOMES: dict[str, tuple[str, ...]] = {
+    "captum": ("explainers/",),
+    "lime": ("explainers/",),
+    "pytest": ("pytest_plugin.py",),
+    "matplotlib": ("report/", "visualization/"),
+    "h5py": ("models/",),
+    "PIL": ("faces/", "report/", "visualization/"),
+}
+"""Where an outside package may be imported."""
+
+NO_TORCH = frozenset({"statistics", "metrics", "report", "store", "profiles", "errors", "importing"})
+
+WRITES = frozenset({"to_parquet", "savez", "savez_compressed", "save_file", "savefig", "write_bytes", "mkstemp"})
+WRITERS = ("store.py", "fetching.py", "models/training.py", "report/look.py")
+"""Modules that write files; everything else hands whole texts and tables to a run folder."""
+
+GLOBAL_DRAWS = frozenset({"rand", "randn", "randint", "randperm", "normal", "manual_seed", "seed", "shuffle", "choice"})
+DRAWERS = ("explainers/_randomness.py", "checks/contract.py", "models/training.py")
+"""Modules that touch global generators, to put them back."""
+
+
+def violations(module: str, source: str) -> list[str]:
+    """What a module of the package, named by its path, does that it may not."""
+    tree = ast.parse(source)
+    rules = (_imports_upwards, _imports_strangers, _writes, _draws_globally)
+    return [f"{module}: {said}" for rule in rules for said in rule(module, tree)]
+
+
+def part_of(module: str) -> str:
+    return module.split("/")[0].removesuffix(".py")
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """The full names that a module imports, wherever in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _imports_upwards(module: str, tree: ast.AST) -> Iterator[str]:
+    own = part_of(module)
+    if own == "__init__":
+        return
+    height = {part: level for level, parts in enumerate(LAYERS) for part in parts}
+    known = set(height)
+    for name in imported(tree):
+        if name.split(".")[0] != "harness":
+            continue
+        other = name.split(".")[1] if "." in name else "harness"
+        if other == own or other not in known:
+            continue
+        if own not in known:
+            yield f"{own} has no place among the layers"
+        elif height[other] >= height[own]:
+            yield f"{own} imports {other}, which does not lie below it"
+        elif other not in ONLY.get(own, known):
+            yield f"{own} imports {other}; it may know only {', '.join(sorted(ONLY[own])) or 'itself'}"
+
+
+def _imports_strangers(module: str, tree: ast.AST) -> Iterator[str]:
+    for name in imported(tree):
+        package = name.split(".")[0]
+        if package in HOMES and not module.startswith(HOMES[package]):
+            yield f"{package} is imported outside {' and '.join(HOMES[package])}"
+        if package == "torch" and part_of(module) in NO_TORCH:
+            yield f"{part_of(module)} imports torch"
+
+
+def _writes(module: str, tree: ast.AST) -> Iterator[str]:
+    if module in WRITERS:
+        return
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func
+        if isinstance(called, ast.Attribute):
+            folder = isinstance(called.value, ast.Name) and called.value.id in ("run", "folder")
+            if called.attr in WRITES or (called.attr == "write_text" and not folder):
+                yield f"line {node.lineno} writes a file ({called.attr})"
+        if getattr(called, "id", getattr(called, "attr", "")) == "open":
+            modes = node.args[1:] if isinstance(called, ast.Name) else node.args[:1]
+            modes += [keyword.value for keyword in node.keywords if keyword.arg == "mode"]
+            if any(isinstance(mode, ast.Constant) and set(mode.value) & set("wax+") for mode in modes):
+                yield f"line {node.lineno} opens a file for writing"
+
+
+def _draws_globally(module: str, tree: ast.AST) -> Iterator[str]:
+    if module in DRAWERS:
+        return
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in GLOBAL_DRAWS):
+            continue
+        owner = ast.unparse(node.func.value)
+        seeded = any(keyword.arg == "generator" for keyword in node.keywords)
+        if owner in ("torch", "np.random", "numpy.random", "random") and not seeded:
+            yield f"line {node.lineno} draws from a global generator ({owner}.{node.func.attr})"
+
+
+# ---------------------------------------------------------------------- the package holds them
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.rglob("*.py")), ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_module_keeps_the_rules(file: Path) -> None:
+    assert violations(str(file.relative_to(ROOT)), file.read_text()) == []
+
+
+def test_every_part_has_its_place() -> None:
+    parts = {file.stem for file in ROOT.glob("*.py")} | {file.parent.name for file in ROOT.glob("*/__init__.py")}
+    assert parts - {"__init__"} <= frozenset().union(*LAYERS)
+
+
+# ---------------------------------------------------------------------- and they can fail
+
+PLANTED = {
+    "metrics know the network": ("metrics/new.py", "from harness.subject import Subject"),
+    "statistics know metrics": ("statistics/new.py", "from harness.metrics import similarity"),
+    "statistics know torch": ("statistics/new.py", "import torch"),
+    "perturbation knows the network": ("perturbation/new.py", "import harness.subject"),
+    "the subject knows its explainers": ("subject.py", "from harness.explainers import registered"),
+    "an explainer knows the checks": ("explainers/new.py", "from harness.checks import CHECKS"),
+    "checks know the evaluation": ("checks/new.py", "from harness.evaluation import evaluate"),
+    "the evaluation knows its report": ("evaluation.py", "from harness import report"),
+    "a report computes scores": ("report/new.py", "from harness.metrics.faithfulness import deletion_auc"),
+    "an import inside a function": ("metrics/new.py", "def f():\n    from harness.subject import Subject"),
+    "captum outside the explainers": ("metrics/new.py", "from captum.attr import Saliency"),
+    "lime outside the explainers": ("evaluation.py", "import lime.lime_image"),
+    "pytest in a check": ("checks/new.py", "import pytest"),
+    "matplotlib in the evaluation": ("evaluation.py", "import matplotlib.pyplot as plt"),
+    "a check writes": ("checks/new.py", "Path('x').write_text('')"),
+    "a check opens for writing": ("checks/new.py", "open('x', 'w')"),
+    "a check opens a path for writing": ("checks/new.py", "path.open(mode='ab')"),
+    "a table is written beside the store": ("evaluation.py", "table.to_parquet('x')"),
+    "numpy's global generator": ("measurements/new.py", "import numpy as np\nnp.random.rand(3)"),
+    "torch's global generator": ("explainers/new.py", "import torch\ntorch.randn(3)"),
+    "a seed for all": ("explainers/new.py", "import torch\ntorch.manual_seed(0)"),
+}
+
+
+@pytest.mark.parametrize("what", PLANTED)
+def test_a_planted_violation_is_found(what: str) -> None:
+    assert len(violations(*PLANTED[what])) == 1
+
+
+ALLOWED = {
+    "downwards": ("evaluation.py", "from harness.checks import CHECKS\nfrom harness import __version__"),
+    "beside": ("metrics/new.py", "from harness.metrics._rows import flat"),
+    "captum at home": ("explainers/new.py", "from captum.attr import Saliency"),
+    "through the folder": ("report/new.py", "run.write_text('a', 'b')"),
+    "reading": ("faces/new.py", "open('x')\npath.open('rb')"),
+    "a generator of one's own": ("explainers/new.py", "torch.randn(3, generator=g)\nrng.normal()\nrng.choice(3)"),
+}
+
+
+@pytest.mark.parametrize("what", ALLOWED)
+def test_what_is_allowed_is_not_found(what: str) -> None:
+    assert violations(*ALLOWED[what]) == []
+
+
+# ---------------------------------------------------------------------- annotations
+
+
+def test_annotations_are_checked_while_tests_run() -> None:
+    with pytest.raises(TypeCheckError, match="pictures"):
+        InputSpec(12, 12).prepare(np.zeros((1, 12, 12)))

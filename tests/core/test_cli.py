@@ -1,0 +1,267 @@
+"""The command line: its exit statuses, its one-line errors and what it prints."""
+
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness import cli
+from harness.checks import CHECKS
+from harness.cli import asked_checks, default_folder, main
+from harness.errors import UsageError
+from harness.faces.loading import FACES
+from harness.metrics.cards import metric_cards
+from harness.models.bundled import SUBJECTS
+from harness.store import RunFolder
+from harness.subject import Subject
+
+SUBJECT = "from tiny import patch_subject as make\n"
+FACES_FILE = "from tiny import bright_patch_faces as make\n"
+MINE = """
+def picture(subject, images, targets):
+    return images[:, 0]
+
+def broken(subject, images, targets):
+    raise ValueError("it broke")
+
+def stopped(subject, images, targets):
+    raise KeyboardInterrupt
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A working folder with a network, faces and explainers; no time is spent on tuning and figures."""
+    folder = tmp_path_factory.mktemp("place")
+    for name, text in {"subj.py": SUBJECT, "faces.py": FACES_FILE, "mine.py": MINE, "bad.py": "def f(:\n"}.items():
+        (folder / name).write_text(text)
+    (folder / "file").write_text("")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(Subject, "tuned", lambda self: self)
+        patch.setattr(cli, "write_report", lambda run: [run.path / "report.html"])
+        yield folder
+
+
+ASKED = ["run", "--subject", "subj.py:make", "--faces", "faces.py:make", "--check", "randomization"]
+
+
+@pytest.fixture(scope="module")
+def run(place: Path) -> Path:
+    """A finished run of the gradient, which holds, and of the picture, which does not."""
+    out = place / "run"
+    assert main([*ASKED, "--explainer", "gradient", "--explainer", "mine.py:picture", "--out", str(out)]) == 0
+    return out
+
+
+pytestmark = pytest.mark.usefixtures("place", "registry")
+
+
+# ---------------------------------------------------------------------- exit statuses
+
+
+def test_a_run_ends_with_zero_though_checks_fail(run: Path) -> None:
+    assert "fail" in set(RunFolder.existing(run).verdicts["verdict"])
+
+
+def test_a_run_prints_its_verdicts_scores_and_page(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ASKED, "--explainer", "gradient", "--out", "printed"]) == 0
+    printed = capsys.readouterr().out
+    for said in ("gradient", "randomization-full", "pass", "left", str(Path("printed", "report.html"))):
+        assert said in printed
+
+
+@pytest.mark.parametrize(
+    ("explainer", "status"), [("gradient", 0), ("mine.py:picture", 1), ("mine.py:broken", 1), ("control", 0)]
+)
+def test_strict_ends_with_one_where_an_explainer_fails_that_is_no_control(
+    explainer: str, status: int, place: Path
+) -> None:
+    assert main([*ASKED, "--explainer", explainer, "--strict", "--out", "strict"]) == status
+
+
+def test_a_run_without_image_scores_is_printed_too(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*ASKED[:-1], "confusion-mantel", "--explainer", "gradient", "--out", "mantel"]
+    assert main(words) == 0
+    assert "confusion-mantel" in capsys.readouterr().out
+
+
+def test_a_stopped_run_says_how_to_go_on(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ASKED, "--explainer", "mine.py:stopped", "--out", "stopped"]) == 130
+    assert capsys.readouterr().err.strip().endswith("harness: stopped; the same command goes on from here")
+
+
+def test_the_command_is_noted_as_it_was_given(run: Path) -> None:
+    assert RunFolder.existing(run).info["command"].startswith("harness run --subject subj.py:make")
+
+
+def test_images_of_each_class_can_be_limited(place: Path) -> None:
+    assert main([*ASKED, "--explainer", "gradient", "--per-class", "2", "--out", "two"]) == 0
+    assert RunFolder.existing(place / "two").info["chosen"] == {"left": 2, "middle": 2, "right": 2}
+
+
+# ---------------------------------------------------------------------- wrong use is one line
+
+RUN = ASKED[:5]
+WRONG: dict[str, tuple[list[str], str]] = {
+    "no command": ([], "the following arguments are required: COMMAND; see harness --help"),
+    "unknown command": (["ran"], "invalid choice: 'ran'"),
+    "misspelt option": ([*RUN, "--explaner", "gradient"], "unrecognized arguments: --explaner gradient; see harness"),
+    "unknown subject": (
+        ["run", "--subject", "faces-cn"],
+        r"no subject is called 'faces-cn' \(did you mean 'faces-cnn'",
+    ),
+    "unknown faces": (["run", "--subject", "subj.py:make", "--faces", "orll"], r"no faces are called 'orll' \(did you"),
+    "unknown explainer": ([*RUN, "--explainer", "gradeint"], r"called 'gradeint' \(did you mean 'gradient'\?\)"),
+    "unknown check": (
+        [*RUN, "--check", "deletion-spectrm"],
+        r"called 'deletion-spectrm' \(did you mean 'deletion-spec",
+    ),
+    "unknown profile": ([*RUN, "--profile", "quik"], "argument --profile: invalid choice: 'quik'"),
+    "unknown engine": ([*RUN, "--engine", "cluster"], "argument --engine: invalid choice: 'cluster'"),
+    "file without a name": ([*RUN, "--explainer", "mine.py"], r"called 'mine\.py'.*file\.py:function"),
+    "subject file without a name": (
+        ["run", "--subject", "subj.py"],
+        r"no subject is called 'subj\.py'.*file\.py:factory",
+    ),
+    "name that is not there": (
+        [*RUN, "--explainer", "mine.py:pictur"],
+        r"mine\.py has no 'pictur' \(did you mean 'pict",
+    ),
+    "file that is not there": ([*RUN, "--explainer", "her.py:f"], r"there is no file her\.py"),
+    "file with a syntax error": ([*RUN, "--explainer", "bad.py:f"], r"importing .*bad\.py failed \(SyntaxError: "),
+    "no image of a class": ([*RUN, "--per-class", "0"], "--per-class 0: give 1 or more"),
+    "no number": ([*RUN, "--per-class", "few"], "argument --per-class: invalid int value: 'few'"),
+    "negative seed": ([*RUN, "--seed", "-1"], "argument --seed: '-1' is no seed; give a whole number from 0"),
+    "huge seed": ([*RUN, "--seed", str(2**32)], "is no seed; give a whole number from 0 to 4294967295"),
+    "no such device": (
+        [*RUN, "--device", "cuda"],
+        "--device cuda: this machine shows no CUDA device; use --device cpu",
+    ),
+    "unwritable folder": ([*RUN, "--out", "file/run"], "cannot write to file.run .*; choose another --out"),
+    "no run": (["table", "absent"], r"absent holds no finished run \(no run.json\); make one with: harness run --out"),
+    "no run to compare": (["compare", "absent"], "absent holds no finished run"),
+    "no run to report": (["report", "absent"], "absent holds no finished run"),
+    "nothing to list": (["list", "networks"], "invalid choice: 'networks'"),
+    "nothing to fetch": (["fetch", "orll"], "'orll'"),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_wrong_use_is_one_line_and_status_two(mistake: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words, said = WRONG[mistake]
+    if "cuda" in words and cli.torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    assert main(words) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1
+    assert printed.err.startswith("harness: ")
+    assert pd.Series(printed.err).str.contains(said).all(), printed.err
+
+
+def test_a_wrong_metric_of_a_run_is_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["table", str(run), "--metric", "deletion"]) == 2
+    assert "holds no metric 'deletion'; choose one of: randomization-full" in capsys.readouterr().err
+
+
+def test_help_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "--help"])
+    assert ended.value.code == 0
+    assert "--explainer" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------------- tables
+
+
+def printed(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    assert main(words) == 0
+    return capsys.readouterr().out
+
+
+READERS: dict[str, Callable[[str], object]] = {
+    "text": lambda text: text.index("gradient"),
+    "md": lambda text: [line for line in text.splitlines() if line.startswith("|")][1].index("---"),
+    "csv": lambda text: pd.read_csv(io.StringIO(text)).columns.get_loc("gradient"),
+    "latex": lambda text: text.index(r"\begin{tabular}"),
+    "json": lambda text: json.dumps(json.loads(text)).index("gradient"),
+}
+
+
+@pytest.mark.parametrize("format", READERS)
+def test_a_table_is_printed_in_each_format(format: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    READERS[format](printed(["table", str(run), "--format", format], capsys))
+
+
+@pytest.mark.parametrize("by", ["class", "explainer"])
+def test_a_table_has_a_row_for_each_class_or_explainer(by: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = pd.read_csv(io.StringIO(printed(["table", str(run), "--by", by, "--format", "csv"], capsys)))
+    rows = {"class": {"left", "middle", "right", "all"}, "explainer": {"gradient", "picture", "random", "edges"}}
+    assert rows[by] <= set(table.iloc[:, 0])
+
+
+def test_explainers_of_a_run_are_compared(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(["compare", str(run), "--explainer", "gradient", "--explainer", "picture"], capsys)
+    assert "gradient" in text
+    assert "picture" in text
+
+
+# ---------------------------------------------------------------------- lists
+
+HELD = {
+    "explainers": {"gradient", "random"},
+    "checks": set(CHECKS),
+    "metrics": set(metric_cards()),
+    "subjects": set(SUBJECTS),
+    "faces": set(FACES),
+}
+
+
+@pytest.mark.parametrize("what", HELD)
+def test_a_list_is_strict_json_and_whole(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    rows = json.loads(printed(["list", what, "--json"], capsys), parse_constant=refuse)
+    assert HELD[what] <= {row["name"] for row in rows}
+
+
+@pytest.mark.parametrize("what", HELD)
+def test_a_list_is_printed_for_people(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(["list", what], capsys)
+    assert all(name in text for name in HELD[what])
+
+
+# ---------------------------------------------------------------------- words
+
+
+def test_a_family_stands_for_its_checks() -> None:
+    assert asked_checks(["confusion"]) == tuple(name for name in CHECKS if name.startswith("confusion"))
+
+
+@pytest.mark.parametrize("words", [None, [], ["all"], ["confusion", "all"]])
+def test_nothing_asked_is_every_check(words: list[str] | None) -> None:
+    assert asked_checks(words) == tuple(CHECKS)
+
+
+def test_a_check_asked_twice_is_made_once() -> None:
+    assert asked_checks(["confusion-recall", "confusion", "confusion-recall"])[0] == "confusion-recall"
+    assert len(asked_checks(["confusion-recall", "confusion"])) == 3
+
+
+def test_an_unknown_check_lists_what_there_is() -> None:
+    with pytest.raises(UsageError, match=r"there is deletion-spectrum, .*, faithfulness, .* and all"):
+        asked_checks(["nothing"])
+
+
+def test_the_same_evaluation_finds_its_own_folder(place: Path) -> None:
+    options = cli._parser().parse_args(ASKED)
+    folder = default_folder(cli.asked_request(options), "quick")
+    assert folder == Path("results") / "patches-bright-patches-quick"
+    assert not os.path.isabs(folder)

@@ -1,0 +1,269 @@
+"""The suites over anyone's network and explainer, run as a user runs them."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import pytest_plugin
+from harness.checks import CHECKS
+from harness.explainers import registered
+from harness.explainers.asked import DEFAULT
+from harness.models.bundled import SUBJECTS
+from harness.pytest_plugin import known_findings
+from harness.store import RunFolder
+from harness.subject import Subject
+
+SUITES = Path(__file__).parents[2] / "suites"
+SUBJECT = "from tiny import patch_subject as make\n"
+FACES = "from tiny import bright_patch_faces as make\n"
+MINE = """
+from harness.explainers.gradient import gradient as true
+
+def picture(subject, images, targets):
+    return images[:, 0]
+
+def reversed_gradient(subject, images, targets):
+    return -true(subject, images, targets)
+
+def broken(subject, images, targets):
+    raise ValueError("it broke")
+"""
+RANDOMIZATION = ("--check", "randomization-full")
+
+Run = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One run folder for all tests, so that maps and scores are made once."""
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time is spent on tuning and figures."""
+    monkeypatch.setattr(Subject, "tuned", lambda self: self)
+    monkeypatch.setattr(pytest_plugin, "write_report", lambda run: [])
+
+
+@pytest.fixture
+def suites(
+    pytester: pytest.Pytester, folder: Path, monkeypatch: pytest.MonkeyPatch, registry: dict[str, object]
+) -> Iterator[Run]:
+    """Run a copy of the suites in a folder that holds a user's network, faces and explainers."""
+    for file in SUITES.glob("*.py"):
+        shutil.copy(file, pytester.path)
+    pytester.makepyfile(subj=SUBJECT, faces=FACES, mine=MINE)
+    here = (".", "--subject", "subj.py:make", "--faces", "faces.py:make", "--out", str(folder))
+    return lambda *words: pytester.runpytest_inprocess(*here, *words)
+
+
+def items(result: pytest.RunResult) -> list[str]:
+    """The ids of the items that were collected."""
+    return [line.split("[")[1].removesuffix("]") for line in result.outlines if "::test_claim[" in line]
+
+
+def find(pytester: pytest.Pytester, *, explainer: str, check: str, subject: str = "patches") -> None:
+    """Declare a failure."""
+    entry = f'subjects = "{subject}"\nexplainers = ["{explainer}"]\nchecks = ["{check}"]\nreason = "it is known"\n'
+    (pytester.path / "findings.toml").write_text("[[finding]]\n" + entry)
+
+
+# ---------------------------------------------------------------------- items
+
+
+def test_there_is_one_item_for_each_explainer_and_check(suites: Run) -> None:
+    result = suites(
+        "--collect-only", "-q", "--explainer", "gradient", "--explainer", "mine.py:picture", "--check", "all"
+    )
+    assert sorted(items(result)) == sorted(f"{name}-{check}" for name in ("gradient", "picture") for check in CHECKS)
+
+
+def test_without_an_explainer_the_default_ones_are_judged(suites: Run) -> None:
+    found = items(suites("--collect-only", "-q", *RANDOMIZATION))
+    assert found == [f"{name}-randomization-full" for name in DEFAULT]
+
+
+def test_a_control_is_not_put_against_itself(suites: Run) -> None:
+    found = items(suites("--collect-only", "-q", "--explainer", "edges", "--check", "faithfulness"))
+    assert "edges-deletion-spectrum" in found
+    assert "edges-deletion-edges" not in found
+
+
+def test_per_class_adds_an_item_for_each_class_of_a_claim_over_images(suites: Run) -> None:
+    words = ("--collect-only", "-q", "--explainer", "gradient", "--per-class", *RANDOMIZATION)
+    found = items(suites(*words, "--check", "confusion-mantel"))
+    assert set(found) == {
+        "gradient-randomization-full",
+        *(f"gradient-randomization-full-{name}" for name in ("left", "middle", "right")),
+        "gradient-confusion-mantel",
+    }
+
+
+def test_tests_of_a_family_that_is_not_asked_for_are_taken_out(suites: Run) -> None:
+    result = suites("--explainer", "gradient", *RANDOMIZATION)
+    result.assert_outcomes(passed=1, deselected=len(list(SUITES.glob("test_*.py"))) - 1)
+
+
+# ---------------------------------------------------------------------- outcomes
+
+
+def test_what_holds_passes(suites: Run, folder: Path) -> None:
+    result = suites("--explainer", "gradient", *RANDOMIZATION)
+    assert result.ret == 0
+    assert RunFolder.existing(folder).info["command"].startswith("pytest --subject subj.py:make")
+
+
+def test_what_fails_fails_with_one_readable_line(suites: Run, folder: Path) -> None:
+    result = suites("--explainer", "mine.py:picture", *RANDOMIZATION)
+    result.assert_outcomes(failed=1, deselected=len(list(SUITES.glob("test_*.py"))) - 1)
+    (line,) = [line for line in result.outlines if line.startswith("picture: ")]
+    for said in (
+        "picture: claimed that with every layer drawn at random the map is no more like the original than",
+        "(effect at most 0.1); found +",
+        "over 18 images, adjusted p = 1; see ",
+        str(folder / "figures" / "randomization-cascade.png"),
+    ):
+        assert said in line
+
+
+def test_a_class_is_named_in_its_failure(suites: Run) -> None:
+    result = suites("--explainer", "mine.py:picture", "--per-class", *RANDOMIZATION)
+    result.stdout.fnmatch_lines(["picture for left: claimed that * over 6 images, *"])
+
+
+def test_what_is_not_settled_is_skipped_with_its_reason(suites: Run) -> None:
+    # Six images a class: the smallest exact p is 1/64, which no correction lets pass.
+    result = suites("--explainer", "gradient", "--per-class", *RANDOMIZATION, "-rs")
+    result.assert_outcomes(passed=1, skipped=3, deselected=len(list(SUITES.glob("test_*.py"))) - 1)
+    result.stdout.fnmatch_lines(["SKIPPED * inconclusive: adjusted p = *images would settle it; gradient for left: *"])
+
+
+def test_what_cannot_be_judged_is_skipped_with_its_reason(suites: Run) -> None:
+    result = suites("--explainer", "gradient", "--check", "localization-mark", "-rs")
+    result.stdout.fnmatch_lines(["SKIPPED * not applicable: mass-on-mark-gain was not measured"])
+
+
+@pytest.mark.parametrize("words", [("--per-class", *RANDOMIZATION), ("--check", "localization-mark")])
+def test_strict_turns_skips_into_failures(words: tuple[str, ...], suites: Run) -> None:
+    outcomes = suites("--explainer", "gradient", "--strict", *words).parseoutcomes()
+    assert "skipped" not in outcomes
+    assert outcomes["failed"] > 0
+
+
+def test_a_broken_explainer_fails_by_name(suites: Run) -> None:
+    result = suites("--explainer", "mine.py:broken", *RANDOMIZATION)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["broken raised ValueError: it broke: no score was computed"])
+
+
+def test_the_summary_shows_every_verdict_and_the_folder(suites: Run, folder: Path) -> None:
+    result = suites("--explainer", "mine.py:picture", *RANDOMIZATION)
+    result.stdout.fnmatch_lines(
+        ["*explainers and checks*", "*picture*FAIL*", "*random*FAIL*", "0 pass, 3 fail, *", f"run: {folder}   page: *"]
+    )
+
+
+# ---------------------------------------------------------------------- known findings
+
+
+def test_a_known_failure_is_expected(suites: Run, pytester: pytest.Pytester) -> None:
+    find(pytester, explainer="picture", check="randomization-full")
+    result = suites("--explainer", "mine.py:picture", *RANDOMIZATION)
+    result.assert_outcomes(xfailed=1, deselected=len(list(SUITES.glob("test_*.py"))) - 1)
+
+
+def test_an_unexpected_pass_fails(suites: Run, pytester: pytest.Pytester) -> None:
+    find(pytester, explainer="gradient", check="randomization-full")
+    result = suites("--explainer", "gradient", *RANDOMIZATION)
+    result.assert_outcomes(failed=1, deselected=len(list(SUITES.glob("test_*.py"))) - 1)
+    result.stdout.fnmatch_lines(["unexpected pass (declared: it is known); gradient: claimed that *"])
+
+
+def test_a_finding_of_another_network_does_not_count(suites: Run, pytester: pytest.Pytester) -> None:
+    find(pytester, explainer="picture", check="randomization-full", subject="faces-cnn")
+    assert suites("--explainer", "mine.py:picture", *RANDOMIZATION).ret == 1
+
+
+FINDING = '[[finding]]\nsubjects = ["patches"]\nexplainers = ["{}"]\nchecks = ["{}"]\nreason = "known"\n'
+MISSPELT = {
+    "an explainer": (
+        FINDING.format("gradeint", "randomization-full"),
+        "names explainer 'gradeint', which does not exist",
+    ),
+    "a check": (
+        FINDING.format("gradient", "randomisation-full"),
+        "names check 'randomisation-full', which does not exist",
+    ),
+    "a key": (
+        FINDING.replace("reason", "why").format("gradient", "randomization-full"),
+        "needs exactly subjects, expl",
+    ),
+    "declared twice": (2 * FINDING.format("gradient", "randomization-full"), "is declared twice"),
+    "no TOML": ("[[finding]\n", "findings.toml: "),
+}
+
+
+@pytest.mark.parametrize("mistake", MISSPELT)
+def test_a_misspelt_finding_is_an_error(mistake: str, suites: Run, pytester: pytest.Pytester) -> None:
+    text, said = MISSPELT[mistake]
+    (pytester.path / "findings.toml").write_text(text)
+    result = suites("--explainer", "gradient", *RANDOMIZATION)
+    assert result.ret not in (0, 1)
+    assert said in result.stdout.str() + result.stderr.str()
+
+
+def test_the_projects_own_findings_are_well_formed() -> None:
+    found = known_findings(SUITES / "findings.toml", registered())
+    assert {subject for subject, _, _ in found} <= set(SUBJECTS)
+    assert all(finding.reason.strip() for finding in found.values())
+
+
+# ---------------------------------------------------------------------- wrong use
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--explainer", "gradeint"), "harness: no explainer or family is called 'gradeint'"),
+        (("--check", "randomisation"), "harness: no check or family is called 'randomisation'"),
+        (("--subject", "faces-cn"), "harness: no subject is called 'faces-cn'"),
+        (("--faces", "nowhere"), "harness: no faces are called 'nowhere'"),
+        (("--seed", "-1"), "'-1' is no seed"),
+    ],
+)
+def test_wrong_words_are_one_line(words: tuple[str, ...], said: str, suites: Run) -> None:
+    result = suites(*words)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert said in result.stderr.str() + result.stdout.str()
+    assert "Traceback" not in result.stderr.str() + result.stdout.str()
+
+
+def test_a_folder_that_cannot_be_written_ends_the_run_with_one_line(suites: Run, pytester: pytest.Pytester) -> None:
+    (pytester.path / "file").write_text("")
+    result = suites("--explainer", "gradient", *RANDOMIZATION, "--out", "file/run")
+    assert result.ret == 2
+    result.stdout.fnmatch_lines(["*harness: cannot write to file*; choose another --out*"])
+
+
+def test_a_claim_without_a_family_is_wrong_use(suites: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_mine="def test_claim(claim): claim.settle()")
+    result = suites()
+    assert "asks for a claim but has no mark family(name)" in result.stdout.str() + result.stderr.str()
+    assert result.ret not in (0, 1)
+
+
+# ---------------------------------------------------------------------- the suites folder
+
+
+def test_every_family_of_checks_has_a_suite() -> None:
+    text = "".join(file.read_text() for file in SUITES.glob("test_*.py"))
+    assert all(f'family("{check.family}")' in text for check in CHECKS.values())
+
+
+def test_the_suites_take_every_hook_of_the_plugin() -> None:
+    hooks = {name for name in vars(pytest_plugin) if name.startswith("pytest_")}
+    text = (SUITES / "conftest.py").read_text()
+    assert all(f'"{name}"' in text for name in {*hooks, "claim"})
