@@ -15,7 +15,7 @@ import pytest
 
 from harness.checks import CHECKS, EVERYTHING, Check, Verdict
 from harness.cli import add_run_options, asked_request, default_folder, shown_progress, write_report
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.evaluation import Request, evaluate
 from harness.explainers import Explainer, registered
 from harness.explainers.asked import asked_explainers, load_entry_points
@@ -50,7 +50,7 @@ def known_findings(file: Path, explainers: Collection[str]) -> dict[tuple[str, s
 
     Raises
     ------
-    pytest.UsageError
+    UsageError
         Where an entry is incomplete or doubled, or names a check or explainer that does not exist: what nothing can
         meet would be ignored in silence.
     """
@@ -59,13 +59,13 @@ def known_findings(file: Path, explainers: Collection[str]) -> dict[tuple[str, s
     try:
         entries = tomllib.loads(file.read_text()).get("finding", [])
     except tomllib.TOMLDecodeError as error:
-        raise pytest.UsageError(f"{file}: {error}") from error
+        raise UsageError(f"{file}: {error}") from error
     known: dict[tuple[str, str, str], Finding] = {}
     for number, entry in enumerate(entries, start=1):
         for finding in _declared(entry, f"{file}: finding {number}", explainers):
             key = (finding.subject, finding.explainer, finding.check)
             if key in known:
-                raise pytest.UsageError(f"{file}: {' / '.join(key)} is declared twice")
+                raise UsageError(f"{file}: {' / '.join(key)} is declared twice")
             known[key] = finding
     return known
 
@@ -73,12 +73,12 @@ def known_findings(file: Path, explainers: Collection[str]) -> dict[tuple[str, s
 def _declared(entry: dict[str, object], where: str, explainers: Collection[str]) -> list[Finding]:
     """Return the findings of one entry, which may name several subjects, explainers and checks."""
     if set(entry) != {"subjects", "explainers", "checks", "reason"}:
-        raise pytest.UsageError(f"{where} needs exactly subjects, explainers, checks and reason")
+        raise UsageError(f"{where} needs exactly subjects, explainers, checks and reason")
     names = {key: [str(name) for name in _as_list(entry[key])] for key in ("subjects", "explainers", "checks")}
     for key, existing in (("explainers", explainers), ("checks", CHECKS)):
         for name in names[key]:
             if name not in existing:
-                raise pytest.UsageError(f"{where} names {key.removesuffix('s')} {name!r}, which does not exist")
+                raise UsageError(f"{where} names {key.removesuffix('s')} {name!r}, which does not exist")
     return [
         Finding(subject, explainer, check, str(entry["reason"]))
         for subject in names["subjects"]
@@ -124,11 +124,8 @@ SESSION = pytest.StashKey[Session]()
 def _session(config: pytest.Config) -> Session:
     """Return what the options ask for, read once."""
     if SESSION not in config.stash:
-        try:
-            load_entry_points()
-            request = asked_request(config.option).with_controls()
-        except HarnessError as error:
-            raise pytest.UsageError(f"harness: {error}") from error
+        load_entry_points()
+        request = asked_request(config.option).with_controls()
         folder = config.option.out or default_folder(request, config.option.profile)
         config.stash[SESSION] = Session(config, request, folder)
     return config.stash[SESSION]
@@ -211,26 +208,34 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make one item for each explainer and check of the family, in the order of explainers."""
+    """Make one item for each explainer and check of the family."""
     if "claim" not in metafunc.fixturenames:
         return
-    mark = metafunc.definition.get_closest_marker("family")
+    try:
+        claims = _claims(metafunc.definition)
+    except HarnessError as error:
+        # An error of collection would be shown once a file, with the way that it took.
+        pytest.exit(f"harness: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
+    ids = ["-".join([c.explainer, c.check.name, *([] if c.kind == EVERYTHING else [c.kind])]) for c in claims]
+    metafunc.parametrize("claim", claims, ids=ids, indirect=True)
+
+
+def _claims(test: pytest.Function) -> list[Claim]:
+    """Return what a test is to settle, in the order of explainers."""
+    mark = test.get_closest_marker("family")
     if mark is None:
-        raise pytest.UsageError(f"{metafunc.definition.nodeid} asks for a claim but has no mark family(name)")
-    session = _session(metafunc.config)
+        raise UsageError(f"{test.nodeid} asks for a claim but has no mark family(name); give it one")
+    session = _session(test.config)
     names = {*registered(), *(explainer.name for explainer in session.request.explainers)}
-    known = known_findings(metafunc.definition.path.parent / FINDINGS, names)
-    claims = [
-        Claim(
-            session, explainer.name, check, kind, known.get((session.request.subject.name, explainer.name, check.name))
-        )
+    known = known_findings(test.path.parent / FINDINGS, names)
+    subject = session.request.subject.name
+    return [
+        Claim(session, explainer.name, check, kind, known.get((subject, explainer.name, check.name)))
         for explainer in _judged(session)
         for check in session.request.checks
         if check.family == mark.args[0] and check.control != explainer.name
         for kind in _kinds(session, check)
     ]
-    ids = ["-".join([c.explainer, c.check.name, *([] if c.kind == EVERYTHING else [c.kind])]) for c in claims]
-    metafunc.parametrize("claim", claims, ids=ids, indirect=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -85,7 +85,7 @@ def test_the_name_of_another_is_refused(mine: str) -> None:
 
 
 MISTAKES = {
-    "gradeint": r"called 'gradeint' \(did you mean 'gradient'\?\); `harness list explainers` shows .*, and file\.py:function",
+    "gradeint": r"called 'gradeint' \(did you mean 'gradient'\?\); `harness list explainers` shows",
     "contrl": r"did you mean 'control'\?",
     "{mine}": r"no explainer or family is called .*file\.py:function",
     "{mine}:absent": "has no 'absent'",
