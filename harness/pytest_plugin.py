@@ -119,6 +119,8 @@ class Session:
 
 
 SESSION = pytest.StashKey[Session]()
+WRONG_USE = pytest.StashKey[str]()
+"""What is wrong with what was asked for."""
 
 
 def _session(config: pytest.Config) -> Session:
@@ -211,11 +213,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make one item for each explainer and check of the family."""
     if "claim" not in metafunc.fixturenames:
         return
+    claims: list[Claim] = []
     try:
-        claims = _claims(metafunc.definition)
+        claims = [] if WRONG_USE in metafunc.config.stash else _claims(metafunc.definition)
     except HarnessError as error:
-        # An error of collection would be shown once a file, with the way that it took.
-        pytest.exit(f"harness: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
+        # Raised here it would be shown once a file, with the way that it took.
+        metafunc.config.stash[WRONG_USE] = str(error)
     ids = ["-".join([c.explainer, c.check.name, *([] if c.kind == EVERYTHING else [c.kind])]) for c in claims]
     metafunc.parametrize("claim", claims, ids=ids, indirect=True)
 
@@ -239,7 +242,15 @@ def _claims(test: pytest.Function) -> list[Claim]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Take out the tests of families that have no check here, such as those that need evidence the faces lack."""
+    """Take out the tests of families that have no check here, such as those that need evidence the faces lack.
+
+    Raises
+    ------
+    pytest.UsageError
+        Where what was asked for cannot be judged.
+    """
+    if WRONG_USE in config.stash:
+        raise pytest.UsageError(f"harness: {config.stash[WRONG_USE]}")
     empty = [item for item in items if "claim" in getattr(item, "fixturenames", ()) and not _has_claim(item)]
     items[:] = [item for item in items if item not in empty]
     if empty:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules import module as torch_module
 
+from harness.explainers._randomness import global_generators_seeded
 from harness.explainers.base import Explainer
 from harness.explainers.gradient import gradient
 from harness.subject import Subject
@@ -25,7 +26,7 @@ from harness.subject import Subject
 SAME = 1e-3
 """Largest difference between maps that are meant to be equal, as a share of their norm: rounding differs by batch."""
 
-REPEATS = 4
+REPEATS = 3
 """Calls within which a leak must show."""
 
 ClauseFunction: TypeAlias = Callable[[Explainer, Subject, Tensor, Tensor, int], str | None]
@@ -110,10 +111,7 @@ def is_deterministic(explainer: Explainer, subject: Subject, images: Tensor, tar
     """Look whether one seed gives one map, whatever the global generators hold."""
     found = []
     for state in (1, 2):
-        with _generators_kept():
-            random.seed(state)
-            np.random.seed(state)
-            torch.manual_seed(state)
+        with global_generators_seeded(state):
             found.append(_maps(explainer, _twin(subject), images, targets, seed))
     gap = _gap(*found)
     return f"the same seed gave maps that differ by {gap:.2g} of their norm" if gap > SAME else None
@@ -167,7 +165,7 @@ def leaves_network(explainer: Explainer, subject: Subject, images: Tensor, targe
 def leaves_generators(explainer: Explainer, subject: Subject, images: Tensor, targets: Tensor, seed: int) -> str | None:
     """Look whether the global generators of Python, NumPy and torch are as they were."""
     twin = _twin(subject)
-    with _generators_kept():
+    with global_generators_seeded(0):
         before = _generator_states()
         _maps(explainer, twin, images, targets, seed)
         moved = [name for name, state in _generator_states().items() if state != before[name]]
@@ -321,18 +319,6 @@ def _generator_states() -> dict[str, Any]:
         "NumPy": (name, bytes(np.asarray(keys)), *rest),
         "torch": bytes(torch.get_rng_state().numpy()),
     }
-
-
-@contextmanager
-def _generators_kept() -> Iterator[None]:
-    """Put the global generators back afterwards."""
-    python, array, tensor = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(array)
-        torch.set_rng_state(tensor)
 
 
 def _global_hook_tables() -> list[dict[Any, Any]]:

@@ -134,6 +134,9 @@ def _lead(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
         f"Over all images, {len(good)} of {len(methods)} methods can be believed"
         + (f": {words.listed(good)}." if good else ".")
     ]
+    absent = _not_asked(run)
+    if good and absent:
+        parts.append(f"That is said without claims on {words.listed(absent)}, which were not asked for.")
     told = {
         State.REFUTED: "a claim fails for",
         State.OPEN: "undecided for want of images or of effect:",
@@ -145,6 +148,12 @@ def _lead(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
     return " ".join(parts)
 
 
+def _not_asked(run: RunFolder) -> list[str]:
+    """Return what a map must stand to be believed in full and the run did not ask: it is believed the less for it."""
+    held = reading.checks(run)
+    return [name for name in ("deletion", "insertion", "randomization") if not any(c.startswith(name) for c in held)]
+
+
 def _why(run: RunFolder, belief: Belief) -> str:
     """Return the verdicts that decide, with their numbers."""
     if belief.state is State.UNJUDGED:
@@ -154,7 +163,11 @@ def _why(run: RunFolder, belief: Belief) -> str:
         return "Not judged: " + (_shortened(list(told), "; ") or "no verdict was stored") + "."
     if belief.state is State.BELIEVED:
         tightest = min(belief.because, key=_clearance)
-        return f"All {len(belief.because)} claims that apply hold; the closest call is {said(run, tightest)}."
+        count = len(belief.because)
+        if count == 1:
+            return f"The one claim that applies holds: {said(run, tightest)}."
+        hold = "Both" if count == 2 else f"All {count}"
+        return f"{hold} claims that apply hold; the closest call is {said(run, tightest)}."
     lead = "Fails " if belief.state is State.REFUTED else "No claim fails, but not settled: "
     return lead + _shortened([said(run, row) for row in belief.because], "; ") + "."
 

