@@ -58,7 +58,8 @@ def run(place: Path) -> Path:
     return out
 
 
-pytestmark = pytest.mark.usefixtures("place", "registry")
+# The shared run is checked against the annotations; repeating that in every test takes as long as the tests.
+pytestmark = pytest.mark.usefixtures("place", "registry", "unchecked")
 
 
 # ---------------------------------------------------------------------- exit statuses

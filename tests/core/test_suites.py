@@ -1,7 +1,7 @@
 """The suites over anyone's network and explainer, run as a user runs them."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,22 +51,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No time is spent on tuning and figures."""
+def quick(monkeypatch: pytest.MonkeyPatch, unchecked: None) -> None:
+    """No time is spent on tuning, figures and annotations, which the shared run was checked against."""
     monkeypatch.setattr(Subject, "tuned", lambda self: self)
     monkeypatch.setattr(pytest_plugin, "write_report", lambda run: [])
 
 
 @pytest.fixture
-def suites(
-    pytester: pytest.Pytester, folder: Path, monkeypatch: pytest.MonkeyPatch, registry: dict[str, object]
-) -> Iterator[Run]:
+def suites(pytester: pytest.Pytester, folder: Path, registry: dict[str, object]) -> Run:
     """Run a copy of the suites in a folder that holds a user's network, faces and explainers."""
     for file in SUITES.glob("*.py"):
         shutil.copy(file, pytester.path)
     pytester.makepyfile(subj=SUBJECT, faces=FACES, mine=MINE)
     here = (".", "--subject", "subj.py:make", "--faces", "faces.py:make", "--out", str(folder))
-    return lambda *words: pytester.runpytest_inprocess(*here, *words)
+    # Loading hypothesis anew and rewriting assertions would take longer than the run.
+    bare = ("-p", "no:hypothesispytest", "-p", "no:cacheprovider", "--assert=plain")
+    return lambda *words: pytester.runpytest_inprocess(*here, *bare, *words)
 
 
 def items(result: pytest.RunResult) -> list[str]:

@@ -58,6 +58,10 @@ def test_histogram_entropy_is_scipys_of_the_counts():
     assert complexity.histogram_entropy(MAPS, 10) == pytest.approx(expected, abs=1e-14)
 
 
+def test_two_bins_tell_two_levels_apart():
+    assert complexity.histogram_entropy(np.array([[[0.0, 0.0, 1.0, 1.0]]]), 2).item() == pytest.approx(np.log(2))
+
+
 def test_a_histogram_needs_two_bins():
     with pytest.raises(ValueError, match="at least two"):
         complexity.histogram_entropy(MAPS, 1)

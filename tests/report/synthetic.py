@@ -368,4 +368,4 @@ def many(k: int, e: int) -> Plan:
     ]
     families = (*methods, *((name, "control") for name in CONTROLS[:controls]))
     classes = tuple(f"class {chr(65 + i)}" for i in range(k))
-    return Plan(classes, families, per_class=5, empty="", gaps="", broken="")
+    return Plan(classes, families, per_class=3, empty="", gaps="", broken="")
