@@ -191,6 +191,14 @@ def test_an_unexpected_pass_fails(suites: Run, pytester: pytest.Pytester) -> Non
     result.stdout.fnmatch_lines(["unexpected pass (declared: it is known); gradient: claimed that *"])
 
 
+def test_a_class_may_pass_where_a_failure_is_known(suites: Run, pytester: pytest.Pytester) -> None:
+    find(pytester, explainer="gradient", check="randomization-full")
+    pytester.makepyfile(many="from tiny import bright_patch_faces\ndef make(): return bright_patch_faces(60)")
+    words = ("--faces", "many.py:make", "--out", "many", "--per-class", *RANDOMIZATION)
+    outcomes = suites("--explainer", "gradient", *words).parseoutcomes()
+    assert (outcomes["failed"], outcomes["passed"]) == (1, 3)
+
+
 def test_a_finding_of_another_network_does_not_count(suites: Run, pytester: pytest.Pytester) -> None:
     find(pytester, explainer="picture", check="randomization-full", subject="faces-cnn")
     assert suites("--explainer", "mine.py:picture", *RANDOMIZATION).ret == 1
