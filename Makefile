@@ -37,11 +37,10 @@ suites-orl: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
 	$(BIN)/python -m pytest suites --profile quick --subject fer2013-minixception --faces orl --out results/suites-orl
 
-# Builds faces and networks anew and says where they differ from the committed ones; takes about an hour.
+# Builds faces and networks anew and says where they differ from the committed ones; trains for long.
 fixtures: $(SETUP)
-	$(PYTHON) -m venv --system-site-packages .venv/fixtures
-	.venv/fixtures/bin/python -m pip install --quiet --no-deps --requirement fixtures/requirements.txt
-	.venv/fixtures/bin/python fixtures/build.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement fixtures/requirements.txt
+	$(BIN)/python fixtures/build.py
 
 $(SETUP): pyproject.toml constraints.txt peers.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
