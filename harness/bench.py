@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from torch import Tensor
 
 import harness
 from harness.case import Case
 from harness.digest import digest
 from harness.engines.local import Job
 from harness.explainers import Explainer
-from harness.measurements import ClassSimilarity, MassOnMark, Measured, ParameterRandomization, Removal
-from harness.random_networks import layer_groups, randomized
+from harness.measurements import Explained, Measured, Measurement
+from harness.random_networks import randomized
 from harness.store import RunFolder
 from harness.subject import Subject
 
@@ -29,16 +30,9 @@ EXPLAINING_CODE = ("explainers", "subject.py", "random_networks.py")
 """What makes maps, beside a user's own file: when it changes, maps are made anew."""
 JUDGING_CODE = ("measurements", "metrics", "perturbation")
 """What turns maps into scores: when it changes, scores are measured anew and maps are kept."""
-
-
-@dataclass(frozen=True)
-class Instruments:
-    """The measurements of a run; None is not made."""
-
-    removal: Removal | None
-    randomization: ParameterRandomization | None
-    similarity: ClassSimilarity | None
-    localization: MassOnMark | None = None
+SHARED = ""
+"""Owner of what depends on no explainer."""
+TABLES = ("scores", "curves", "matrices")
 
 
 @dataclass
@@ -68,19 +62,20 @@ class Bench:
     ----------
     case
         The network and the images.
-    instruments
+    measurements
         What is measured.
     folder
         Where pieces are kept.
     """
 
-    def __init__(self, case: Case, instruments: Instruments, folder: RunFolder) -> None:
+    def __init__(self, case: Case, measurements: Sequence[Measurement], folder: RunFolder) -> None:
         self.case = case
-        self.instruments = instruments
+        self.measurements = tuple(measurements)
         self.folder = folder
         self._ledger = Ledger(case.subject)
         self._networks: dict[tuple[tuple[str, ...], int], Subject] = {}
-        self._keys: dict[str, list[str]] = {}
+        self._keys: dict[str, dict[str, None]] = {}
+        self._within: list[list[tuple[str, str]]] = []
 
     # ------------------------------------------------------------------ the plan
 
@@ -89,67 +84,64 @@ class Bench:
         return [job for explainer in explainers for job in self._jobs(explainer)]
 
     def _jobs(self, explainer: Explainer) -> list[Job]:
-        """Return the jobs of one explainer: maps of the network, maps of random networks, measurements."""
-        jobs = self._map_jobs(explainer, (), 0, np.arange(len(self.case.targets)))
-        if self.instruments.randomization is not None:
-            for layers, draw, index in self._random_networks(self.instruments.randomization):
-                jobs += self._map_jobs(explainer, layers, draw, index)
-        return [*jobs, Job(f"{explainer.name}: scores", explainer.name, partial(self._measure, explainer))]
-
-    def _map_jobs(
-        self, explainer: Explainer, layers: tuple[str, ...], draw: int, index: Int[np.ndarray, " m"]
-    ) -> list[Job]:
-        """Return one job for each block of images."""
-        what = "maps" if not layers else f"maps, {len(layers)} layers random"
-        return [
-            Job(f"{explainer.name}: {what}", explainer.name, partial(self._block, explainer, layers, draw, block))
-            for block in _blocks(index)
+        """Return the jobs of one explainer: its maps block by block, then each measurement."""
+        case, name = self.case, explainer.name
+        blocks = [
+            Job(f"{name}: maps", name, partial(self._explained, explainer, *self._of(block)))
+            for block in _blocks(np.arange(len(case.targets)))
+        ]
+        return blocks + [
+            Job(f"{name}: {measurement.name}", name, partial(self._measure, explainer, measurement))
+            for measurement in self._measurements_of(explainer)
         ]
 
-    def _random_networks(
-        self, measurement: ParameterRandomization
-    ) -> list[tuple[tuple[str, ...], int, Int[np.ndarray, " m"]]]:
-        """Return each random network that maps are needed of, with the images they are needed for."""
-        groups = layer_groups(self.case.subject, measurement.stages)
-        some, everyone = self.case.some(measurement.cascade_per_class), np.arange(len(self.case.targets))
-        return [
-            (
-                tuple(name for group in groups[:stage] for name in group),
-                draw,
-                everyone if stage == len(groups) else some,
-            )
-            for stage in range(1, len(groups) + 1)
-            for draw in range(measurement.draws)
-        ]
+    def _measurements_of(self, explainer: Explainer) -> list[Measurement]:
+        """Return what can be measured of an explainer: one of known maps cannot be asked for others."""
+        return [each for each in self.measurements if not (each.asks_again and explainer.facts.fixed)]
 
     # ------------------------------------------------------------------ the pieces
 
-    def maps(
-        self,
-        explainer: Explainer,
-        layers: Sequence[str] = (),
-        draw: int = 0,
-        index: Int[np.ndarray, " m"] | None = None,
-    ) -> Float[np.ndarray, "m h w"]:
-        """Return an explainer's maps, of the trained network or with `layers` random.
+    def maps(self, explainer: Explainer) -> Float[np.ndarray, "n h w"]:
+        """Return an explainer's maps of the trained network.
 
         Raises
         ------
         ExplainerFault
             Where the explainer breaks its contract.
         """
-        index = np.arange(len(self.case.targets)) if index is None else index
-        return np.concatenate([self._block(explainer, tuple(layers), draw, block) for block in _blocks(index)])
+        return self.explain(explainer, self.case.images, self.case.targets)
+
+    def explain(
+        self,
+        explainer: Explainer,
+        images: Float[Tensor, "m c h w"],
+        targets: Int[np.ndarray, " m"],
+        subject: Subject | None = None,
+    ) -> Float[np.ndarray, "m h w"]:
+        """Return an explainer's maps of any images and targets, under any network, made once and block by block.
+
+        Raises
+        ------
+        ExplainerFault
+            Where the explainer breaks its contract.
+        """
+        blocks = _blocks(np.arange(len(targets)))
+        found = [self._explained(explainer, images[block], targets[block], subject) for block in blocks]
+        return np.concatenate(found)
 
     def measured(self, explainer: Explainer) -> Measured:
         """Return all rows of one explainer."""
-        found = self._measure(explainer)
-        tables = {name: found[name].assign(explainer=explainer.name) for name in ("scores", "curves", "matrices")}
-        return Measured(**tables)
+        rows = [self._measure(explainer, measurement) for measurement in self._measurements_of(explainer)]
+        found = Measured.joined([Measured(**{name: held[name] for name in TABLES}) for held in rows])
+        return Measured(**{name: table.assign(explainer=explainer.name) for name, table in vars(found).items()})
 
-    def cost(self, explainer: Explainer) -> dict[str, int | float]:
-        """Return the passes and seconds that an explainer's maps and scores took, whenever they were made."""
-        entries = [self.folder.remembered(key, dict)["cost"] for key in self._keys.get(explainer.name, [])]
+    def cost(self, explainer: Explainer | None = None) -> dict[str, int | float]:
+        """Return the passes and seconds of an explainer's maps and scores, or of what serves all of them.
+
+        They count whenever they were made.
+        """
+        name = SHARED if explainer is None else explainer.name
+        entries = [self.folder.remembered(key, dict)["cost"] for key in self._keys.get(name, {})]
         forward, backward, seconds = np.sum(entries, axis=0) if entries else np.zeros(3)
         return {"forward": int(forward), "backward": int(backward), "seconds": round(float(seconds), 3)}
 
@@ -157,53 +149,80 @@ class Bench:
         """Return the seconds of the pieces that this bench made itself, as part of every explainer's cost."""
         return float(self._ledger.booked[2])
 
-    def _block(
-        self, explainer: Explainer, layers: tuple[str, ...], draw: int, index: Int[np.ndarray, " m"]
+    def _of(self, index: Int[np.ndarray, " m"]) -> tuple[Tensor, Int[np.ndarray, " m"]]:
+        """Return some of the case's images and their targets."""
+        return self.case.images[torch.from_numpy(index)], self.case.targets[index]
+
+    def _explained(
+        self, explainer: Explainer, images: Tensor, targets: Int[np.ndarray, " m"], subject: Subject | None = None
     ) -> Float[np.ndarray, "m h w"]:
         """Return the maps of one block of images."""
-        case = self.case
-        key = digest("maps", case.digest, explainer.digest, layers, draw, index, _code_digest(EXPLAINING_CODE))
+        subject, seed = subject or self.case.subject, self.case.seed
+        code = _code_digest(EXPLAINING_CODE)
+        key = digest("maps", subject.digest, images, targets, explainer.digest, seed, code)
 
-        def explain() -> Mapping[str, Any]:
-            subject = self._network(layers, draw) if layers else case.subject
-            targets = torch.from_numpy(case.targets[index]).to(case.subject.device)
-            return {"maps": explainer.maps(subject, case.images[torch.from_numpy(index)], targets, case.seed)}
+        def make() -> Mapping[str, Any]:
+            classes = torch.from_numpy(targets).to(subject.device)
+            return {"maps": explainer.maps(subject, images, classes, seed)}
 
-        maps: np.ndarray = self._kept(explainer, key, explain)["maps"]
+        maps: np.ndarray = self._kept(explainer.name, key, make)["maps"]
         return maps
 
-    def _network(self, layers: tuple[str, ...], draw: int) -> Subject:
-        """Return a random network, drawn once for all explainers."""
-        if (layers, draw) not in self._networks:
+    def random_network(self, layers: Sequence[str], draw: int) -> Subject:
+        """Return the network with `layers` drawn at random, drawn once for all explainers."""
+        which = (tuple(layers), draw)
+        if which not in self._networks:
             images = self.case.images[:CALIBRATION_IMAGES]
-            self._networks[layers, draw] = randomized(
-                self.case.subject, layers, seed=self.case.seed + draw, images=images
-            )
-        return self._networks[layers, draw]
+            self._networks[which] = randomized(self.case.subject, layers, seed=self.case.seed + draw, images=images)
+        return self._networks[which]
 
-    def _measure(self, explainer: Explainer) -> dict[str, Any]:
-        """Return the score, curve and matrix rows of one explainer."""
+    def shared(self, what: tuple[object, ...], make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+        """Return arrays that depend on the case alone and serve every explainer, made once by `make`.
+
+        Parameters
+        ----------
+        what
+            Names them, with every setting they depend on.
+        make
+            Returns arrays by name.
+        """
+        key = digest("shared", self.case.digest, *map(repr, what), _code_digest(("subject.py", *JUDGING_CODE)))
+        return self._kept(SHARED, key, make)
+
+    def _measure(self, explainer: Explainer, measurement: Measurement) -> dict[str, Any]:
+        """Return the score, curve and matrix rows that one measurement gives for one explainer."""
         code = _code_digest(EXPLAINING_CODE + JUDGING_CODE)
-        key = digest("rows", self.case.digest, explainer.digest, repr(self.instruments), code)
-        return self._kept(explainer, key, lambda: vars(self._measured_anew(explainer)))
+        key = digest("rows", self.case.digest, explainer.digest, repr(measurement), code)
+        return self._kept(explainer.name, key, lambda: vars(measurement.measure(self._explained_case(explainer))))
 
-    def _measured_anew(self, explainer: Explainer) -> Measured:
-        """Put one explainer's maps through every instrument."""
-        case, tools, maps = self.case, self.instruments, self.maps(explainer)
+    def _explained_case(self, explainer: Explainer) -> Explained:
+        """Return an explainer's maps and the ways to ask for more, as measurements want them."""
+        maps = self.maps(explainer)
         explainer.refuse_sameness(maps)
-        alone = (tools.removal, tools.similarity, tools.localization)
-        found = [tool.measure(case, maps) for tool in alone if tool is not None]
-        if tools.randomization is not None:
-            found.append(tools.randomization.measure(case, maps, lambda *which: self.maps(explainer, *which)))
-        return Measured.joined(found)
+        return Explained(
+            self.case, maps, partial(self.explain, explainer), self.random_network, self.shared, explainer.facts.axioms
+        )
 
-    def _kept(self, explainer: Explainer, key: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    def _kept(self, owner: str, key: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
         """Return what is kept under `key`, making it where it is not, and note whose it is."""
         before = self._ledger.spent()
-        found = self.folder.remembered(key, lambda: {**make(), "cost": self._ledger.book(before)})
-        keys = self._keys.setdefault(explainer.name, [])
-        if key not in keys:
-            keys.append(key)
+
+        def noted() -> Mapping[str, Any]:
+            self._within.append([])
+            try:
+                made = make()
+            finally:
+                inner = self._within.pop()
+            uses = np.array(inner, dtype=str).reshape(-1, 2)
+            return {**made, "cost": self._ledger.book(before), "uses": uses}
+
+        found = self.folder.remembered(key, noted)
+        # A piece that is found was not made again, nor the pieces that went into it; they cost what they cost.
+        pieces = [(owner, key), *((str(whose), str(used)) for whose, used in found["uses"])]
+        for whose, used in pieces:
+            self._keys.setdefault(whose, {})[used] = None
+        if self._within:
+            self._within[-1] += pieces
         return found
 
 

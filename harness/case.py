@@ -1,6 +1,6 @@
 """What every measurement of a run shares: the network, the chosen images, and what the network says of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -74,6 +74,10 @@ class Case:
     def target_tensor(self) -> Int[Tensor, " n"]:
         """Return the targets on the network's device."""
         return torch.from_numpy(self.targets).to(self.subject.device)
+
+    def take(self, index: Int[np.ndarray, " k"]) -> "Case":
+        """Return the case of the images at `index`."""
+        return replace(self, faces=self.faces.take(index), probabilities=self.probabilities[index])
 
     def some(self, per_class: int) -> Int[np.ndarray, " k"]:
         """Return the indices of at most `per_class` images of each explained class."""

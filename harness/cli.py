@@ -87,7 +87,8 @@ def asked_request(options: argparse.Namespace, per_class: int | None = None) -> 
     subject = load_subject(options.subject, asked_device(options.device)).tuned()
     faces = load_faces(options.faces, subject.classes)
     checks = tuple(CHECKS[name] for name in names if options.check or _has_evidence(CHECKS[name], faces))
-    return Request(subject, faces, explainers, checks, profile, options.seed)
+    everything = not options.check or "all" in options.check
+    return Request(subject, faces, explainers, checks, profile, options.seed, everything)
 
 
 def _has_evidence(check: Check, faces: FaceSet) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from harness.bench import Bench, Instruments
+from harness.bench import Bench
 from harness.case import Case, chosen_case
 from harness.checks import ALPHA, CONFIDENCE, Check, Evidence, judged
 from harness.digest import code_digest, digest
@@ -20,7 +20,15 @@ from harness.engines.local import Progress, run_here
 from harness.errors import UsageError
 from harness.explainers import Explainer, registered
 from harness.faces.faceset import FaceSet, is_right
-from harness.measurements import ClassSimilarity, MassOnMark, Measured, ParameterRandomization, Removal, confusion
+from harness.measurements import (
+    ClassSimilarity,
+    MassOnMark,
+    Measured,
+    Measurement,
+    ParameterRandomization,
+    Removal,
+    confusion,
+)
 from harness.perturbation import BlurFill
 from harness.profiles import Profile
 from harness.random_networks import layer_groups
@@ -34,7 +42,15 @@ PACKAGES = ("explanation-harness", "torch", "captum", "lime", "numpy", "scipy", 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be evaluated, and how thoroughly."""
+    """What is to be evaluated, and how thoroughly.
+
+    Attributes
+    ----------
+    subject, faces, explainers, checks, profile, seed
+        As asked for.
+    everything
+        Whether metrics are measured that no check is judged by.
+    """
 
     subject: Subject
     faces: FaceSet
@@ -42,6 +58,7 @@ class Request:
     checks: tuple[Check, ...]
     profile: Profile
     seed: int = 0
+    everything: bool = False
 
     def with_controls(self) -> "Request":
         """Return the request with the controls that it lacks."""
@@ -49,18 +66,17 @@ class Request:
         missing = tuple(registered()[name] for name in CONTROLS if name not in held)
         return replace(self, explainers=self.explainers + missing)
 
-    def instruments(self) -> Instruments:
-        """Return the measurements that the checks need."""
-        needs = frozenset[str]().union(*(check.needs for check in self.checks))
+    def measurements(self) -> tuple[Measurement, ...]:
+        """Return the measurements that the checks need, or all of them where everything is to be measured."""
         size = self.profile
-        return Instruments(
-            Removal(BlurFill(), size.steps, size.spectrum_draws) if "removal" in needs else None,
-            ParameterRandomization(size.cascade_stages, size.random_networks, size.cascade_per_class)
-            if "randomization" in needs
-            else None,
-            ClassSimilarity() if "similarity" in needs else None,
-            MassOnMark(size.spectrum_draws) if "localization" in needs else None,
+        needs = frozenset[str]().union(*(check.needs for check in self.checks))
+        known: tuple[Measurement, ...] = (
+            Removal(BlurFill(), size.steps, size.spectrum_draws),
+            ParameterRandomization(size.cascade_stages, size.random_networks, size.cascade_per_class),
+            ClassSimilarity(),
+            MassOnMark(size.spectrum_draws),
         )
+        return tuple(each for each in known if self.everything or each.name in needs)
 
 
 def evaluate(request: Request, folder: RunFolder, progress: Progress, command: str = "") -> RunFolder:
@@ -93,7 +109,7 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
     folder.unfinished()
     probabilities = _probabilities(request, folder)
     case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
-    bench = Bench(case, request.instruments(), folder)
+    bench = Bench(case, request.measurements(), folder)
     faults = run_here(bench.plan(request.explainers), progress)
 
     sound = [explainer for explainer in request.explainers if explainer.name not in faults]
@@ -115,13 +131,15 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
         folder.write_table(name, table)
     folder.write_examples(_examples(case, bench, sound))
     explainers = [_about(explainer, bench, faults) for explainer in request.explainers]
+    costs = [bench.cost(), *(about["cost"] for about in explainers)]
     folder.write_info(
         {
             "command": command,
             **_provenance(request, case),
             "explainers": explainers,
-            "passes": _passes(len(request.faces) + effect_passes, explainers),
-            "seconds": round(time.perf_counter() - started + _seconds_before(bench, explainers), 2),
+            "shared_cost": bench.cost(),
+            "passes": _passes(len(request.faces) + effect_passes, costs),
+            "seconds": round(time.perf_counter() - started + _seconds_before(bench, costs), 2),
         }
     )
     return RunFolder(folder.path)
@@ -223,16 +241,15 @@ def _about(explainer: Explainer, bench: Bench, faults: dict[str, str]) -> dict[s
     }
 
 
-def _passes(before: int, explainers: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Return the images passed for the run, however often it was stopped: those before any map, and the explainers'."""
-    forward, backward = (sum(about["cost"][way] for about in explainers) for way in ("forward", "backward"))
+def _passes(before: int, costs: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the images passed for the run, however often it was stopped: those before any map, and the costs'."""
+    forward, backward = (sum(cost[way] for cost in costs) for way in ("forward", "backward"))
     return {"forward": before + forward, "backward": backward}
 
 
-def _seconds_before(bench: Bench, explainers: Sequence[Mapping[str, Any]]) -> float:
+def _seconds_before(bench: Bench, costs: Sequence[Mapping[str, Any]]) -> float:
     """Return the seconds spent on this run before it was stopped."""
-    spent = float(sum(about["cost"]["seconds"] for about in explainers))
-    return max(0.0, spent - bench.seconds_made())
+    return max(0.0, float(sum(cost["seconds"] for cost in costs)) - bench.seconds_made())
 
 
 def _provenance(request: Request, case: Case) -> dict[str, Any]:

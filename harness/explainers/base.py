@@ -3,7 +3,7 @@
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -38,12 +38,18 @@ class Facts:
         Network passes an image, in words.
     target_free
         Whether its map is the same for every target, by design.
+    axioms
+        Axioms that it claims to satisfy, as the metrics of that family are called.
+    fixed
+        Whether its maps are known for the images of one run alone, so that it cannot be asked again.
     """
 
     family: str = "user"
     reference: str = ""
     cost: str = "unknown"
     target_free: bool = False
+    axioms: frozenset[str] = frozenset()
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,6 +177,7 @@ def explainer(
     reference: str = "",
     cost: str = "unknown",
     target_free: bool = False,
+    axioms: Collection[str] = (),
 ) -> Callable[[MapFunction], Explainer]: ...
 
 
@@ -182,6 +189,7 @@ def explainer(
     reference: str = "",
     cost: str = "unknown",
     target_free: bool = False,
+    axioms: Collection[str] = (),
 ) -> Any:
     """Register a function as an explainer; usable bare or with arguments.
 
@@ -192,7 +200,7 @@ def explainer(
         units, targets (n,) -> maps (n, h, w). A keyword called ``seed`` receives the run's seed.
     name
         By default the function's name with dashes for underscores.
-    family, reference, cost, target_free
+    family, reference, cost, target_free, axioms
         For tables; see :class:`Facts`.
 
     Returns
@@ -207,9 +215,16 @@ def explainer(
     """
     if function is None:
         return functools.partial(
-            explainer, name=name, family=family, reference=reference, cost=cost, target_free=target_free
+            explainer,
+            name=name,
+            family=family,
+            reference=reference,
+            cost=cost,
+            target_free=target_free,
+            axioms=axioms,
         )
-    made = wrapped(function, name=name, facts=Facts(family, reference, cost, target_free))
+    facts = Facts(family, reference, cost, target_free, frozenset(axioms))
+    made = wrapped(function, name=name, facts=facts)
     register(made)
     return made
 

@@ -1,9 +1,18 @@
 """From maps to score rows: each measurement asks the network what its metrics need, once for all of them."""
 
-from harness.measurements.base import MapsUnder, Measured
+from harness.measurements.base import Explained, Measured, Measurement
 from harness.measurements.confusion import ClassSimilarity, confusion
 from harness.measurements.localization import MassOnMark
 from harness.measurements.randomization import ParameterRandomization
 from harness.measurements.removal import Removal
 
-__all__ = ["ClassSimilarity", "MapsUnder", "MassOnMark", "Measured", "ParameterRandomization", "Removal", "confusion"]
+__all__ = [
+    "ClassSimilarity",
+    "Explained",
+    "MassOnMark",
+    "Measured",
+    "Measurement",
+    "ParameterRandomization",
+    "Removal",
+    "confusion",
+]

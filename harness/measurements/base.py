@@ -1,17 +1,121 @@
-"""What a measurement gives and how its rows are made."""
+"""What a measurement is given, what it gives, and how its rows are made."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
 
 from harness.case import Case
+from harness.perturbation import spectrum_null, transplant_pairs
 from harness.store import CURVES, MATRICES, SCORES, frame, joined
+from harness.subject import Subject
 
-MapsUnder = Callable[[Sequence[str], int, Int[np.ndarray, " m"]], Float[np.ndarray, "m h w"]]
-"""Maps of one explainer under a network with random layers: (layers, draw, image indices) -> maps."""
+MAP, SPECTRUM, TRANSPLANT = "map", "spectrum-null", "transplant-null"
+"""Variants under which a score is stored: of the map itself, and of its two null maps."""
+
+MapScore = Callable[[Float[np.ndarray, "n h w"]], Float[np.ndarray, " n"]]
+"""``score(maps) -> one number an image``, NaN where undefined; map i is scored on image i of the case."""
+
+
+@runtime_checkable
+class Explain(Protocol):
+    """One explainer, asked again."""
+
+    def __call__(
+        self, images: Float[Tensor, "m c h w"], targets: Int[np.ndarray, " m"], subject: Subject | None = None
+    ) -> Float[np.ndarray, "m h w"]:
+        """Return maps of any images and targets under any network (by default the case's), made once."""
+        ...
+
+
+def _nobody(images: Tensor, targets: np.ndarray, subject: Subject | None = None) -> np.ndarray:
+    """Stand in where there is no explainer to ask."""
+    raise LookupError("these maps come from no explainer that could be asked again")
+
+
+def _not_drawn(layers: Sequence[str], draw: int) -> Subject:
+    """Stand in where no random network can be had."""
+    raise LookupError("no random network was given")
+
+
+def _made_anew(what: tuple[object, ...], make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """Keep nothing."""
+    return dict(make())
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One explainer's maps of a case, and the ways to ask for more.
+
+    Attributes
+    ----------
+    case
+        The network and the images.
+    maps
+        Of the trained network, signed, (n, h, w).
+    explain
+        Asks the explainer again.
+    random_network
+        ``(layers, draw)`` -> the network with those layers drawn at random, the same for every explainer.
+    shared
+        ``(what, make)`` -> arrays that depend on the case alone, made once for all explainers by `make` and kept
+        under `what`, which names them with every setting they depend on.
+    axioms
+        Axioms that the explainer claims.
+    """
+
+    case: Case
+    maps: Float[np.ndarray, "n h w"]
+    explain: Explain = _nobody
+    random_network: Callable[[Sequence[str], int], Subject] = _not_drawn
+    shared: Callable[[tuple[object, ...], Callable[[], Mapping[str, Any]]], dict[str, Any]] = _made_anew
+    axioms: frozenset[str] = frozenset()
+
+    @cached_property
+    def constant(self) -> Bool[np.ndarray, " n"]:
+        """Which maps hold one value throughout and so have no order and no places."""
+        flat = self.maps.reshape(len(self.maps), -1)
+        same: np.ndarray = flat.min(axis=1) == flat.max(axis=1)
+        return same
+
+    @cached_property
+    def donors(self) -> Int[np.ndarray, " n"]:
+        """The image of the class, of another person, whose map is transplanted; -1 where there is none."""
+        pairs: np.ndarray = transplant_pairs(self.case.targets, seed=self.case.seed, persons=self.case.faces.persons)
+        return pairs
+
+    @cached_property
+    def transplanted(self) -> Float[np.ndarray, "n h w"]:
+        """Each image's donor's map; meaningless where there is no donor (see :meth:`lacks`)."""
+        maps: np.ndarray = self.maps[self.donors]
+        return maps
+
+    def spectrum_nulls(self, draws: int) -> Iterator[Float[np.ndarray, "n h w"]]:
+        """Yield `draws` sets of the maps' own values, equally smooth, in random places."""
+        for draw in range(draws):
+            yield spectrum_null(self.maps, seed=self.case.seed + draw, keys=self.case.keys)
+
+    def some(self, per_class: int) -> "Explained":
+        """Return the same of at most `per_class` images of each explained class, for what is costly."""
+        index = self.case.some(per_class)
+        return replace(
+            self,
+            case=self.case.take(index),
+            maps=self.maps[index],
+            shared=lambda what, make: self.shared(("some", per_class, *what), make),
+        )
+
+    def lacks(self, variant: str) -> Bool[np.ndarray, " n"]:
+        """Return the images for which a variant means nothing: constant maps, and those without a donor."""
+        if variant != TRANSPLANT:
+            return self.constant
+        lacking: np.ndarray = self.constant | (self.donors < 0) | self.constant[self.donors]
+        return lacking
 
 
 @dataclass(frozen=True)
@@ -30,6 +134,83 @@ class Measured:
             curves=joined(CURVES, [one.curves for one in found]),
             matrices=joined(MATRICES, [one.matrices for one in found]),
         )
+
+
+@runtime_checkable
+class Measurement(Protocol):
+    """Turns one explainer's maps into rows; a frozen dataclass whose fields are its settings."""
+
+    @property
+    def name(self) -> str:
+        """What a progress bar says, and what a check asks for in its `needs`."""
+        ...
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether it asks the explainer for maps beside those of the trained network."""
+        ...
+
+    def measure(self, explained: Explained) -> Measured:
+        """Return the rows."""
+        ...
+
+
+def scored_against_nulls(
+    explained: Explained, metric: str, score: MapScore, *, higher_is_better: bool, draws: int, reason: str
+) -> list[pd.DataFrame]:
+    """Return the rows of a metric for the map and its null maps, and of the gains over them.
+
+    Variants of `metric`: map, spectrum-null (mean over draws), transplant-null. Variants of its gain (see
+    :func:`gain_of`): spectrum-null and transplant-null, each how much better the map scores than that null, paired by
+    image; positive is better whatever the metric's direction.
+
+    Parameters
+    ----------
+    explained
+        Whose maps.
+    metric
+        Name as in the metric's card.
+    score
+        The metric, with all else it needs bound.
+    higher_is_better
+        The metric's direction.
+    draws
+        Spectrum nulls an image.
+    reason
+        When the score is undefined, for the rows where it is.
+    """
+    nulls = {
+        SPECTRUM: np.mean([score(null) for null in explained.spectrum_nulls(draws)], axis=0),
+        TRANSPLANT: score(explained.transplanted),
+    }
+    found = {MAP: score(explained.maps), **nulls}
+    return rows_against_nulls(explained, metric, found, higher_is_better=higher_is_better, reason=reason)
+
+
+def rows_against_nulls(
+    explained: Explained,
+    metric: str,
+    found: Mapping[str, Float[np.ndarray, " n"]],
+    *,
+    higher_is_better: bool,
+    reason: str,
+) -> list[pd.DataFrame]:
+    """Return the rows of a metric whose scores are known for the map and its null maps; see the function above."""
+    case, better = explained.case, 1.0 if higher_is_better else -1.0
+    known = {name: np.where(explained.lacks(name), np.nan, values) for name, values in found.items()}
+    said = f"constant map, or {reason}" if reason else "constant map"
+    rows = []
+    for name, values in known.items():
+        why = f"{said}, or no other image of its class" if name == TRANSPLANT else said
+        rows.append(score_rows(case, metric, name, values, why))
+        if name != MAP:
+            rows.append(score_rows(case, gain_of(metric), name, better * (known[MAP] - values), why))
+    return rows
+
+
+def gain_of(metric: str) -> str:
+    """Return what the gain of a metric over its null maps is called: deletion-gain for deletion-auc."""
+    return f"{metric.removesuffix('-auc')}-gain"
 
 
 def score_rows(case: Case, metric: str, variant: str, values: Float[np.ndarray, " n"], reason: str) -> pd.DataFrame:

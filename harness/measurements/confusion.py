@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from harness.case import Case
-from harness.measurements.base import Measured, matrix_rows
+from harness.measurements.base import Explained, Measured, matrix_rows
 from harness.metrics.confusion import class_means, confusion_matrix, similarity_matrix
 from harness.metrics.similarity import spearman_similarity
 
@@ -19,8 +19,12 @@ class ClassSimilarity:
     Each map is scaled to unit length before it is averaged, so that a strong map does not speak for its class.
     """
 
-    def measure(self, case: Case, maps: Float[np.ndarray, "n h w"]) -> Measured:
+    name = "similarity"
+    asks_again = False
+
+    def measure(self, explained: Explained) -> Measured:
         """Return the similarity of the class-mean maps, class by class."""
+        case, maps = explained.case, explained.maps
         length = np.linalg.norm(maps.reshape(len(maps), -1), axis=1)[:, None, None]
         scaled = np.divide(maps, length, out=np.zeros(maps.shape), where=length > 0)
         return Measured(matrices=self._rows(case, "map-similarity", scaled))

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
 from harness.case import Case
-from harness.measurements.base import Measured, score_rows
+from harness.measurements.base import Explained, Measured, scored_against_nulls
 from harness.metrics.localization import relevance_mass
-from harness.perturbation import spectrum_null, transplant_pairs
 from harness.store import SCORES, joined
 
 MARK = "mark"
@@ -30,22 +29,23 @@ class MassOnMark:
 
     spectrum_draws: int
 
-    def measure(self, case: Case, maps: Float[np.ndarray, "n h w"]) -> Measured:
+    name = "localization"
+    asks_again = False
+
+    def measure(self, explained: Explained) -> Measured:
         """Return the shares and the gains over the nulls; nothing where the faces have no mark."""
+        case = explained.case
         if MARK not in case.faces.evidence:
             return Measured()
         on_mark = self._on_input(case)
-        draws = [
-            relevance_mass(spectrum_null(maps, seed=case.seed + draw, keys=case.keys), on_mark)
-            for draw in range(self.spectrum_draws)
-        ]
-        donors = transplant_pairs(case.targets, seed=case.seed, persons=case.faces.persons)
-        transplanted = np.where(donors < 0, np.nan, relevance_mass(maps[np.maximum(donors, 0)], on_mark))
-        found, reason = relevance_mass(maps, on_mark), "no positive relevance, or no other image of the class"
-        rows = [score_rows(case, "mass-on-mark", "map", found, reason)]
-        for name, null in (("spectrum-null", np.mean(draws, axis=0)), ("transplant-null", transplanted)):
-            rows.append(score_rows(case, "mass-on-mark", name, null, reason))
-            rows.append(score_rows(case, "mass-on-mark-gain", name, found - null, reason))
+        rows = scored_against_nulls(
+            explained,
+            "mass-on-mark",
+            lambda maps: relevance_mass(maps, on_mark),
+            higher_is_better=True,
+            draws=self.spectrum_draws,
+            reason="no positive relevance",
+        )
         return Measured(scores=joined(SCORES, rows))
 
     def _on_input(self, case: Case) -> Bool[np.ndarray, "n h w"]:

@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 
-from harness.case import Case
-from harness.measurements.base import MapsUnder, Measured, curve_rows, score_rows
+from harness.measurements.base import Explained, Measured, curve_rows, score_rows
 from harness.metrics.similarity import spearman_similarity
-from harness.perturbation import transplant_pairs
 from harness.random_networks import layer_groups
 from harness.store import CURVES, SCORES, joined
 
@@ -39,13 +38,16 @@ class ParameterRandomization:
     draws: int
     cascade_per_class: int
 
-    def measure(self, case: Case, maps: Float[np.ndarray, "n h w"], maps_under: MapsUnder) -> Measured:
+    name = "randomization"
+    asks_again = True
+
+    def measure(self, explained: Explained) -> Measured:
         """Return similarities after full randomisation, their excess over the transplant null, and the cascade."""
+        case, maps, donors = explained.case, explained.maps, explained.donors
         everyone, some = np.arange(len(maps)), case.some(self.cascade_per_class)
         groups = layer_groups(case.subject, self.stages)
-        donors = transplant_pairs(case.targets, seed=case.seed, persons=case.faces.persons)
-        full = _maps_after(groups, self.draws, maps_under, everyone)
-        between = [_maps_after(groups[:stage], self.draws, maps_under, some) for stage in range(1, len(groups))]
+        full = _maps_after(groups, self.draws, explained, everyone)
+        between = [_maps_after(groups[:stage], self.draws, explained, some) for stage in range(1, len(groups))]
         scores, curves = [], []
         for suffix, similarity in (("", spearman_similarity), ("-absolute", _absolute_similarity)):
             alike = _mean_similarity(similarity, maps, full)
@@ -71,11 +73,12 @@ class ParameterRandomization:
 
 
 def _maps_after(
-    groups: Sequence[Sequence[str]], draws: int, maps_under: MapsUnder, index: Int[np.ndarray, " m"]
+    groups: Sequence[Sequence[str]], draws: int, explained: Explained, index: Int[np.ndarray, " m"]
 ) -> list[Float[np.ndarray, "m h w"]]:
     """Return the maps of the images at `index` with these groups of layers random, one array a draw."""
-    layers = [name for group in groups for name in group]
-    return [maps_under(layers, draw, index) for draw in range(draws)]
+    case, layers = explained.case, [name for group in groups for name in group]
+    images, targets = case.images[torch.from_numpy(index)], case.targets[index]
+    return [explained.explain(images, targets, explained.random_network(layers, draw)) for draw in range(draws)]
 
 
 def _absolute_similarity(a: Float[np.ndarray, "n h w"], b: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:

@@ -7,16 +7,22 @@ import torch
 from jaxtyping import Float
 
 from harness.case import Case
-from harness.measurements.base import Measured, curve_rows, score_rows
+from harness.measurements.base import (
+    MAP,
+    SPECTRUM,
+    TRANSPLANT,
+    Explained,
+    Measured,
+    curve_rows,
+    rows_against_nulls,
+)
 from harness.metrics.faithfulness import area_under_curve
 from harness.perturbation import (
     Fill,
     Replacement,
     removal_order,
     removed_steps,
-    spectrum_null,
     step_fractions,
-    transplant_pairs,
 )
 from harness.store import CURVES, SCORES, joined
 
@@ -45,20 +51,21 @@ class Removal:
     steps: int
     spectrum_draws: int
 
-    def measure(self, case: Case, maps: Float[np.ndarray, "n h w"]) -> Measured:
+    name = "removal"
+    asks_again = False
+
+    def measure(self, explained: Explained) -> Measured:
         """Return areas, gains and curves for the map, the spectrum null and the transplant null."""
+        case = explained.case
         replacement = self.fill.prepare(case.images)
-        draws = [spectrum_null(maps, seed=case.seed + draw, keys=case.keys) for draw in range(self.spectrum_draws)]
-        donors = transplant_pairs(case.targets, seed=case.seed, persons=case.faces.persons)
-        constant = np.ptp(maps.reshape(len(maps), -1), axis=1) == 0
+        draws = [self._trajectories(case, replacement, null) for null in explained.spectrum_nulls(self.spectrum_draws)]
         variants = {
-            "map": self._trajectories(case, replacement, maps),
-            "spectrum-null": _mean([self._trajectories(case, replacement, null) for null in draws]),
-            "transplant-null": _undefined_where(
-                (donors < 0) | constant[donors], self._trajectories(case, replacement, maps[donors])
-            ),
+            MAP: self._trajectories(case, replacement, explained.maps),
+            SPECTRUM: _mean(draws),
+            TRANSPLANT: self._trajectories(case, replacement, explained.transplanted),
         }
-        return self._rows(case, {name: _undefined_where(constant, found) for name, found in variants.items()})
+        known = {name: _undefined_where(explained.lacks(name), found) for name, found in variants.items()}
+        return self._rows(explained, known)
 
     def _trajectories(self, case: Case, replacement: Replacement, maps: Float[np.ndarray, "n h w"]) -> Trajectories:
         """Return the target's probability at each step of deletion and insertion."""
@@ -78,19 +85,17 @@ class Removal:
         targets = torch.from_numpy(case.targets).to(probabilities.device)
         return probabilities.gather(1, targets[:, None])[:, 0].double().cpu().numpy()
 
-    def _rows(self, case: Case, variants: dict[str, Trajectories]) -> Measured:
+    def _rows(self, explained: Explained, variants: dict[str, Trajectories]) -> Measured:
         """Return the score and curve rows of all variants."""
-        fractions, everyone = step_fractions(self.steps), np.arange(len(case.targets))
+        case, fractions = explained.case, step_fractions(self.steps)
         scores, curves = [], []
-        for metric, better in (("deletion", -1.0), ("insertion", 1.0)):
+        for metric, higher in (("deletion", False), ("insertion", True)):
             areas = {name: area_under_curve(fractions, found[metric]) for name, found in variants.items()}
-            for name, area in areas.items():
-                reason = "constant map" if name != "transplant-null" else "constant map or no other image of its class"
-                scores.append(score_rows(case, f"{metric}-auc", name, area, reason))
-                curves.append(curve_rows(case, metric, name, everyone, fractions, variants[name][metric]))
-                if name != "map":
-                    gain = better * (areas["map"] - area)
-                    scores.append(score_rows(case, f"{metric}-gain", name, gain, reason))
+            scores += rows_against_nulls(explained, f"{metric}-auc", areas, higher_is_better=higher, reason="")
+            everyone = np.arange(len(case.targets))
+            curves += [
+                curve_rows(case, metric, name, everyone, fractions, found[metric]) for name, found in variants.items()
+            ]
         return Measured(scores=joined(SCORES, scores), curves=joined(CURVES, curves))
 
 

@@ -11,11 +11,12 @@ from tiny import SIDE, make_case, named, no_progress
 from torch import Tensor
 
 from harness import bench as bench_module
-from harness.bench import Bench, Instruments
+from harness.bench import Bench
 from harness.case import Case
 from harness.engines import run_here
 from harness.errors import ExplainerFault
 from harness.explainers import Explainer
+from harness.explainers.base import Facts
 from harness.explainers.gradient import gradient, saliency
 from harness.faces.faceset import FaceSet
 from harness.measurements import ClassSimilarity, ParameterRandomization, Removal
@@ -25,8 +26,8 @@ from harness.subject import Subject
 
 REMOVAL = Removal(MeanFill(), 3, 1)
 RANDOMIZATION = ParameterRandomization(stages=2, draws=1, cascade_per_class=2)
-EVERYTHING = Instruments(REMOVAL, RANDOMIZATION, ClassSimilarity())
-NOTHING = Instruments(None, None, None)
+EVERYTHING = (REMOVAL, RANDOMIZATION, ClassSimilarity())
+NOTHING = ()
 
 
 @pytest.fixture
@@ -76,24 +77,52 @@ def test_maps_are_made_block_by_block_and_once(case: Case, folder: RunFolder) ->
     assert count.asked == [7, 7, 4]
 
 
-def test_some_images_can_be_asked_for(case: Case, folder: RunFolder) -> None:
+def test_other_images_targets_and_networks_can_be_asked_for(case: Case, folder: RunFolder) -> None:
+    made, index, other = Bench(case, NOTHING, folder), np.array([8, 3]), np.array([0, 2])
+    drawn = made.random_network(["3"], 0)
+    asked = made.explain(gradient, case.images[index], other, drawn)
+    wanted = gradient.maps(drawn, case.images[index], torch.from_numpy(other), 0)
+    np.testing.assert_allclose(asked, wanted, atol=1e-7)
+    assert not np.allclose(asked, made.maps(gradient)[index], atol=1e-3)
+
+
+def test_what_serves_all_explainers_is_made_once_and_booked_on_none(case: Case, folder: RunFolder) -> None:
+    def make() -> dict[str, np.ndarray]:
+        return {"logits": case.subject.logits(case.images).numpy()}
+
+    before = case.subject.passes.forward
+    for _ in range(2):
+        made = Bench(case, NOTHING, folder)
+        found = made.shared(("logits", 1), make)
+    assert case.subject.passes.forward - before == len(case.targets)
+    np.testing.assert_array_equal(found["logits"], make()["logits"])
+    assert (made.cost()["forward"], made.cost(gradient)["forward"]) == (len(case.targets), 0)
+
+
+def test_what_is_shared_is_made_anew_when_its_name_changes(case: Case, folder: RunFolder) -> None:
     made = Bench(case, NOTHING, folder)
-    index = np.array([8, 3])
-    np.testing.assert_allclose(made.maps(gradient, index=index), made.maps(gradient)[index], atol=1e-7)
+    found = [made.shared(("bank", size), lambda size=size: {"a": np.arange(size)})["a"].size for size in (3, 4)]
+    assert found == [3, 4]
+
+
+def test_an_explainer_of_known_maps_is_not_asked_again(case: Case, folder: RunFolder) -> None:
+    known = replace(named("known", lambda _s, images, _t: images[:, 0]), facts=Facts(fixed=True))
+    rows = Bench(case, EVERYTHING, folder).measured(known).scores
+    assert set(rows["metric"]) == {"deletion-auc", "deletion-gain", "insertion-auc", "insertion-gain"}
 
 
 def test_a_random_network_is_drawn_once_for_all_explainers(
     case: Case, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn: list[tuple[str, ...]] = []
+    drawn: list[list[str]] = []
     draw = bench_module.randomized
     monkeypatch.setattr(
         bench_module,
         "randomized",
         lambda subject, layers, **more: drawn.append(layers) or draw(subject, layers, **more),
     )
-    run(Bench(case, Instruments(None, RANDOMIZATION, None), folder), gradient, saliency)
-    assert drawn == [("6", "3"), ("6", "3", "0")]
+    run(Bench(case, [RANDOMIZATION], folder), gradient, saliency)
+    assert drawn == [["6", "3", "0"], ["6", "3"]]
 
 
 # ---------------------------------------------------------------------- what is made anew
@@ -140,7 +169,7 @@ def test_a_change_of_judging_code_keeps_the_maps_and_measures_anew(
 ) -> None:
     count = Counting()
     explainer = named("count", count)
-    instruments = Instruments(REMOVAL, None, None)
+    instruments = [REMOVAL]
     run(Bench(case, instruments, folder), explainer)
     code = bench_module._code_digest
     monkeypatch.setattr(
@@ -165,7 +194,7 @@ def test_a_change_of_explaining_code_makes_the_maps_anew(
 def test_other_sizes_of_a_measurement_keep_the_maps(case: Case, folder: RunFolder) -> None:
     count = Counting()
     for steps in (3, 4):
-        run(Bench(case, Instruments(Removal(MeanFill(), steps, 1), None, None), folder), named("count", count))
+        run(Bench(case, [Removal(MeanFill(), steps, 1)], folder), named("count", count))
     assert count.asked == [7, 7, 4]
 
 
@@ -179,7 +208,7 @@ def test_rows_carry_the_explainers_name(case: Case, folder: RunFolder) -> None:
 
 
 def test_only_what_is_asked_for_is_measured(case: Case, folder: RunFolder) -> None:
-    made = Bench(case, Instruments(None, None, ClassSimilarity()), folder).measured(gradient)
+    made = Bench(case, [ClassSimilarity()], folder).measured(gradient)
     assert (len(made.scores), len(made.curves), len(made.matrices)) == (0, 0, 9)
 
 
@@ -206,16 +235,15 @@ def test_one_map_for_every_image_of_a_block_is_none(case: Case, folder: RunFolde
 # ---------------------------------------------------------------------- plan and cost
 
 
-def test_the_plan_ends_with_the_scores_of_each_explainer(case: Case, folder: RunFolder) -> None:
+def test_the_plan_is_the_maps_and_then_each_measurement_of_each_explainer(case: Case, folder: RunFolder) -> None:
     jobs = Bench(case, EVERYTHING, folder).plan([gradient, saliency])
-    assert [job.explainer for job in jobs] == ["gradient"] * (len(jobs) // 2) + ["saliency"] * (len(jobs) // 2)
-    assert jobs[-1].title == "saliency: scores"
-    assert {job.title for job in jobs if job.explainer == "gradient"} == {
-        "gradient: maps",
-        "gradient: maps, 2 layers random",
-        "gradient: maps, 3 layers random",
-        "gradient: scores",
-    }
+    assert [job.explainer for job in jobs] == ["gradient"] * 6 + ["saliency"] * 6
+    assert [job.title for job in jobs[:6]] == [
+        *["gradient: maps"] * 3,
+        "gradient: removal",
+        "gradient: randomization",
+        "gradient: similarity",
+    ]
 
 
 def test_after_the_plan_nothing_more_is_asked_of_the_network(case: Case, folder: RunFolder) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from harness.case import Case
 from harness.checks import CHECKS, Evidence, Verdict, judged
 from harness.explainers.gradient import gradient
-from harness.measurements import MapsUnder, Measured, ParameterRandomization
+from harness.measurements import Explained, Measured, ParameterRandomization
 from harness.random_networks import layer_groups, randomized
 from harness.subject import Subject
 
@@ -26,25 +26,15 @@ def case(subject: Subject) -> Case:
     return make_case(subject, bright_patch_faces(30))
 
 
-def explained(case: Case, subject: Subject, explain: Explain, index: np.ndarray) -> np.ndarray:
-    chosen = torch.from_numpy(index)
-    maps = explain(subject, case.images[chosen], case.target_tensor()[chosen])
-    return np.asarray(maps, dtype=np.float32)
-
-
-def maps_under(case: Case, explain: Explain) -> MapsUnder:
-    """What the measurement asks for: maps of a random network, drawn from the case's seed."""
-
-    def under(layers, draw, index):
-        drawn = randomized(case.subject, layers, seed=case.seed + draw, images=case.images) if layers else case.subject
-        return explained(case, drawn, explain, index)
-
-    return under
-
-
 def measured(case: Case, explain: Explain, test: ParameterRandomization = TEST) -> Measured:
-    maps = explained(case, case.subject, explain, np.arange(len(case.targets)))
-    return test.measure(case, maps, maps_under(case, explain))
+    def again(images, targets, subject=None):
+        maps = explain(subject or case.subject, images, torch.from_numpy(targets))
+        return np.asarray(maps, dtype=np.float32)
+
+    def random_network(layers, draw):
+        return randomized(case.subject, layers, seed=case.seed + draw, images=case.images)
+
+    return test.measure(Explained(case, again(case.images, case.targets), again, random_network))
 
 
 def values(found: Measured, metric: str, variant: str) -> np.ndarray:
