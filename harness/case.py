@@ -87,6 +87,9 @@ class Case:
 def chosen_case(
     subject: Subject, faces: FaceSet, probabilities: Float[np.ndarray, "n k"], per_class: int | None, seed: int
 ) -> Case:
-    """Return the case of at most `per_class` random images of each predicted class."""
-    index = balanced_choice(probabilities.argmax(1), per_class, seed)
+    """Return the case of at most `per_class` random images of each predicted class, those of known causes first."""
+    known = np.zeros(len(faces), bool)
+    if faces.counterfactuals is not None:
+        known[faces.counterfactuals.faces] = True
+    index = balanced_choice(probabilities.argmax(1), per_class, seed, first=known)
     return Case(subject, faces.take(index), probabilities[index], seed)

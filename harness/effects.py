@@ -60,6 +60,42 @@ def part_effects(subject: Subject, faces: FaceSet) -> pd.DataFrame:
     return joined(EFFECTS, tables)
 
 
+def cause_maps(subject: Subject, faces: FaceSet) -> tuple[Float[np.ndarray, "m h w"], Int[np.ndarray, " m"]]:
+    """Return where the causes of each face's class lie, and which faces that is known of.
+
+    A group of facial actions counts by how much the label's logit falls when the group is put to rest, and lies where
+    resting it changes the picture: |image - at rest|, scaled to sum to one over the picture. Groups that speak against
+    the class count negative; a face whose actions change nothing has a map of zeros.
+
+    Parameters
+    ----------
+    subject
+        Any network over the faces' classes.
+    faces
+        With counterfactuals; their labels say which class is asked about.
+
+    Raises
+    ------
+    UsageError
+        Where the faces have no labels or no counterfactuals.
+    """
+    known, labels = faces.counterfactuals, faces.labels
+    if known is None or labels is None or not len(known.faces):
+        raise UsageError(f"faces {faces.name!r} have no labelled counterfactuals; causes need rendered faces")
+    truth, pictures = labels[known.faces], faces.images[known.faces]
+    whole = _answers(subject, pictures, truth)[:, 0]
+    maps = np.zeros(pictures.shape, np.float32)
+    for place, group in enumerate(known.groups):
+        if group != EVERYTHING:
+            rested = known.at_rest[:, place]
+            effect = whole - _answers(subject, rested, truth)[:, 0]
+            moved = np.abs(pictures.astype(np.float64) - rested)
+            total = moved.sum(axis=(1, 2), keepdims=True)
+            share = np.divide(moved, total, out=np.zeros_like(moved), where=total > 0)
+            maps += (effect[:, None, None] * share).astype(np.float32)
+    return maps, known.faces
+
+
 def _answers(
     subject: Subject, pictures: UInt8[np.ndarray, "m h w"], truth: Int[np.ndarray, " m"]
 ) -> Float[np.ndarray, "m 2"]:

@@ -13,13 +13,14 @@ from jaxtyping import Float
 
 from harness.bench import Bench
 from harness.case import Case, chosen_case
-from harness.checks import ALPHA, CONFIDENCE, Check, Evidence, judged
+from harness.checks import ALPHA, CONFIDENCE, Check, Evidence, barred, examination_table, examined, judged
 from harness.digest import code_digest, digest
 from harness.effects import part_effects
 from harness.engines.local import Progress, run_here
 from harness.errors import UsageError
 from harness.explainers import Explainer, registered
 from harness.faces.faceset import FaceSet, is_right
+from harness.known_maps import known_maps
 from harness.measurements import (
     ClassSimilarity,
     MassOnMark,
@@ -96,7 +97,7 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
     Returns
     -------
     RunFolder
-        Holding scores, curves, matrices, verdicts, examples and ``run.json``.
+        Holding scores, curves, matrices, examinations, verdicts, examples and ``run.json``.
 
     Raises
     ------
@@ -109,6 +110,7 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
     folder.unfinished()
     probabilities = _probabilities(request, folder)
     case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
+    request = replace(request, explainers=request.explainers + known_maps(case, request.faces, probabilities.argmax(1)))
     bench = Bench(case, request.measurements(), folder)
     faults = run_here(bench.plan(request.explainers), progress)
 
@@ -121,12 +123,19 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
         ]
     )
     evidence = Evidence(found.scores, found.matrices, request.subject.classes, request.seed)
+    examinations = examined(evidence)
+    evidence = replace(evidence, barred=barred(examinations))
     verdicts = judged(request.checks, evidence, [explainer.name for explainer in request.explainers])
     pairs = zip(verdicts["explainer"], verdicts["reason"], strict=True)
     verdicts["reason"] = [faults.get(explainer, reason) for explainer, reason in pairs]
 
     effects, effect_passes = _effects(request, folder)
-    tables = {"verdicts": verdicts, "effects": effects, **vars(found)}
+    tables = {
+        "verdicts": verdicts,
+        "effects": effects,
+        "examinations": examination_table(examinations),
+        **vars(found),
+    }
     for name, table in tables.items():
         folder.write_table(name, table)
     folder.write_examples(_examples(case, bench, sound))

@@ -46,6 +46,13 @@ VERDICTS = {
 """One row an explainer, check and class ("all" or a name)."""
 
 
+EXAMINATIONS = {
+    "metric": "str", "n": "int64", "undefined": "int64", "discrimination": "float64", "low": "float64",
+    "high": "float64", "p": "float64", "verdict": "str", "reason": "str",
+}  # fmt: skip
+"""One row a metric: whether it puts the true causes before the causes with noise, and those before their null."""
+
+
 def frame(columns: Mapping[str, str], rows: Mapping[str, Any] | list[dict[str, Any]] | None = None) -> pd.DataFrame:
     """Return a table with exactly `columns`, typed; an absent column of `rows` is an error."""
     made = pd.DataFrame(rows if rows is not None and len(rows) else {name: [] for name in columns})
@@ -153,6 +160,12 @@ class RunFolder:
     def effects(self) -> pd.DataFrame:
         """What each face part does for the true class, or nothing; see :data:`EFFECTS`."""
         return self._table("effects") if (self.path / "effects.parquet").is_file() else frame(EFFECTS)
+
+    @cached_property
+    def examinations(self) -> pd.DataFrame:
+        """Whether each metric tells true causes from noise on this subject, or nothing; see :data:`EXAMINATIONS`."""
+        held = (self.path / "examinations.parquet").is_file()
+        return self._table("examinations") if held else frame(EXAMINATIONS)
 
     @cached_property
     def examples(self) -> Examples:

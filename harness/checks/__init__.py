@@ -2,6 +2,7 @@
 
 from harness.checks import confusion, faithfulness, localization, randomization
 from harness.checks.base import ALPHA, CONFIDENCE, EVERYTHING, Check, Evidence, Finding, Verdict, judged
+from harness.checks.examination import Examination, barred, examination_table, examined
 
 FAMILIES = (faithfulness, localization, randomization, confusion)
 
@@ -15,7 +16,11 @@ __all__ = [
     "EVERYTHING",
     "Check",
     "Evidence",
+    "Examination",
     "Finding",
     "Verdict",
+    "barred",
+    "examination_table",
+    "examined",
     "judged",
 ]

@@ -1,7 +1,7 @@
 """A check is a claim about an explainer; judging it gives findings, and findings together give verdicts."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 
@@ -41,12 +41,15 @@ class Evidence:
         The subject's classes, in order.
     seed
         For bootstrap resampling.
+    barred
+        Scores that may judge nobody, with the reason: those of metrics that did not pass their examination.
     """
 
     scores: pd.DataFrame
     matrices: pd.DataFrame
     classes: tuple[str, ...]
     seed: int
+    barred: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def _by_key(self) -> dict[tuple[str, str, str], pd.DataFrame]:
@@ -145,6 +148,11 @@ class Check:
     evidence: str = ""
     at_most: bool = False
 
+    @property
+    def metric(self) -> str:
+        """The score that it is judged by, "" where there is no single one."""
+        return str(getattr(self.judge, "metric", ""))
+
     def decide(self, finding: Finding, p_adjusted: float) -> tuple[Verdict, str]:
         """Return the verdict of one finding and its reason in words."""
         if np.isnan(finding.p):
@@ -185,7 +193,7 @@ def judged(checks: Sequence[Check], evidence: Evidence, explainers: Sequence[str
             for check in checks
             if check.family == family
             for name in explainers
-            for finding in check.judge(check, evidence, name)
+            for finding in _allowed(check, evidence, check.judge(check, evidence, name))
         ]
         adjusted = holm(np.array([finding.p for _, _, finding in found], dtype=np.float64))
         rows += [
@@ -193,6 +201,12 @@ def judged(checks: Sequence[Check], evidence: Evidence, explainers: Sequence[str
             for (name, check, finding), p_adjusted in zip(found, adjusted, strict=True)
         ]
     return frame(VERDICTS, [dict(row) for row in rows])
+
+
+def _allowed(check: Check, evidence: Evidence, found: Sequence[Finding]) -> Sequence[Finding]:
+    """Return the findings, untested where the metric that they rest on did not pass its examination."""
+    reason = evidence.barred.get(check.metric, "")
+    return [replace(each, p=np.nan, reason=each.reason or reason) for each in found] if reason else found
 
 
 def _row(explainer: str, check: Check, finding: Finding, p_adjusted: float) -> Mapping[str, object]:

@@ -137,7 +137,9 @@ class FaceSet:
         return Counterfactuals(faces, known.groups, known.at_rest[kept], known.alone[kept])
 
 
-def balanced_choice(groups: Int[np.ndarray, " n"], per_group: int | None, seed: int) -> Int[np.ndarray, " k"]:
+def balanced_choice(
+    groups: Int[np.ndarray, " n"], per_group: int | None, seed: int, first: Bool[np.ndarray, " n"] | None = None
+) -> Int[np.ndarray, " k"]:
     """Return the indices of at most `per_group` random images of each group, grouped in rising order.
 
     A smaller `per_group` chooses a subset of what a larger one chooses, so a longer run extends a shorter one.
@@ -150,11 +152,15 @@ def balanced_choice(groups: Int[np.ndarray, " n"], per_group: int | None, seed: 
         Most images a group; None takes all.
     seed
         Same seed, same choice.
+    first
+        Images that are chosen before the others of their group.
     """
     chosen: list[np.ndarray] = []
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
         shuffled = np.random.default_rng([seed, int(group)]).permutation(members)
+        if first is not None:
+            shuffled = shuffled[np.argsort(~first[shuffled], kind="stable")]
         chosen.append(np.sort(shuffled[:per_group]))
     return np.concatenate(chosen)
 

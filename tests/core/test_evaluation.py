@@ -419,6 +419,6 @@ def test_progress_sees_every_job(tmp_path: Path) -> None:
         return jobs
 
     evaluate(request(checks=FEW), RunFolder(tmp_path), progress)
-    assert [title for title in seen if title.endswith("similarity")] == [
-        f"{name}: similarity" for name in ("gradient", *CONTROLS)
+    assert [title for title in seen if title.endswith(": randomization")] == [
+        f"{name}: randomization" for name in ("gradient", *CONTROLS)
     ]
