@@ -110,8 +110,9 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
     folder.unfinished()
     probabilities = _probabilities(request, folder)
     case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
-    request = replace(request, explainers=request.explainers + known_maps(case, request.faces, probabilities.argmax(1)))
     bench = Bench(case, request.measurements(), folder)
+    known = known_maps(case, request.faces, probabilities.argmax(1), bench.shared)
+    request = replace(request, explainers=request.explainers + known)
     faults = run_here(bench.plan(request.explainers), progress)
 
     sound = [explainer for explainer in request.explainers if explainer.name not in faults]

@@ -4,7 +4,9 @@ No explainer makes these maps. They stand beside the explainers in every run, an
 from noise judges nobody.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,7 +40,11 @@ def oracle_name(noise: float) -> str:
     return f"{ORACLE}-noise-{round(100 * noise)}" if noise else ORACLE
 
 
-def known_maps(case: Case, faces: FaceSet, predicted: Int[np.ndarray, " all"]) -> tuple[Explainer, ...]:
+Shared = Callable[[tuple[object, ...], Callable[[], Mapping[str, Any]]], dict[str, Any]]
+"""Keeps arrays that depend on the case alone; see :class:`harness.measurements.Explained`."""
+
+
+def known_maps(case: Case, faces: FaceSet, predicted: Int[np.ndarray, " all"], shared: Shared) -> tuple[Explainer, ...]:
     """Return the controls that are known of a case.
 
     Parameters
@@ -47,16 +53,18 @@ def known_maps(case: Case, faces: FaceSet, predicted: Int[np.ndarray, " all"]) -
         The images that are explained.
     faces, predicted
         All faces and the classes predicted for them, of which each class's mean face is made.
+    shared
+        Keeps the true causes, which the network is asked for once.
 
     Returns
     -------
     The mean face of the target's class, and the oracles where causes are known.
     """
     portrait = mean_face(case.subject.prepare(faces.images), torch.from_numpy(predicted))
-    return (replace(portrait, facts=replace(portrait.facts, fixed=True)), *oracles(case))
+    return (replace(portrait, facts=replace(portrait.facts, fixed=True)), *oracles(case, shared))
 
 
-def oracles(case: Case) -> tuple[Explainer, ...]:
+def oracles(case: Case, shared: Shared) -> tuple[Explainer, ...]:
     """Return the true causes as an explainer, and with growing shares of noise; none where no cause is known.
 
     The noise is the spectrum null of the truth, so that the last step of the row, the null itself, has the truth's own
@@ -64,29 +72,32 @@ def oracles(case: Case) -> tuple[Explainer, ...]:
     values in that order: had the values been mixed, the few large ones of the truth would stay on top whatever the
     noise. A map is zero where nothing is known of an image, and every score of it is then undefined.
     """
-    truth = true_causes(case)
-    if truth is None:
+    if not has_causes(case.faces):
         return ()
+    truth = shared(("causes",), lambda: {"causes": true_causes(case)})["causes"]
     noise = spectrum_null(truth, seed=case.seed, keys=case.keys)
     keys = image_keys(case.images)
     return tuple(_control(oracle_name(share), keys, _noisy(truth, noise, share)) for share in (0.0, *NOISE))
 
 
-def true_causes(case: Case) -> Float[np.ndarray, "n h w"] | None:
-    """Return where the causes of each target lie, signed, at the network's input size; None where none is known.
+def has_causes(faces: FaceSet) -> bool:
+    """Whether any cause is known: there are counterfactuals, or a mark that gives the class away."""
+    return MARK in faces.evidence or (faces.counterfactuals is not None and len(faces.counterfactuals.faces) > 0)
+
+
+def true_causes(case: Case) -> Float[np.ndarray, "n h w"]:
+    """Return where the causes of each target lie, signed, at the network's input size; zero where none is known.
 
     On faces with counterfactuals: the pixels that each group of facial actions changes, times the change of the
     target's logit when the group is put to rest (:func:`harness.effects.cause_maps`). On marked faces: the mark.
     """
-    faces, known = case.faces, case.faces.counterfactuals
+    faces = case.faces
     causes = np.zeros(faces.images.shape[:3], np.float32)
     if MARK in faces.evidence:
         causes = faces.evidence[MARK].astype(np.float32)
-    elif known is not None and len(known.faces):
+    elif has_causes(faces):
         maps, index = cause_maps(case.subject, replace(faces, labels=case.targets))
         causes[index] = maps
-    else:
-        return None
     size = case.images.shape[-2:]
     large = functional.interpolate(torch.from_numpy(causes)[:, None], size, mode="nearest-exact")[:, 0]
     return large.numpy()

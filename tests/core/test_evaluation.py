@@ -19,11 +19,20 @@ from harness.evaluation import CONTROLS, PACKAGES, Request, evaluate
 from harness.explainers import Explainer
 from harness.explainers.gradient import gradient
 from harness.faces.faceset import Counterfactuals, FaceSet
-from harness.store import CURVES, EFFECTS, MATRICES, SCHEMA_VERSION, SCORES, VERDICTS, RunFolder
+from harness.store import CURVES, EFFECTS, EXAMINATIONS, MATRICES, SCHEMA_VERSION, SCORES, VERDICTS, RunFolder
 from harness.subject import Subject
 
 FEW = (CHECKS["randomization-full"],)
-TABLES = {"scores": SCORES, "curves": CURVES, "matrices": MATRICES, "verdicts": VERDICTS, "effects": EFFECTS}
+STAND_INS = (*CONTROLS, "mean-face")
+"""Controls of a run of which no cause is known."""
+TABLES = {
+    "scores": SCORES,
+    "curves": CURVES,
+    "matrices": MATRICES,
+    "verdicts": VERDICTS,
+    "effects": EFFECTS,
+    "examinations": EXAMINATIONS,
+}
 
 # The shared runs are checked against the annotations; repeating that in every test takes as long as the tests.
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -59,6 +68,7 @@ def test_every_file_of_a_run_is_written(done: RunFolder) -> None:
         "cache",
         "curves.parquet",
         "effects.parquet",
+        "examinations.parquet",
         "examples.npz",
         "matrices.parquet",
         "run.json",
@@ -70,7 +80,7 @@ def test_every_file_of_a_run_is_written(done: RunFolder) -> None:
 @pytest.mark.parametrize("name", TABLES)
 def test_every_table_has_the_columns_that_are_promised(name: str, done: RunFolder) -> None:
     assert list(getattr(done, name).columns) == list(TABLES[name])
-    assert len(getattr(done, name)) or name == "effects"
+    assert len(getattr(done, name)) or name in ("effects", "examinations")
 
 
 def test_run_json_says_how_the_run_came_about(done: RunFolder) -> None:
@@ -87,10 +97,10 @@ def test_run_json_says_how_the_run_came_about(done: RunFolder) -> None:
 
 def test_run_json_says_what_each_explainer_is_and_cost(done: RunFolder) -> None:
     about = {each["name"]: each for each in done.info["explainers"]}
-    assert list(about) == ["gradient", *CONTROLS]
+    assert list(about) == ["gradient", *STAND_INS]
     assert about["gradient"]["digest"] == gradient.digest
     assert (about["gradient"]["status"], about["gradient"]["reason"]) == ("ok", "")
-    assert [about[name]["control"] for name in about] == [False, True, True]
+    assert [about[name]["control"] for name in about] == [False, True, True, True]
     assert all(each["cost"]["forward"] > 0 for each in about.values())
 
 
@@ -121,8 +131,8 @@ def test_undefined_scores_are_null_and_say_why(tmp_path: Path) -> None:
 def test_examples_hold_one_right_image_of_each_class(done: RunFolder) -> None:
     held = done.examples
     assert held.targets.tolist() == held.labels.tolist() == list(CLASSES)
-    assert held.explainers.tolist() == ["gradient", *CONTROLS]
-    assert held.maps.shape == (3, 3, SIDE, SIDE)
+    assert held.explainers.tolist() == ["gradient", *STAND_INS]
+    assert held.maps.shape == (4, 3, SIDE, SIDE)
     assert held.pictures.min() >= 0
     assert held.pictures.max() <= 1
 
@@ -160,7 +170,7 @@ def test_there_is_a_verdict_for_every_explainer_check_and_class(done: RunFolder)
     over_images = done.verdicts["family"].isin(["faithfulness", "randomization"])
     images = done.verdicts[over_images & (done.verdicts["explainer"] == "gradient")]
     assert set(images.groupby("check")["class"].agg(tuple)) == {("all", *CLASSES)}
-    assert set(done.verdicts["explainer"]) == {"gradient", *CONTROLS}
+    assert set(done.verdicts["explainer"]) == {"gradient", *STAND_INS}
     assert set(done.verdicts["check"]) == set(CHECKS)
 
 
@@ -328,7 +338,7 @@ def test_a_bad_explainer_is_named_and_does_not_touch_the_others(
 ) -> None:
     found = run(tmp_path, named("bad", bad), gradient, checks=FEW)
     about = {each["name"]: (each["status"], each["reason"]) for each in found.info["explainers"]}
-    assert about == {"bad": ("failed", BAD[bad]), "gradient": ("ok", ""), **dict.fromkeys(CONTROLS, ("ok", ""))}
+    assert about == {"bad": ("failed", BAD[bad]), "gradient": ("ok", ""), **dict.fromkeys(STAND_INS, ("ok", ""))}
     others = found.scores[found.scores["explainer"] != "bad"].reset_index(drop=True)
     expected = clean.scores.set_index("explainer").loc[["gradient", *CONTROLS]].reset_index()
     pd.testing.assert_frame_equal(others, expected[others.columns])

@@ -1,0 +1,95 @@
+"""A metric judges only where it puts truth, noisy truth and noise in order."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.checks import CHECKS, Evidence, Verdict, barred, examination_table, examined, judged
+from harness.known_maps import NOISE, ORACLE, oracle_name
+from harness.store import EXAMINATIONS, MATRICES, SCORES, frame, joined
+
+N = 60
+RUNGS = [(oracle_name(share), "map") for share in (0.0, *NOISE)] + [(ORACLE, "spectrum-null")]
+
+
+def scores(explainer: str, metric: str, variant: str, values: Sequence[float]) -> pd.DataFrame:
+    values = np.asarray(values, np.float64)
+    rows = {"explainer": explainer, "metric": metric, "variant": variant, "image": np.arange(len(values))}
+    status = np.where(np.isnan(values), "undefined", "ok")
+    rows |= {"label": "a", "predicted": "a", "target": "a", "value": values, "status": status, "reason": ""}
+    return frame(SCORES, rows)
+
+
+def evidence(means: Sequence[float], metric: str = "insertion-auc", spread: float = 0.02) -> Evidence:
+    """Scores of each rung about a mean, paired by image."""
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=N)
+    tables = [
+        scores(name, metric, variant, mean + 0.1 * base + spread * rng.normal(size=N))
+        for (name, variant), mean in zip(RUNGS, means, strict=True)
+    ]
+    return Evidence(joined(SCORES, tables), frame(MATRICES), ("a", "b"), 0)
+
+
+def test_the_right_order_passes() -> None:
+    found = examined(evidence([0.5, 0.4, 0.3, 0.2]))["insertion-auc"]
+    assert (found.verdict, found.reason, found.n, found.undefined) == (Verdict.PASS, "", N, 0)
+    assert found.discrimination == found.low == found.high == 1
+
+
+def test_a_lower_is_better_metric_is_read_the_other_way_round() -> None:
+    assert examined(evidence([0.2, 0.3, 0.4, 0.5], "deletion-auc"))["deletion-auc"].verdict is Verdict.PASS
+    assert examined(evidence([0.5, 0.4, 0.3, 0.2], "deletion-auc"))["deletion-auc"].verdict is Verdict.FAIL
+
+
+def test_a_metric_that_cannot_tell_truth_from_noise_fails() -> None:
+    found = examined(evidence([0.3, 0.3, 0.3, 0.3]))["insertion-auc"]
+    assert found.verdict is Verdict.FAIL
+    assert found.low < 0.5 < found.high
+    assert "does not put the true causes before noise" in found.reason
+
+
+def test_a_step_that_is_not_shown_is_named() -> None:
+    found = examined(evidence([0.5, 0.4, 0.4, 0.2]))["insertion-auc"]
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.reason == "not shown: truth with 40% noise before truth with 70% noise"
+
+
+def test_images_without_all_scores_are_left_out_and_counted() -> None:
+    held = evidence([0.5, 0.4, 0.3, 0.2])
+    holes = held.scores["image"] < 4
+    table = held.scores.assign(value=held.scores["value"].mask(holes))
+    found = examined(Evidence(table, held.matrices, held.classes, 0))["insertion-auc"]
+    assert (found.n, found.undefined) == (N - 4, 4)
+
+
+@pytest.mark.parametrize("missing", range(len(RUNGS)))
+def test_a_metric_without_every_rung_is_not_examined(missing: int) -> None:
+    held = evidence([0.5, 0.4, 0.3, 0.2])
+    name, variant = RUNGS[missing]
+    kept = held.scores[(held.scores["explainer"] != name) | (held.scores["variant"] != variant)]
+    assert examined(Evidence(kept, held.matrices, held.classes, 0)) == {}
+
+
+def test_a_metric_without_direction_is_not_examined() -> None:
+    assert examined(evidence([0.5, 0.4, 0.3, 0.2], "sparseness")) == {}
+
+
+def test_the_table_has_the_columns_that_are_promised() -> None:
+    table = examination_table(examined(evidence([0.5, 0.4, 0.3, 0.2])))
+    assert list(table.columns) == list(EXAMINATIONS)
+    assert table["verdict"].tolist() == ["pass"]
+
+
+@pytest.mark.parametrize(("means", "verdict"), [([0.5, 0.4, 0.3, 0.2], "pass"), ([0.3] * 4, "not applicable")])
+def test_a_metric_that_did_not_pass_judges_nobody(means: list[float], verdict: str) -> None:
+    held = evidence(means)
+    gains = scores("e", "insertion-gain", "spectrum-null", 0.3 + 0.01 * np.random.default_rng(0).normal(size=N))
+    rules = barred(examined(held))
+    whole = Evidence(joined(SCORES, [held.scores, gains]), held.matrices, held.classes, 0, rules)
+    row = judged([CHECKS["insertion-spectrum"]], whole, ["e"]).iloc[0]
+    assert row["verdict"] == verdict
+    assert row["effect"] == pytest.approx(0.3, abs=0.01)  # what was found is shown all the same
+    assert ("insertion-auc did not pass its examination" in row["reason"]) == (verdict != "pass")
