@@ -17,7 +17,7 @@ from harness import __version__
 from harness.checks import CHECKS, Check
 from harness.engines import Job
 from harness.errors import HarnessError, UsageError
-from harness.evaluation import Request, evaluate
+from harness.evaluation import Request, evaluate, examine
 from harness.explainers import registered
 from harness.explainers.asked import DEFAULT, asked_explainers, load_entry_points
 from harness.faces import FaceSet
@@ -188,7 +188,7 @@ def _report(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     """Print what there is."""
-    rows = LISTS[options.what]()
+    rows = _examined_metrics(options) if options.examined else LISTS[options.what]()
     if options.json:
         print(json.dumps(rows, indent=2))
         return DONE
@@ -238,6 +238,32 @@ def _listed_metric(card: MetricCard) -> dict[str, Any]:
     """Say what one metric measures; a range without bound is null."""
     about = {key: value for key, value in vars(card).items() if key != "function"}
     return {key: None if isinstance(value, float) and math.isinf(value) else value for key, value in about.items()}
+
+
+def _examined_metrics(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Say of each metric whether it tells true causes from noise on a subject."""
+    if options.what != "metrics":
+        raise UsageError(f"--examined goes with metrics: harness list metrics --examined {options.examined}")
+    subject = load_subject(options.examined, asked_device("auto")).tuned()
+    faces = load_faces(options.faces, subject.classes)
+    request = Request(subject, faces, (), (), PROFILES["quick"])
+    folder = RunFolder(Path("results") / f"examination-{subject.name}-{faces.name}")
+    table = examine(request, folder, shown_progress)
+    found = {str(row["metric"]): {str(k): v for k, v in row.items()} for row in table.to_dict("records")}
+    return [_examined_metric(card, found.get(card.name)) for card in metric_cards().values()]
+
+
+def _examined_metric(card: MetricCard, row: dict[str, Any] | None) -> dict[str, Any]:
+    """Say what came of one metric's examination, or why there was none."""
+    why = "no direction is a virtue" if card.higher_is_better is None else "no oracle can be asked what it asks for"
+    nothing = {"n": 0, "discrimination": None, "low": None, "high": None, "verdict": "not examined", "reason": why}
+    held = nothing if row is None else {key: _known(row[key]) for key in nothing}
+    return {"name": card.name, "family": card.family, **held}
+
+
+def _known(value: Any) -> Any:
+    """Return a value with None for what is undefined."""
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _listed_subjects() -> list[dict[str, Any]]:
@@ -352,6 +378,12 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="say what there is")
     listing.add_argument("what", choices=tuple(LISTS))
     listing.add_argument("--json", action="store_true", help="for machines")
+    listing.add_argument(
+        "--examined", metavar="SUBJECT", help="metrics: whether each tells true causes from noise on this subject"
+    )
+    listing.add_argument(
+        "--faces", metavar="F", default="rendered", help="on which --examined is made (default %(default)s)"
+    )
     listing.set_defaults(run=_list)
 
     learn = commands.add_parser("train", help="train the bundled architecture on your faces")

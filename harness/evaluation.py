@@ -20,7 +20,7 @@ from harness.engines.local import Progress, run_here
 from harness.errors import UsageError
 from harness.explainers import Explainer, registered
 from harness.faces.faceset import FaceSet, is_right
-from harness.known_maps import known_maps
+from harness.known_maps import has_causes, known_maps, oracles
 from harness.measurements import (
     ClassSimilarity,
     MassOnMark,
@@ -155,6 +155,41 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
     return RunFolder(folder.path)
 
 
+def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataFrame:
+    """Return whether each metric tells true causes from noise on a subject, without judging any explainer.
+
+    Parameters
+    ----------
+    request
+        Subject, faces, profile and seed; explainers and checks do not matter.
+    folder
+        Where pieces are kept, so that it goes on where it was stopped.
+    progress
+        Wraps the jobs.
+
+    Returns
+    -------
+    pd.DataFrame
+        See :data:`harness.store.EXAMINATIONS`; metrics that ask an explainer again have no row.
+
+    Raises
+    ------
+    UsageError
+        Where no cause is known of the faces, and as :func:`evaluate`.
+    """
+    _check_faces(request.subject, request.faces)
+    if not has_causes(request.faces):
+        raise UsageError(f"no cause is known of faces {request.faces.name!r}; examine metrics on rendered faces")
+    probabilities = _probabilities(request, folder)
+    case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
+    everything = replace(request, everything=True).measurements()
+    bench = Bench(case, [each for each in everything if not each.asks_again], folder)
+    known = oracles(case, bench.shared)
+    run_here(bench.plan(known), progress)
+    found = Measured.joined([bench.measured(oracle) for oracle in known])
+    return examination_table(examined(Evidence(found.scores, found.matrices, request.subject.classes, request.seed)))
+
+
 def _check_faces(subject: Subject, faces: FaceSet) -> None:
     """Refuse faces whose labels would index other classes than the subject's, or that scores could not be told of."""
     if len(np.unique(faces.ids)) < len(faces):
@@ -284,9 +319,19 @@ def _provenance(request: Request, case: Case) -> dict[str, Any]:
         "checks": [
             {
                 key: getattr(check, key)
-                for key in ("name", "family", "claim", "control", "margin", "margin_reason", "reference", "figure")
+                for key in (
+                    "name",
+                    "family",
+                    "claim",
+                    "control",
+                    "margin",
+                    "margin_reason",
+                    "reference",
+                    "figure",
+                    "metric",
+                )
             }
-            | {"at_most": check.at_most}
+            | {"at_most": check.at_most, "decides": check.decides}
             for check in request.checks
         ],
         "cascade": [list(group) for group in layer_groups(subject, profile.cascade_stages)],

@@ -133,6 +133,9 @@ class Check:
         Known evidence that the faces must have for the claim to mean anything, or "".
     at_most
         Whether the claim is that the effect stays below the margin, instead of exceeding it.
+    decides
+        Whether the page's answer rests on it. What repeats another check by other means, or would be a virtue of a map
+        that is false, is shown and decides nothing.
     """
 
     name: str
@@ -147,6 +150,7 @@ class Check:
     judge: Judge
     evidence: str = ""
     at_most: bool = False
+    decides: bool = True
 
     @property
     def metric(self) -> str:

@@ -24,6 +24,7 @@ def _full(suffix: str, how: str, reference: str) -> Check:
         needs=frozenset({"randomization"}),
         judge=PairedScores(f"randomization-full{suffix}-excess", "transplant-null"),
         at_most=True,
+        decides=not suffix,
     )
 
 

@@ -11,11 +11,6 @@ from harness.report import reading, words
 from harness.report.reading import ALL
 from harness.store import RunFolder
 
-SHOWN_ONLY = ("randomization-full-absolute",)
-"""Checks that are shown and decide nothing: with its signs dropped, a map that carries the picture in it (input times
-anything) stays like itself whatever the network knows."""
-
-
 Row = dict[str, Any]
 """One verdict, by the names of its columns."""
 
@@ -50,9 +45,14 @@ class Belief:
     because: tuple[Row, ...]
 
 
+def deciding(run: RunFolder) -> list[str]:
+    """Return the checks that the answer rests on."""
+    return [str(check["name"]) for check in run.info["checks"] if check.get("decides", True)]
+
+
 def beliefs(run: RunFolder) -> dict[tuple[str, str], Belief]:
     """Return the standing of every explainer over all images and, where classes were judged, for each class."""
-    held = run.verdicts[~run.verdicts["check"].isin(SHOWN_ONLY) & (run.verdicts["family"] != "confusion")]
+    held = run.verdicts[run.verdicts["check"].isin(deciding(run)) & (run.verdicts["family"] != "confusion")]
     found: dict[tuple[str, str], list[Row]] = {}
     for row in held.to_dict("records"):
         found.setdefault((str(row["explainer"]), str(row["class"])), []).append({str(k): v for k, v in row.items()})

@@ -96,6 +96,8 @@ def _contents(run: RunFolder) -> dict[str, Any]:
         "answer": answer.answer(run),
         "standing": _standing(run),
         "verdicts": _verdicts(run),
+        "metrics": _plain_grid(tables.overview_table(run)),
+        "examinations": _plain_grid(tables.examination_table(run)),
         "tables": [_scores(run, *pair) for pair in TABLES if pair[1] in reading.metrics(run).get(pair[0], ())],
         "sections": _sections(run),
         "missing_figures": _absent(run),
@@ -184,6 +186,13 @@ def _scores(run: RunFolder, metric: str, variant: str) -> Grid:
     return Grid(str(table.attrs["title"]), [str(name) for name in shown.columns], rows, list(table.attrs["notes"]))
 
 
+def _plain_grid(table: pd.DataFrame) -> Grid:
+    """Return a table as it is printed."""
+    shown = tables.readable(table)
+    rows = [(str(row[0]), False, [Cell(str(text)) for text in row[1:]]) for row in shown.to_numpy()]
+    return Grid(str(table.attrs["title"]), [str(name) for name in shown.columns], rows, list(table.attrs["notes"]))
+
+
 def _fill(value: Any, top: float) -> str:
     """Return green for above zero and orange for below, the stronger the further; nothing where undefined."""
     if value is None or pd.isna(value):
@@ -247,6 +256,8 @@ def _side(check: Mapping[str, Any]) -> str:
 
 def _rule(run: RunFolder) -> str:
     """Return when a verdict is a pass, and when an explainer is believed."""
+    judged = {str(row) for row in run.verdicts.loc[run.verdicts["family"] != "confusion", "check"]}
+    decisive = [name for name in answer.deciding(run) if name in judged]
     alpha, confidence = run.info.get("alpha", 0.01), float(run.info.get("confidence", 0.99))
     return (
         "Scores are paired by image; the effect is the mean difference with its bootstrap interval (confidence "
@@ -254,9 +265,8 @@ def _rule(run: RunFolder) -> str:
         f"family, is below {alpha} and the effect lies beyond the margin; it fails where the whole interval lies on "
         "the wrong side; otherwise it is inconclusive, and the reason says what would settle it. An explainer can be "
         "believed where every claim that applies passes, at least one of them on faithfulness; it cannot where one "
-        f"fails. {words.listed(answer.SHOWN_ONLY)} is shown and decides nothing: with signs dropped, a map that "
-        "carries the picture in it stays like itself whatever the network knows. Checks over classes say nothing of a "
-        "single map and decide nothing either."
+        f"fails. What decides: {words.listed(decisive)}. Other checks repeat these by other means, or ask for virtues "
+        "that a false map can have; they are shown. Checks over classes say nothing of a single map."
     )
 
 

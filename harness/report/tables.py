@@ -118,6 +118,61 @@ def per_class_verdicts(run: RunFolder) -> pd.DataFrame:
     return made
 
 
+def overview_table(run: RunFolder) -> pd.DataFrame:
+    """Return every metric's mean over all images for each explainer.
+
+    Returns
+    -------
+    pd.DataFrame
+        A row a metric (of the map itself; gains over null maps are tables of their own), with ``better``, the
+        direction that is a virtue, and ``tells truth from noise``, the share of images on which the metric puts the
+        true causes before their null, where that was examined; then one column an explainer, NaN where no image has a
+        defined value.
+    """
+    held = run.scores[(run.scores["variant"] == "map") & (run.scores["status"] != "failed")]
+    names = list(dict.fromkeys(held["metric"]))
+    made = held.pivot_table(index="metric", columns="explainer", values="value", aggfunc="mean", sort=False)
+    made = made.reindex(index=names, columns=[name for name in reading.families(run) if name in made.columns])
+    told = run.examinations.set_index("metric")["discrimination"].reindex(names)
+    made.insert(0, "tells truth from noise", ["–" if pd.isna(share) else f"{share:.2f}" for share in told])
+    made.insert(0, "better", [words.measure(name).better or "–" for name in names])
+    made = made.rename_axis(columns=None)
+    made.attrs = {
+        "kind": "overview", "title": "every metric: mean over the images with a defined value",
+        "notes": [
+            "tells truth from noise: share of images on which the metric puts the true causes before their spectrum "
+            "null (.50 is chance), where causes are known.",
+            *_control_notes(run),
+        ],
+    }  # fmt: skip
+    return made
+
+
+def examination_table(run: RunFolder) -> pd.DataFrame:
+    """Return what came of each metric's examination; empty where no cause is known of the faces."""
+    held = run.examinations
+    span = [f"{low:.2f} to {high:.2f}" for low, high in zip(held["low"], held["high"], strict=True)]
+    made = pd.DataFrame(
+        {
+            "metric": held["metric"],
+            "n": [words.of([n], [n + u]) for n, u in zip(held["n"], held["undefined"], strict=True)],
+            "discrimination": [f"{share:.2f}" for share in held["discrimination"]],
+            "interval": span,
+            "verdict": held["verdict"],
+            "reason": held["reason"],
+        },
+        dtype="object",
+    )
+    made.attrs = {
+        "title": "which metrics can judge here",
+        "notes": [
+            "discrimination: share of images on which the metric puts the true causes before their spectrum null; a "
+            "metric judges where truth, truth with noise and noise come in that order, each step significant.",
+        ],
+    }
+    return made
+
+
 def _n(count: Counts) -> list[str]:
     """Return defined of asked for each class, by the explainer that has most; cells with fewer say so themselves."""
     return [words.of([count.defined.loc[name].max()], count.asked.loc[name]) for name in count.defined.index]
@@ -468,13 +523,19 @@ def _block(shown: pd.DataFrame, longest: Mapping[str, int]) -> str:
 
 
 def write_tables(run: RunFolder) -> list[Path]:
-    """Write every metric's table and the verdicts as csv and md into ``tables/`` of the run folder."""
+    """Write the tables that are read into ``tables/`` of the run folder, as csv and md.
+
+    Class by class there are the metrics that a check rests on; ``harness table`` prints any other.
+    """
+    judged = {str(check["metric"]) for check in run.info.get("checks", []) if check.get("metric")}
     made = {
         f"{metric}-{variant}": metric_table(run, metric, variant)
         for metric, variants in reading.metrics(run).items()
         for variant in variants
+        if metric in judged
     }
     made |= {"verdicts": verdict_table(run), "verdicts-by-class": per_class_verdicts(run)}
+    made |= {"metrics": overview_table(run), "examinations": examination_table(run)}
     paths = []
     for name, table in made.items():
         for format in ("csv", "md"):

@@ -266,3 +266,10 @@ def test_the_same_evaluation_finds_its_own_folder(place: Path) -> None:
     folder = default_folder(cli.asked_request(options), "quick")
     assert folder == Path("results") / "patches-bright-patches-quick"
     assert not os.path.isabs(folder)
+
+
+def test_list_examined_goes_with_metrics(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "checks", "--examined", "faces-cnn"]) == 2
+    assert capsys.readouterr().err == (
+        "harness: --examined goes with metrics: harness list metrics --examined faces-cnn\n"
+    )

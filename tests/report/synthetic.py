@@ -338,6 +338,8 @@ class Drawn:
                     "margin_reason": "one pixel in a hundred",
                     "reference": "",
                     "at_most": name.startswith("randomization"),
+                    "decides": not name.endswith("absolute"),
+                    "metric": metric,
                 }
                 for name, (metric, control) in CHECKS.items()
             ],

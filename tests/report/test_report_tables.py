@@ -209,10 +209,23 @@ def test_tables_of_a_run_without_verdicts_are_empty_and_print(small: RunFolder) 
     assert len(tables.per_class_verdicts(bare)) == 0
 
 
-def test_every_metric_and_the_verdicts_are_written(small: RunFolder) -> None:
+def test_the_metrics_that_a_check_rests_on_and_the_verdicts_are_written(small: RunFolder) -> None:
     names = {path.name for path in tables.write_tables(small)}
-    assert {"deletion-gain-spectrum-null.csv", "insertion-auc-map.md", "verdicts.csv", "verdicts-by-class.md"} <= names
+    wanted = {"deletion-gain-spectrum-null.csv", "verdicts.csv", "verdicts-by-class.md", "metrics.csv"}
+    assert wanted | {"examinations.md"} <= names
+    assert "insertion-auc-map.md" not in names
     assert all((small.path / "tables" / name).is_file() for name in names)
+
+
+def test_the_overview_is_the_mean_over_defined_images_of_every_metric(small: RunFolder) -> None:
+    made = tables.overview_table(small)
+    scores = small.scores
+    held = scores[
+        (scores["metric"] == "deletion-auc") & (scores["variant"] == "map") & (scores["explainer"] == "gradient")
+    ]
+    assert made.loc["deletion-auc", "gradient"] == pytest.approx(held["value"].mean(), abs=1e-15)
+    assert made.loc["deletion-auc", "better"] == "lower"
+    assert "deletion-gain" not in made.index
 
 
 @given(st.lists(st.text("abcdefgh", min_size=1, max_size=14), min_size=1, max_size=5), st.integers(3, 20))
