@@ -19,7 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"importing", "statistics", "perturbation", "metrics", "fixtures_folder", "profiles"}),
     frozenset({"fetching", "store"}),
     frozenset({"faces", "subject"}),
-    frozenset({"case", "random_networks", "explainers", "models", "effects"}),
+    frozenset({"case", "random_networks", "equal_networks", "explainers", "models", "effects"}),
     frozenset({"measurements", "engines", "visualization"}),
     frozenset({"checks", "bench"}),
     frozenset({"evaluation"}),
