@@ -117,8 +117,9 @@ class Bench:
         images: Float[Tensor, "m c h w"],
         targets: Int[np.ndarray, " m"],
         subject: Subject | None = None,
+        seed: int | None = None,
     ) -> Float[np.ndarray, "m h w"]:
-        """Return an explainer's maps of any images and targets, under any network, made once and block by block.
+        """Return an explainer's maps of any images and targets, under any network and seed, each block made once.
 
         Raises
         ------
@@ -126,7 +127,7 @@ class Bench:
             Where the explainer breaks its contract.
         """
         blocks = _blocks(np.arange(len(targets)))
-        found = [self._explained(explainer, images[block], targets[block], subject) for block in blocks]
+        found = [self._explained(explainer, images[block], targets[block], subject, seed) for block in blocks]
         return np.concatenate(found)
 
     def measured(self, explainer: Explainer) -> Measured:
@@ -154,10 +155,15 @@ class Bench:
         return self.case.images[torch.from_numpy(index)], self.case.targets[index]
 
     def _explained(
-        self, explainer: Explainer, images: Tensor, targets: Int[np.ndarray, " m"], subject: Subject | None = None
+        self,
+        explainer: Explainer,
+        images: Tensor,
+        targets: Int[np.ndarray, " m"],
+        subject: Subject | None = None,
+        seed: int | None = None,
     ) -> Float[np.ndarray, "m h w"]:
         """Return the maps of one block of images."""
-        subject, seed = subject or self.case.subject, self.case.seed
+        subject, seed = subject or self.case.subject, self.case.seed if seed is None else seed
         code = _code_digest(EXPLAINING_CODE)
         key = digest("maps", subject.digest, images, targets, explainer.digest, seed, code)
 
@@ -200,7 +206,13 @@ class Bench:
         maps = self.maps(explainer)
         explainer.refuse_sameness(maps)
         return Explained(
-            self.case, maps, partial(self.explain, explainer), self.random_network, self.shared, explainer.facts.axioms
+            self.case,
+            maps,
+            partial(self.explain, explainer),
+            self.random_network,
+            self.shared,
+            explainer.facts.axioms,
+            explainer.is_seeded,
         )
 
     def _kept(self, owner: str, key: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:

@@ -22,12 +22,17 @@ from harness.explainers import Explainer, registered
 from harness.faces.faceset import FaceSet, is_right
 from harness.known_maps import has_causes, known_maps, oracles
 from harness.measurements import (
+    Agreement,
     ClassSimilarity,
+    Focus,
+    Invariance,
     MassOnMark,
     Measured,
     Measurement,
     ParameterRandomization,
     Removal,
+    Robustness,
+    Seeds,
     confusion,
 )
 from harness.perturbation import BlurFill
@@ -76,6 +81,11 @@ class Request:
             ParameterRandomization(size.cascade_stages, size.random_networks, size.cascade_per_class),
             ClassSimilarity(),
             MassOnMark(size.spectrum_draws),
+            Robustness(size.costly_per_class, size.noisy_copies),
+            Seeds(size.costly_per_class, size.seeds),
+            Agreement(),
+            Focus(size.costly_per_class, size.spectrum_draws),
+            Invariance(size.costly_per_class),
         )
         return tuple(each for each in known if self.everything or each.name in needs)
 

@@ -25,6 +25,12 @@ class Profile:
         Images of each class for the stages between the trained and the fully random network.
     random_networks
         Draws of the random network.
+    costly_per_class
+        Images of each class for what asks an explainer again.
+    noisy_copies
+        Noisy copies of each of them: every copy is a map more.
+    seeds
+        Seeds under which an explainer that draws is asked: every one but the first is a map more.
     """
 
     name: str
@@ -34,6 +40,9 @@ class Profile:
     cascade_stages: int
     cascade_per_class: int
     random_networks: int
+    costly_per_class: int
+    noisy_copies: int
+    seeds: int
 
     def with_per_class(self, per_class: int | None) -> "Profile":
         """Return the profile with another number of images a class; None leaves it as it is."""
@@ -46,8 +55,8 @@ PROFILES = {
     profile.name: profile
     for profile in (
         # 20 a class: the smallest p of an exact sign-flip test is 2**-20, which survives Holm over ~1,000 claims.
-        Profile("quick", 20, 16, 2, 4, 3, 1),
-        Profile("standard", 60, 32, 4, 8, 10, 2),
-        Profile("full", None, 64, 8, 16, 20, 5),
+        Profile("quick", 20, 16, 2, 4, 3, 1, 3, 2, 2),
+        Profile("standard", 60, 32, 4, 8, 10, 2, 10, 4, 3),
+        Profile("full", None, 64, 8, 16, 20, 5, 20, 8, 5),
     )
 }

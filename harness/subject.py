@@ -288,14 +288,22 @@ class Subject:
 
     # ------------------------------------------------------------------ variants
 
-    def with_network(self, network: nn.Module, name: str) -> "Subject":
-        """Return a subject that differs in its weights alone; it counts into the same passes."""
+    def with_network(self, network: nn.Module, name: str, cam_layer: str = "") -> "Subject":
+        """Return a subject that differs in its network alone; it counts into the same passes.
+
+        Parameters
+        ----------
+        network, name
+            As of a subject.
+        cam_layer
+            By default called as it is here.
+        """
         other = Subject(
             network,
             name=name,
             classes=self.classes,
             spec=self.spec,
-            cam_layer=self.cam_layer,
+            cam_layer=cam_layer or self.cam_layer,
             device=self.device,
         )
         other.passes = self.passes

@@ -126,7 +126,8 @@ class Check:
     figure
         Which figure of the run shows it.
     needs
-        Measurements that it is judged by: removal, randomization, similarity, localization.
+        Measurements that it is judged by: removal, randomization, similarity, localization, robustness, seeds,
+        invariance.
     judge
         Turns evidence into findings: one for all images, and one a class where classes can be judged.
     evidence

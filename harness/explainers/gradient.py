@@ -15,6 +15,7 @@ from harness.subject import Subject
     family="gradient",
     reference="Baehrens et al. 2010",
     cost="1 backward, shared with saliency",
+    axioms=("implementation-invariance", "linearity"),
 )
 def gradient(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]) -> Float[Tensor, "n h w"]:
     """Return the target logit's gradient, signed, summed over channels.
@@ -29,6 +30,7 @@ def gradient(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Te
     family="gradient",
     reference="Simonyan et al. 2013",
     cost="1 backward, shared with gradient",
+    axioms=("implementation-invariance",),
 )
 def saliency(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]) -> Float[Tensor, "n h w"]:
     """Return the largest absolute gradient over channels, never negative."""
@@ -40,6 +42,7 @@ def saliency(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Te
     family="gradient",
     reference="Shrikumar et al. 2016",
     cost="1 backward, shared with gradient",
+    axioms=("implementation-invariance", "linearity"),
 )
 def input_x_gradient(
     subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]
@@ -51,7 +54,13 @@ def input_x_gradient(
     return (images * input_gradients(subject, images, targets)).sum(1)
 
 
-@explainer(name="integrated-gradients", family="gradient", reference="Sundararajan et al. 2017", cost="32 backward")
+@explainer(
+    name="integrated-gradients",
+    family="gradient",
+    reference="Sundararajan et al. 2017",
+    cost="32 backward",
+    axioms=("implementation-invariance", "linearity"),
+)
 def integrated_gradients(
     subject: Subject,
     images: Float[Tensor, "n c h w"],

@@ -16,7 +16,11 @@ from harness.subject import Subject
 
 
 @explainer(
-    name="integrated-gradients-black", family="gradient", reference="Sundararajan et al. 2017", cost="32 backward"
+    name="integrated-gradients-black",
+    family="gradient",
+    reference="Sundararajan et al. 2017",
+    cost="32 backward",
+    axioms=("implementation-invariance", "linearity"),
 )
 def integrated_gradients_black(
     subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"], *, steps: int = 32
@@ -31,7 +35,13 @@ def integrated_gradients_black(
     return path_integral(subject, torch.full_like(images, subject.spec.low), images, targets, steps)
 
 
-@explainer(name="integrated-gradients-blur", family="gradient", reference="Sturmfels et al. 2020", cost="32 backward")
+@explainer(
+    name="integrated-gradients-blur",
+    family="gradient",
+    reference="Sturmfels et al. 2020",
+    cost="32 backward",
+    axioms=("implementation-invariance", "linearity"),
+)
 def integrated_gradients_blur(
     subject: Subject,
     images: Float[Tensor, "n c h w"],
@@ -57,6 +67,7 @@ def integrated_gradients_blur(
     family="gradient",
     reference="Erion et al. 2021; Lundberg and Lee 2017",
     cost="32 backward",
+    axioms=("implementation-invariance", "linearity"),
 )
 def expected_gradients(
     subject: Subject,
@@ -90,7 +101,13 @@ def expected_gradients(
     return (total / samples).sum(1)
 
 
-@explainer(name="integrated-gradients-noise", family="gradient", reference="Sturmfels et al. 2020", cost="32 backward")
+@explainer(
+    name="integrated-gradients-noise",
+    family="gradient",
+    reference="Sturmfels et al. 2020",
+    cost="32 backward",
+    axioms=("implementation-invariance", "linearity"),
+)
 def integrated_gradients_noise(
     subject: Subject,
     images: Float[Tensor, "n c h w"],
@@ -117,7 +134,13 @@ def integrated_gradients_noise(
     return torch.stack([path_integral(subject, start, images, targets, steps) for start in starts]).mean(0)
 
 
-@explainer(name="blur-ig", family="gradient", reference="Xu et al. 2020", cost="32 backward")
+@explainer(
+    name="blur-ig",
+    family="gradient",
+    reference="Xu et al. 2020",
+    cost="32 backward",
+    axioms=("implementation-invariance", "linearity"),
+)
 def blur_ig(
     subject: Subject,
     images: Float[Tensor, "n c h w"],
@@ -147,7 +170,13 @@ def blur_ig(
     return total.sum(1)
 
 
-@explainer(name="guided-ig", family="gradient", reference="Kapishnikov et al. 2021", cost="32 backward")
+@explainer(
+    name="guided-ig",
+    family="gradient",
+    reference="Kapishnikov et al. 2021",
+    cost="32 backward",
+    axioms=("implementation-invariance",),
+)
 def guided_ig(
     subject: Subject,
     images: Float[Tensor, "n c h w"],

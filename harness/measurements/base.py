@@ -27,13 +27,17 @@ class Explain(Protocol):
     """One explainer, asked again."""
 
     def __call__(
-        self, images: Float[Tensor, "m c h w"], targets: Int[np.ndarray, " m"], subject: Subject | None = None
+        self,
+        images: Float[Tensor, "m c h w"],
+        targets: Int[np.ndarray, " m"],
+        subject: Subject | None = None,
+        seed: int | None = None,
     ) -> Float[np.ndarray, "m h w"]:
-        """Return maps of any images and targets under any network (by default the case's), made once."""
+        """Return maps of any images and targets, under any network and seed (by default the case's), made once."""
         ...
 
 
-def _nobody(images: Tensor, targets: np.ndarray, subject: Subject | None = None) -> np.ndarray:
+def _nobody(images: Tensor, targets: np.ndarray, subject: Subject | None = None, seed: int | None = None) -> np.ndarray:
     """Stand in where there is no explainer to ask."""
     raise LookupError("these maps come from no explainer that could be asked again")
 
@@ -67,6 +71,8 @@ class Explained:
         under `what`, which names them with every setting they depend on.
     axioms
         Axioms that the explainer claims.
+    seeded
+        Whether the explainer takes a seed.
     """
 
     case: Case
@@ -75,6 +81,7 @@ class Explained:
     random_network: Callable[[Sequence[str], int], Subject] = _not_drawn
     shared: Callable[[tuple[object, ...], Callable[[], Mapping[str, Any]]], dict[str, Any]] = _made_anew
     axioms: frozenset[str] = frozenset()
+    seeded: bool = False
 
     @cached_property
     def constant(self) -> Bool[np.ndarray, " n"]:

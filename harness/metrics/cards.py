@@ -594,6 +594,19 @@ _ROBUSTNESS = (
         compared_with="Quantus 0.6 InputInvariance",
         differs=("a distance; Quantus says whether every pixel is within a ten-thousandth, whatever the map's scale"),
     ),
+    MetricCard(
+        name="seed-stability",
+        family="robustness",
+        function=robustness.seed_stability,
+        low=-1.0,
+        high=1.0,
+        higher_is_better=True,
+        chance="0 for maps that are drawn and nothing else",
+        cost="one explanation a further seed",
+        undefined="a map is constant, or there are fewer than two seeds",
+        reference="Visani et al. 2020, Statistical stability indices for LIME",
+        compared_with="scipy spearmanr of each pair",
+    ),
 )
 
 _COMPLEXITY = (

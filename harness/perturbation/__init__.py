@@ -1,7 +1,9 @@
 """Taking pixels away: fills, removal orders, mask banks and null maps; no network, no explainer."""
 
+from harness.perturbation.copies import noisy_copies
 from harness.perturbation.fills import BlurFill, ConstantFill, Fill, MeanFill, NoisyLinearFill, Replacement
 from harness.perturbation.masks import Purpose, grid_mask_bank, pixel_mask_bank
+from harness.perturbation.mosaics import Mosaics, mosaics
 from harness.perturbation.nulls import (
     segment_null,
     spectrum_error,
@@ -16,11 +18,14 @@ __all__ = [
     "ConstantFill",
     "Fill",
     "MeanFill",
+    "Mosaics",
     "NoisyLinearFill",
     "Purpose",
     "Replacement",
     "grid_mask_bank",
     "least_first",
+    "mosaics",
+    "noisy_copies",
     "pixel_mask_bank",
     "removal_order",
     "removed_steps",

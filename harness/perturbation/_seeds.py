@@ -20,6 +20,8 @@ class Stream(IntEnum):
     NOISE = 6
     JUDGE_MASKS = 7
     EXPLAIN_MASKS = 8
+    COPIES = 9
+    MOSAICS = 10
 
 
 def generator(seed: int, stream: Stream, key: int | np.integer = 0) -> np.random.Generator:

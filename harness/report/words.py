@@ -27,6 +27,8 @@ class Measure:
 
 _AREA = "area under the target's probability over the fraction of pixels"
 _ALIKE = "similarity of the map to the map of a fully randomised network"
+_MOVED = "how much less the map moves under noise than it differs from another image's, in its own lengths"
+_STEEP = "how much lower under noise than between two images of the class"
 
 MEASURES = {
     "deletion-auc": Measure(f"{_AREA} removed, most relevant first", "lower"),
@@ -41,6 +43,29 @@ MEASURES = {
     ),
     "mass-on-mark": Measure("share of the map's positive relevance on the planted mark", "higher"),
     "mass-on-mark-gain": Measure("share of positive relevance on the mark, beyond its null map's", "higher", True),
+    "max-sensitivity": Measure("how far the map moves at most under slight noise, in its own lengths", "lower"),
+    "max-sensitivity-gain": Measure(_MOVED, "higher", True),
+    "average-sensitivity": Measure("how far the map moves on average under slight noise, in its own lengths", "lower"),
+    "average-sensitivity-gain": Measure(_MOVED, "higher", True),
+    "local-lipschitz": Measure("how far the map moves over how far the image does, at most", "lower"),
+    "local-lipschitz-gain": Measure(f"{_STEEP}: local-lipschitz", "higher", True),
+    "continuity": Measure("summed change of the map over how far the image moves, at most", "lower"),
+    "continuity-gain": Measure(f"{_STEEP}: continuity", "higher", True),
+    "relative-input-stability": Measure("relative change of the map over that of the image, at most", "lower"),
+    "relative-input-stability-gain": Measure(f"{_STEEP}: relative-input-stability", "higher", True),
+    "relative-output-stability": Measure("relative change of the map over the change of the logits, at most", "lower"),
+    "relative-output-stability-gain": Measure(f"{_STEEP}: relative-output-stability", "higher", True),
+    "relative-representation-stability": Measure("change of the map over that before the last layer, at most", "lower"),
+    "relative-representation-stability-gain": Measure(f"{_STEEP}: relative-representation-stability", "higher", True),
+    "input-invariance": Measure("how far a brightness shift that the network takes back moves the map", "lower"),
+    "consistency": Measure("share of images of like maps that have the same prediction", "higher"),
+    "neighbour-sufficiency": Measure("share of images of near maps that have the same prediction", "higher"),
+    "seed-stability": Measure("rank correlation of the maps of two seeds", "higher"),
+    "focus": Measure("share of positive relevance on the quarters of a mosaic that show the class", "higher"),
+    "focus-gain": Measure("share of positive relevance on those quarters, beyond its null map's", "higher", True),
+    "mosaic-answer": Measure("share of mosaics that the network itself answers with the class", "higher"),
+    "implementation-invariance": Measure("how far the map is from that on a network of equal answers", "lower"),
+    "linearity": Measure("how far the map on a sum of networks is from the sum of their maps", "lower"),
 }  # fmt: skip
 
 MARKS = {"pass": "pass", "fail": "FAIL", "inconclusive": "?", "not applicable": "–"}

@@ -86,6 +86,21 @@ def test_other_images_targets_and_networks_can_be_asked_for(case: Case, folder: 
     assert not np.allclose(asked, made.maps(gradient)[index], atol=1e-3)
 
 
+def test_another_seed_can_be_asked_for_and_the_runs_own_is_not_made_again(case: Case, folder: RunFolder) -> None:
+    seeds: list[int] = []
+
+    def draws(subject: Subject, images: Tensor, targets: Tensor, *, seed: int) -> Tensor:
+        seeds.append(seed)
+        return images[:, 0] + seed
+
+    made, explainer = Bench(case, NOTHING, folder), named("draws", draws)
+    own = made.maps(explainer)
+    again, other = (made.explain(explainer, case.images, case.targets, seed=seed) for seed in (case.seed, 5))
+    np.testing.assert_array_equal(again, own)
+    np.testing.assert_allclose(other - own, 5, rtol=0, atol=1e-6)
+    assert seeds == [case.seed] * 3 + [5] * 3
+
+
 def test_what_serves_all_explainers_is_made_once_and_booked_on_none(case: Case, folder: RunFolder) -> None:
     def make() -> dict[str, np.ndarray]:
         return {"logits": case.subject.logits(case.images).numpy()}

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from harness.metrics import robustness
 
@@ -163,3 +164,18 @@ def test_codes_are_equal_where_every_cells_sum_has_the_same_sign():
 def test_a_grid_that_does_not_fit_is_refused(grid):
     with pytest.raises(ValueError, match="cells a side"):
         robustness.coarse_codes(np.zeros((1, 4, 6)), grid)
+
+
+def test_seed_stability_is_the_mean_rank_correlation_of_all_pairs():
+    redrawn = np.random.default_rng(0).normal(size=(3, 4, 5, 6)) + np.arange(30).reshape(5, 6) / 10
+    pairs = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
+    wanted = [np.mean([spearmanr(maps[a].ravel(), maps[b].ravel()).statistic for a, b in pairs]) for maps in redrawn]
+    # Two ways to add thirty products of ranks: 1e-16 measured.
+    assert robustness.seed_stability(redrawn) == pytest.approx(wanted, abs=1e-14)
+
+
+def test_seed_stability_needs_two_seeds_and_maps_that_vary():
+    redrawn = np.random.default_rng(0).normal(size=(2, 3, 4, 4))
+    redrawn[1, 2] = 5.0
+    assert np.isnan(robustness.seed_stability(redrawn)).tolist() == [False, True]
+    assert np.isnan(robustness.seed_stability(redrawn[:, :1])).all()

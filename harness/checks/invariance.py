@@ -1,0 +1,61 @@
+"""Claims of axioms over several networks, judged for the explainers that claim them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.checks.base import EVERYTHING, Check, Evidence, Finding
+from harness.checks.paired import PairedScores
+
+
+@dataclass(frozen=True)
+class WhereClaimed:
+    """Judges an axiom of the explainers that claim it; the others have no scores of it.
+
+    Attributes
+    ----------
+    axiom
+        As its metric is called.
+    """
+
+    axiom: str
+
+    def __call__(self, check: Check, evidence: Evidence, explainer: str) -> Sequence[Finding]:
+        """Return the findings of the axiom's scores."""
+        if not len(evidence.of(explainer, self.axiom, "map")):
+            return [Finding(EVERYTHING, 0, reason=f"does not claim {self.axiom}")]
+        return PairedScores(self.axiom, "map")(check, evidence, explainer)
+
+
+def _axiom(name: str, claim: str, control: str) -> Check:
+    """Return the claim that an axiom holds."""
+    return Check(
+        name=name,
+        family="axioms",
+        claim=claim,
+        control=control,
+        margin=0.01,
+        margin_reason=(
+            "a hundredth of the map's length: single precision leaves far less through some dozens of layers, and no "
+            "reader sees a hundredth"
+        ),
+        reference="Sundararajan et al. 2017",
+        figure="figures/verdicts.png",
+        needs=frozenset({"invariance"}),
+        judge=WhereClaimed(name),
+        at_most=True,
+        decides=False,
+    )
+
+
+CHECKS = (
+    _axiom(
+        "implementation-invariance",
+        "the map is the same on a network of other weights that gives the same answers",
+        "a network of equal answers",
+    ),
+    _axiom(
+        "linearity",
+        "the map on a weighted sum of two networks is the weighted sum of their maps",
+        "the sum of two networks' maps",
+    ),
+)
