@@ -200,7 +200,13 @@ class Bench:
         maps = self.maps(explainer)
         explainer.refuse_sameness(maps)
         return Explained(
-            self.case, maps, partial(self.explain, explainer), self.random_network, self.shared, explainer.facts.axioms
+            self.case,
+            maps,
+            partial(self.explain, explainer),
+            self.random_network,
+            self.shared,
+            explainer.facts.axioms,
+            partial(explainer.baselines, self.case.subject, seed=self.case.seed),
         )
 
     def _kept(self, owner: str, key: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:

@@ -22,11 +22,16 @@ from harness.explainers import Explainer, registered
 from harness.faces.faceset import FaceSet, is_right
 from harness.measurements import (
     ClassSimilarity,
-    MassOnMark,
+    Completeness,
+    Complexity,
+    EvidenceLocalization,
+    MaskBank,
     Measured,
     Measurement,
     ParameterRandomization,
+    Parts,
     Removal,
+    SinglePatches,
     confusion,
 )
 from harness.perturbation import BlurFill
@@ -74,7 +79,12 @@ class Request:
             Removal(BlurFill(), size.steps, size.spectrum_draws),
             ParameterRandomization(size.cascade_stages, size.random_networks, size.cascade_per_class),
             ClassSimilarity(),
-            MassOnMark(size.spectrum_draws),
+            EvidenceLocalization(size.spectrum_draws),
+            Parts(size.spectrum_draws),
+            MaskBank(BlurFill(), size.masks, size.spectrum_draws),
+            SinglePatches(BlurFill(), size.spectrum_draws),
+            Completeness(),
+            Complexity(),
         )
         return tuple(each for each in known if self.everything or each.name in needs)
 

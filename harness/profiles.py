@@ -25,6 +25,8 @@ class Profile:
         Images of each class for the stages between the trained and the fully random network.
     random_networks
         Draws of the random network.
+    masks
+        Random masks of each size in the bank.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Profile:
     cascade_stages: int
     cascade_per_class: int
     random_networks: int
+    masks: int
 
     def with_per_class(self, per_class: int | None) -> "Profile":
         """Return the profile with another number of images a class; None leaves it as it is."""
@@ -46,8 +49,9 @@ PROFILES = {
     profile.name: profile
     for profile in (
         # 20 a class: the smallest p of an exact sign-flip test is 2**-20, which survives Holm over ~1,000 claims.
-        Profile("quick", 20, 16, 2, 4, 3, 1),
-        Profile("standard", 60, 32, 4, 8, 10, 2),
-        Profile("full", None, 64, 8, 16, 20, 5),
+        # 32 masks of each of four sizes: 128 passes an image, which serve every explainer.
+        Profile("quick", 20, 16, 2, 4, 3, 1, masks=32),
+        Profile("standard", 60, 32, 4, 8, 10, 2, masks=64),
+        Profile("full", None, 64, 8, 16, 20, 5, masks=128),
     )
 }

@@ -1,6 +1,8 @@
 """Integrated gradients from other baselines and along other paths."""
 
 import itertools
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,13 +12,44 @@ from torch import Tensor
 
 from harness.explainers._passes import gradients_at
 from harness.explainers._randomness import generators, normal
-from harness.explainers.base import explainer
-from harness.explainers.gradient import path_integral
+from harness.explainers.base import COMPLETENESS, explainer
+from harness.explainers.gradient import path_integral, plain_baseline
 from harness.subject import Subject
 
 
+def _black(subject: Subject, images: Tensor, **_: Any) -> Iterator[Float[Tensor, "n c h w"]]:
+    """Yield a black picture an image."""
+    yield torch.full_like(images, subject.spec.low)
+
+
+def _blurred(subject: Subject, images: Tensor, *, sigma: float, **_: Any) -> Iterator[Float[Tensor, "n c h w"]]:
+    """Yield each image blurred by a share of its shorter side."""
+    yield blurred(images, sigma * min(images.shape[-2:]))
+
+
+def _noisy(
+    subject: Subject, images: Tensor, *, baselines: int, seed: int, **_: Any
+) -> Iterator[Float[Tensor, "n c h w"]]:
+    """Yield the images under strong noise, kept in range, `baselines` times."""
+    sources, spec = generators(images, seed), subject.spec
+    for _number in range(baselines):
+        yield (images + (spec.high - spec.low) / 2 * normal(images, sources)).clamp(spec.low, spec.high)
+
+
+def _drawn(
+    subject: Subject, images: Tensor, *, samples: int, background: Tensor | None, seed: int, **_: Any
+) -> Iterator[Float[Tensor, "n c h w"]]:
+    """Yield the baselines of expected gradients."""
+    return _stretches(subject, images, samples, background, seed)[1]
+
+
 @explainer(
-    name="integrated-gradients-black", family="gradient", reference="Sundararajan et al. 2017", cost="32 backward"
+    name="integrated-gradients-black",
+    family="gradient",
+    reference="Sundararajan et al. 2017",
+    cost="32 backward",
+    axioms={COMPLETENESS},
+    baselines=_black,
 )
 def integrated_gradients_black(
     subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"], *, steps: int = 32
@@ -28,10 +61,18 @@ def integrated_gradients_black(
     steps
         Points of the quadrature.
     """
-    return path_integral(subject, torch.full_like(images, subject.spec.low), images, targets, steps)
+    (black,) = _black(subject, images)
+    return path_integral(subject, black, images, targets, steps)
 
 
-@explainer(name="integrated-gradients-blur", family="gradient", reference="Sturmfels et al. 2020", cost="32 backward")
+@explainer(
+    name="integrated-gradients-blur",
+    family="gradient",
+    reference="Sturmfels et al. 2020",
+    cost="32 backward",
+    axioms={COMPLETENESS},
+    baselines=_blurred,
+)
 def integrated_gradients_blur(
     subject: Subject,
     images: Float[Tensor, "n c h w"],
@@ -49,7 +90,8 @@ def integrated_gradients_blur(
     sigma
         Standard deviation of the blur, as a share of the image's shorter side.
     """
-    return path_integral(subject, blurred(images, sigma * min(images.shape[-2:])), images, targets, steps)
+    (start,) = _blurred(subject, images, sigma=sigma)
+    return path_integral(subject, start, images, targets, steps)
 
 
 @explainer(
@@ -57,6 +99,8 @@ def integrated_gradients_blur(
     family="gradient",
     reference="Erion et al. 2021; Lundberg and Lee 2017",
     cost="32 backward",
+    axioms={COMPLETENESS},
+    baselines=_drawn,
 )
 def expected_gradients(
     subject: Subject,
@@ -79,10 +123,8 @@ def expected_gradients(
         Pictures in input units to draw baselines from; by default plain pictures of a shade drawn evenly from the
         darkest to the brightest, which need no data.
     """
-    sources = generators(images, seed)
-    strata = np.stack([source.permutation(samples) + source.random(samples) for source in sources])
-    along = torch.from_numpy(strata / samples).to(images)
-    starts = [_baseline(subject, images, background, sources) for _ in range(samples)]
+    along, drawn = _stretches(subject, images, samples, background, seed)
+    starts = list(drawn)
     points = (torch.lerp(start, images, along[:, k, None, None, None]) for k, start in enumerate(starts))
     total = torch.zeros_like(images)
     for start, found in zip(starts, gradients_at(subject, points, targets), strict=True):
@@ -90,7 +132,14 @@ def expected_gradients(
     return (total / samples).sum(1)
 
 
-@explainer(name="integrated-gradients-noise", family="gradient", reference="Sturmfels et al. 2020", cost="32 backward")
+@explainer(
+    name="integrated-gradients-noise",
+    family="gradient",
+    reference="Sturmfels et al. 2020",
+    cost="32 backward",
+    axioms={COMPLETENESS},
+    baselines=_noisy,
+)
 def integrated_gradients_noise(
     subject: Subject,
     images: Float[Tensor, "n c h w"],
@@ -109,15 +158,18 @@ def integrated_gradients_noise(
     baselines
         How many noisy copies; their noise has a standard deviation of half the range of values.
     """
-    sources, spec = generators(images, seed), subject.spec
-    starts = [
-        (images + (spec.high - spec.low) / 2 * normal(images, sources)).clamp(spec.low, spec.high)
-        for _ in range(baselines)
-    ]
+    starts = _noisy(subject, images, baselines=baselines, seed=seed)
     return torch.stack([path_integral(subject, start, images, targets, steps) for start in starts]).mean(0)
 
 
-@explainer(name="blur-ig", family="gradient", reference="Xu et al. 2020", cost="32 backward")
+@explainer(
+    name="blur-ig",
+    family="gradient",
+    reference="Xu et al. 2020",
+    cost="32 backward",
+    axioms={COMPLETENESS},
+    baselines=_blurred,
+)
 def blur_ig(
     subject: Subject,
     images: Float[Tensor, "n c h w"],
@@ -147,7 +199,14 @@ def blur_ig(
     return total.sum(1)
 
 
-@explainer(name="guided-ig", family="gradient", reference="Kapishnikov et al. 2021", cost="32 backward")
+@explainer(
+    name="guided-ig",
+    family="gradient",
+    reference="Kapishnikov et al. 2021",
+    cost="32 backward",
+    axioms={COMPLETENESS},
+    baselines=plain_baseline,
+)
 def guided_ig(
     subject: Subject,
     images: Float[Tensor, "n c h w"],
@@ -232,6 +291,16 @@ def blurred(images: Float[Tensor, "n c h w"], pixels: float) -> Float[Tensor, "n
     """Return the images under a Gaussian blur of that many pixels, edges reflected."""
     array = gaussian_filter(images.cpu().numpy(), (0, 0, pixels, pixels), mode="reflect")
     return torch.from_numpy(array).to(images.device)
+
+
+def _stretches(
+    subject: Subject, images: Tensor, samples: int, background: Tensor | None, seed: int
+) -> tuple[Float[Tensor, "n samples"], Iterator[Float[Tensor, "n c h w"]]]:
+    """Return how far along each stretch a point lies, and the baselines from which the stretches start."""
+    sources = generators(images, seed)
+    strata = np.stack([source.permutation(samples) + source.random(samples) for source in sources])
+    starts = (_baseline(subject, images, background, sources) for _ in range(samples))
+    return torch.from_numpy(strata / samples).to(images), starts
 
 
 def _baseline(

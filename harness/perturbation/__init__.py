@@ -1,7 +1,7 @@
 """Taking pixels away: fills, removal orders, mask banks and null maps; no network, no explainer."""
 
 from harness.perturbation.fills import BlurFill, ConstantFill, Fill, MeanFill, NoisyLinearFill, Replacement
-from harness.perturbation.masks import Purpose, grid_mask_bank, pixel_mask_bank
+from harness.perturbation.masks import Purpose, cell_mask_bank, grid_cells, grid_mask_bank, pixel_mask_bank
 from harness.perturbation.nulls import (
     segment_null,
     spectrum_error,
@@ -19,6 +19,8 @@ __all__ = [
     "NoisyLinearFill",
     "Purpose",
     "Replacement",
+    "cell_mask_bank",
+    "grid_cells",
     "grid_mask_bank",
     "least_first",
     "pixel_mask_bank",
