@@ -65,8 +65,8 @@ MEASURES = {
     "completeness": Measure(
         "how far the map's sum is from the logit's fall to the explainer's baseline, as a share of that fall", "lower"
     ),
-    "part-spearman": Measure("rank correlation, over a face's parts, of the mass on them and true effect", "higher", True),
-    "part-kendall": Measure("Kendall's tau, over a face's parts, of the mass on them and true effect", "higher", True),
+    "part-spearman": Measure("rank correlation, over a face's parts, of their mass and true effect", "higher", True),
+    "part-kendall": Measure("Kendall's tau, over a face's parts, of their mass and true effect", "higher", True),
     "pointing-game": Measure(f"whether the map's highest pixel is one of {_CAUSES}", "higher"),
     "relevance-mass": Measure(f"share of positive relevance on {_CAUSES}", "higher"),
     "attribution-localization": Measure(f"how many times denser relevance is on {_CAUSES}", "higher"),
