@@ -213,6 +213,7 @@ class Bench:
             self.shared,
             explainer.facts.axioms,
             explainer.is_seeded,
+            partial(explainer.baselines, self.case.subject, seed=self.case.seed),
         )
 
     def _kept(self, owner: str, key: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:

@@ -93,7 +93,8 @@ def asked_request(options: argparse.Namespace, per_class: int | None = None) -> 
 
 def _has_evidence(check: Check, faces: FaceSet) -> bool:
     """Whether the faces have what the check needs to know; one that does not mean anything is not made by default."""
-    return not check.evidence or check.evidence in faces.evidence
+    known = {*faces.evidence, *(["counterfactuals"] if faces.counterfactuals is not None else [])}
+    return not check.evidence or check.evidence in known
 
 
 def asked_device(name: str) -> torch.device:

@@ -24,15 +24,20 @@ from harness.known_maps import has_causes, known_maps, oracles
 from harness.measurements import (
     Agreement,
     ClassSimilarity,
+    Completeness,
+    Complexity,
+    EvidenceLocalization,
     Focus,
     Invariance,
-    MassOnMark,
+    MaskBank,
     Measured,
     Measurement,
     ParameterRandomization,
+    Parts,
     Removal,
     Robustness,
     Seeds,
+    SinglePatches,
     confusion,
 )
 from harness.perturbation import BlurFill
@@ -80,12 +85,17 @@ class Request:
             Removal(BlurFill(), size.steps, size.spectrum_draws),
             ParameterRandomization(size.cascade_stages, size.random_networks, size.cascade_per_class),
             ClassSimilarity(),
-            MassOnMark(size.spectrum_draws),
             Robustness(size.costly_per_class, size.noisy_copies),
             Seeds(size.costly_per_class, size.seeds),
             Agreement(),
             Focus(size.costly_per_class, size.spectrum_draws),
             Invariance(size.costly_per_class),
+            EvidenceLocalization(size.spectrum_draws),
+            Parts(size.spectrum_draws),
+            MaskBank(BlurFill(), size.masks, size.spectrum_draws),
+            SinglePatches(BlurFill(), size.spectrum_draws),
+            Completeness(),
+            Complexity(),
         )
         return tuple(each for each in known if self.everything or each.name in needs)
 

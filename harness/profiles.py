@@ -31,6 +31,8 @@ class Profile:
         Noisy copies of each of them: every copy is a map more.
     seeds
         Seeds under which an explainer that draws is asked: every one but the first is a map more.
+    masks
+        Random masks of each size in the bank.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Profile:
     costly_per_class: int
     noisy_copies: int
     seeds: int
+    masks: int
 
     def with_per_class(self, per_class: int | None) -> "Profile":
         """Return the profile with another number of images a class; None leaves it as it is."""
@@ -55,8 +58,9 @@ PROFILES = {
     profile.name: profile
     for profile in (
         # 20 a class: the smallest p of an exact sign-flip test is 2**-20, which survives Holm over ~1,000 claims.
-        Profile("quick", 20, 16, 2, 4, 3, 1, 3, 2, 2),
-        Profile("standard", 60, 32, 4, 8, 10, 2, 10, 4, 3),
-        Profile("full", None, 64, 8, 16, 20, 5, 20, 8, 5),
+        # 32 masks of each of four sizes: 128 passes an image, which serve every explainer.
+        Profile("quick", 20, 16, 2, 4, 3, 1, costly_per_class=3, noisy_copies=2, seeds=2, masks=32),
+        Profile("standard", 60, 32, 4, 8, 10, 2, costly_per_class=10, noisy_copies=4, seeds=3, masks=64),
+        Profile("full", None, 64, 8, 16, 20, 5, costly_per_class=20, noisy_copies=8, seeds=5, masks=128),
     )
 }

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from harness.case import Case, chosen_case
 from harness.engines import Job
 from harness.explainers.base import Explainer, Facts, wrapped
-from harness.faces.faceset import FaceSet
+from harness.faces.faceset import Counterfactuals, FaceSet
 from harness.profiles import Profile
 from harness.subject import InputSpec, Subject
 
@@ -28,6 +28,7 @@ SMALL = Profile(
     costly_per_class=2,
     noisy_copies=2,
     seeds=2,
+    masks=4,
 )
 """Sizes at which an explainer is judged in tenths of a second."""
 
@@ -88,6 +89,72 @@ def oracle_of(case: Case) -> np.ndarray:
         found[PATCHES[target]] = 1
     # Pixels differ a little, as in any real map, so that order within the patch is the map's own.
     return maps + 0.01 * np.random.default_rng(1).random(maps.shape, dtype=np.float32)
+
+
+PARTS = {"brows": (slice(1, 3), slice(1, 3)), "eyes": (slice(1, 4), slice(8, 11)), "mouth": (slice(7, 11), slice(4, 8))}
+"""Groups of actions on a small face: 4, 9 and 16 pixels, so that their sizes say nothing of what they do."""
+WEIGHTS = ((4.0, 3.0, 2.0), (2.0, 4.0, 3.0), (3.0, 2.0, 4.0))
+"""What each part does for class 0, 1 and 2, when it is lit throughout."""
+RESTING = 100
+"""Grey of a part at rest, and of all that is no part."""
+
+
+class PartsNetwork(nn.Module):
+    """A linear network that sees the parts: the logit is the sum of each part's mean, weighted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        weights = torch.zeros(len(WEIGHTS), SIDE, SIDE)
+        for kind, parts in enumerate(WEIGHTS):
+            for part, weight in zip(PARTS.values(), parts, strict=True):
+                weights[kind][part] = weight / weights[kind][part].numel()
+        self.read = nn.Linear(SIDE * SIDE, len(WEIGHTS), bias=False)
+        self.read.weight.data = weights.flatten(1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.read(images.flatten(1))
+
+
+def parts_subject(classes: tuple[str, ...] = CLASSES) -> Subject:
+    """The subject of a parts network."""
+    return Subject(PartsNetwork(), name="parts", classes=classes, spec=SPEC)
+
+
+def acting_faces(n: int = 60, seed: int = 0, classes: tuple[str, ...] = CLASSES) -> FaceSet:
+    """Faces whose parts act by chance, each rendered again with every part at rest, labelled as the network says."""
+    rng = np.random.default_rng(seed)
+    images = np.full((n, SIDE, SIDE), RESTING, np.uint8)
+    for image in images:
+        for part in PARTS.values():
+            image[part] += np.uint8(rng.integers(10, 150))
+    rested = np.repeat(images[:, None], len(PARTS) + 1, axis=1)
+    for place, part in enumerate(PARTS.values()):
+        rested[:, place][:, *part] = RESTING
+    rested[:, -1] = RESTING
+    alone = np.repeat(rested[:, -1:], len(PARTS), axis=1)
+    subject = parts_subject(classes)
+    labels = subject.logits(subject.prepare(images)).argmax(1).numpy()
+    known = Counterfactuals(np.arange(n), (*PARTS, "all"), rested, alone)
+    return FaceSet("acting", images, classes, labels, counterfactuals=known)
+
+
+def contributions(case: Case) -> np.ndarray:
+    """The true map of each image of a parts network: what each pixel adds to the target's logit over its rest."""
+    weights = case.subject.network.read.weight.detach().numpy().reshape(-1, SIDE, SIDE)
+    lit = (case.faces.images.astype(np.float32) - RESTING) / 127.5
+    return weights[case.targets] * lit
+
+
+def kept_once() -> Callable[..., dict[str, object]]:
+    """What shares answers between explainers as a run does."""
+    held: dict[tuple[object, ...], dict[str, object]] = {}
+
+    def shared(what: tuple[object, ...], make: Callable[[], dict[str, object]]) -> dict[str, object]:
+        if what not in held:
+            held[what] = dict(make())
+        return held[what]
+
+    return shared
 
 
 def make_case(subject: Subject, faces: FaceSet, per_class: int | None = None, seed: int = 0) -> Case:

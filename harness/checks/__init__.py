@@ -1,10 +1,18 @@
 """Claims about explainers, one file a family; plain functions and tables, no test runner."""
 
-from harness.checks import confusion, faithfulness, invariance, localization, randomization, robustness
+from harness.checks import (
+    axioms,
+    confusion,
+    faithfulness,
+    localization,
+    parts,
+    randomization,
+    robustness,
+)
 from harness.checks.base import ALPHA, CONFIDENCE, EVERYTHING, Check, Evidence, Finding, Verdict, judged
 from harness.checks.examination import Examination, barred, examination_table, examined
 
-FAMILIES = (faithfulness, localization, randomization, robustness, invariance, confusion)
+FAMILIES = (faithfulness, parts, localization, randomization, robustness, axioms, confusion)
 
 CHECKS: dict[str, Check] = {check.name: check for family in FAMILIES for check in family.CHECKS}
 """Every check by name, in the order in which tables show them."""

@@ -126,12 +126,11 @@ class Check:
     figure
         Which figure of the run shows it.
     needs
-        Measurements that it is judged by: removal, randomization, similarity, localization, robustness, seeds,
-        invariance.
+        Measurements that it is judged by, by their names.
     judge
         Turns evidence into findings: one for all images, and one a class where classes can be judged.
     evidence
-        Known evidence that the faces must have for the claim to mean anything, or "".
+        Known evidence that the faces must have for the claim to mean anything, "counterfactuals" among it, or "".
     at_most
         Whether the claim is that the effect stays below the margin, instead of exceeding it.
     decides

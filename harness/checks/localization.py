@@ -21,7 +21,26 @@ def _on_mark(null: str, what: str) -> Check:
     )
 
 
+def _on_causes(null: str, what: str) -> Check:
+    """Return the claim that a map ranks the pixels known to matter higher than one of its null maps does."""
+    return Check(
+        name=f"localization-{null.removesuffix('-null')}",
+        family="localization",
+        claim=f"a pixel known to matter is higher in the map than one that is not, more often than in {what}",
+        control=null,
+        margin=0.02,
+        margin_reason="two points of the area under the curve (.5 is chance), as for removal curves",
+        reference="Fawcett 2006 (area under the curve); Hesse et al. 2023 (causes from faces rendered again)",
+        figure="figures/maps.png",
+        needs=frozenset({"localization"}),
+        judge=PairedScores("localization-gain", null),
+        evidence="counterfactuals",
+    )
+
+
 CHECKS = (
+    _on_causes("spectrum-null", "the same values and smoothness in random places"),
+    _on_causes("transplant-null", "the same explainer's map of another image of the class"),
     _on_mark("spectrum-null", "the same values and smoothness in random places"),
     _on_mark("transplant-null", "the same explainer's map of another image of the class"),
 )

@@ -3,7 +3,7 @@
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -23,6 +23,12 @@ FAMILIES = ("gradient", "backprop", "cam", "perturbation", "surrogate", "user", 
 MapFunction = Callable[..., Any]
 """``f(subject, images, targets, **settings)`` with images (n, c, h, w), targets (n,) -> maps (n, h, w)."""
 
+Baselines = Callable[..., Iterable[Float[Tensor, "n c h w"]]]
+"""``f(subject, images, *, seed, **settings)`` -> pictures (n, c, h, w), one set after another."""
+
+COMPLETENESS = "completeness"
+"""The axiom that a map adds up to the fall of the target's logit from the image to the mean over baselines."""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -40,6 +46,8 @@ class Facts:
         Whether its map is the same for every target, by design.
     axioms
         Axioms that it claims to satisfy, as the metrics of that family are called.
+    baselines
+        Makes the pictures from which it explains each image, where it claims completeness.
     fixed
         Whether its maps are known for the images of one run alone, so that it cannot be asked again.
     """
@@ -49,6 +57,7 @@ class Facts:
     cost: str = "unknown"
     target_free: bool = False
     axioms: frozenset[str] = frozenset()
+    baselines: Baselines | None = None
     fixed: bool = False
 
 
@@ -128,6 +137,14 @@ class Explainer:
             raise ExplainerFault(f"{self.name} changed its input images; work on a copy")
         return self._checked(found, (len(images), *images.shape[-2:]))
 
+    def baselines(
+        self, subject: Subject, images: Float[Tensor, "n c h w"], seed: int
+    ) -> Iterable[Float[Tensor, "n c h w"]]:
+        """Return the pictures from which it explains each image, one set after another; none where it names none."""
+        if self.facts.baselines is None:
+            return ()
+        return self.facts.baselines(subject, images, **self.settings, seed=seed)
+
     def refuse_sameness(self, maps: Float[np.ndarray, "n h w"]) -> None:
         """Check that the maps of all images of a run are not one map; only a control's may be.
 
@@ -178,6 +195,7 @@ def explainer(
     cost: str = "unknown",
     target_free: bool = False,
     axioms: Collection[str] = (),
+    baselines: Baselines | None = None,
 ) -> Callable[[MapFunction], Explainer]: ...
 
 
@@ -190,6 +208,7 @@ def explainer(
     cost: str = "unknown",
     target_free: bool = False,
     axioms: Collection[str] = (),
+    baselines: Baselines | None = None,
 ) -> Any:
     """Register a function as an explainer; usable bare or with arguments.
 
@@ -200,8 +219,8 @@ def explainer(
         units, targets (n,) -> maps (n, h, w). A keyword called ``seed`` receives the run's seed.
     name
         By default the function's name with dashes for underscores.
-    family, reference, cost, target_free, axioms
-        For tables; see :class:`Facts`.
+    family, reference, cost, target_free, axioms, baselines
+        For tables and for checks of what it claims; see :class:`Facts`.
 
     Returns
     -------
@@ -211,7 +230,7 @@ def explainer(
     Raises
     ------
     DefinitionError
-        Where another explainer has the name already.
+        Where another explainer has the name already, or where completeness is claimed from no baselines.
     """
     if function is None:
         return functools.partial(
@@ -222,9 +241,14 @@ def explainer(
             cost=cost,
             target_free=target_free,
             axioms=axioms,
+            baselines=baselines,
         )
-    facts = Facts(family, reference, cost, target_free, frozenset(axioms))
+    facts = Facts(family, reference, cost, target_free, frozenset(axioms), baselines)
     made = wrapped(function, name=name, facts=facts)
+    if COMPLETENESS in facts.axioms and baselines is None:
+        raise DefinitionError(
+            f"explainer {made.name!r} claims {COMPLETENESS} but names no baselines; give @explainer both or neither"
+        )
     register(made)
     return made
 

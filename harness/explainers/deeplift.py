@@ -1,6 +1,6 @@
 """DeepLIFT: differences from a baseline's activations, handed back as slopes of each step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,7 +19,8 @@ from harness.explainers._interception import (
     leaves,
     with_backward,
 )
-from harness.explainers.base import explainer
+from harness.explainers.base import COMPLETENESS, explainer
+from harness.explainers.gradient import plain_baseline
 from harness.subject import Subject
 
 SMALLEST = 1e-6
@@ -31,7 +32,20 @@ SUMS = frozenset(
 """Names of functions that are linear and have no weights to multiply by."""
 
 
-@explainer(name="deeplift", family="backprop", reference="Shrikumar et al. 2017", cost="1 backward of 2 images")
+def _shades(subject: Subject, images: Tensor, *, baselines: int, **_: Any) -> Iterator[Float[Tensor, "n c h w"]]:
+    """Yield plain pictures from the darkest to the brightest."""
+    for shade in torch.linspace(subject.spec.low, subject.spec.high, baselines).tolist():
+        yield torch.full_like(images, shade)
+
+
+@explainer(
+    name="deeplift",
+    family="backprop",
+    reference="Shrikumar et al. 2017",
+    cost="1 backward of 2 images",
+    axioms={COMPLETENESS},
+    baselines=plain_baseline,
+)
 def deeplift(
     subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"], *, baseline: float = 0.0
 ) -> Float[Tensor, "n h w"]:
@@ -52,7 +66,14 @@ def deeplift(
     return contributions(subject, images, torch.full_like(images, baseline), targets)
 
 
-@explainer(name="deeplift-shap", family="backprop", reference="Lundberg and Lee 2017", cost="8 backward of 2 images")
+@explainer(
+    name="deeplift-shap",
+    family="backprop",
+    reference="Lundberg and Lee 2017",
+    cost="8 backward of 2 images",
+    axioms={COMPLETENESS},
+    baselines=_shades,
+)
 def deeplift_shap(
     subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"], *, baselines: int = 8
 ) -> Float[Tensor, "n h w"]:
@@ -68,9 +89,8 @@ def deeplift_shap(
     UsageError
         Where the network runs a function that has no rule.
     """
-    shades = torch.linspace(subject.spec.low, subject.spec.high, baselines).tolist()
-    maps = [contributions(subject, images, torch.full_like(images, shade), targets) for shade in shades]
-    return torch.stack(maps).mean(0)
+    shades = _shades(subject, images, baselines=baselines)
+    return torch.stack([contributions(subject, images, shade, targets) for shade in shades]).mean(0)
 
 
 def contributions(

@@ -1,12 +1,15 @@
 """The gradient and what is read off it or off its mean along a straight path."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from harness.explainers._passes import gradients_at, input_gradients
-from harness.explainers.base import explainer
+from harness.explainers.base import COMPLETENESS, explainer
 from harness.subject import Subject
 
 
@@ -54,12 +57,20 @@ def input_x_gradient(
     return (images * input_gradients(subject, images, targets)).sum(1)
 
 
+def plain_baseline(
+    subject: Subject, images: Float[Tensor, "n c h w"], *, baseline: float, **_: Any
+) -> Iterator[Float[Tensor, "n c h w"]]:
+    """Yield one plain picture an image, of the explainer's setting `baseline`."""
+    yield torch.full_like(images, baseline)
+
+
 @explainer(
     name="integrated-gradients",
     family="gradient",
     reference="Sundararajan et al. 2017",
     cost="32 backward",
-    axioms=("implementation-invariance", "linearity"),
+    axioms=(COMPLETENESS, "implementation-invariance", "linearity"),
+    baselines=plain_baseline,
 )
 def integrated_gradients(
     subject: Subject,

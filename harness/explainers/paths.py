@@ -1,6 +1,8 @@
 """Integrated gradients from other baselines and along other paths."""
 
 import itertools
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,9 +12,35 @@ from torch import Tensor
 
 from harness.explainers._passes import gradients_at
 from harness.explainers._randomness import generators, normal
-from harness.explainers.base import explainer
-from harness.explainers.gradient import path_integral
+from harness.explainers.base import COMPLETENESS, explainer
+from harness.explainers.gradient import path_integral, plain_baseline
 from harness.subject import Subject
+
+
+def _black(subject: Subject, images: Tensor, **_: Any) -> Iterator[Float[Tensor, "n c h w"]]:
+    """Yield a black picture an image."""
+    yield torch.full_like(images, subject.spec.low)
+
+
+def _blurred(subject: Subject, images: Tensor, *, sigma: float, **_: Any) -> Iterator[Float[Tensor, "n c h w"]]:
+    """Yield each image blurred by a share of its shorter side."""
+    yield blurred(images, sigma * min(images.shape[-2:]))
+
+
+def _noisy(
+    subject: Subject, images: Tensor, *, baselines: int, seed: int, **_: Any
+) -> Iterator[Float[Tensor, "n c h w"]]:
+    """Yield the images under strong noise, kept in range, `baselines` times."""
+    sources, spec = generators(images, seed), subject.spec
+    for _number in range(baselines):
+        yield (images + (spec.high - spec.low) / 2 * normal(images, sources)).clamp(spec.low, spec.high)
+
+
+def _drawn(
+    subject: Subject, images: Tensor, *, samples: int, background: Tensor | None, seed: int, **_: Any
+) -> Iterator[Float[Tensor, "n c h w"]]:
+    """Yield the baselines of expected gradients."""
+    return _stretches(subject, images, samples, background, seed)[1]
 
 
 @explainer(
@@ -20,7 +48,8 @@ from harness.subject import Subject
     family="gradient",
     reference="Sundararajan et al. 2017",
     cost="32 backward",
-    axioms=("implementation-invariance", "linearity"),
+    axioms=(COMPLETENESS, "implementation-invariance", "linearity"),
+    baselines=_black,
 )
 def integrated_gradients_black(
     subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"], *, steps: int = 32
@@ -32,7 +61,8 @@ def integrated_gradients_black(
     steps
         Points of the quadrature.
     """
-    return path_integral(subject, torch.full_like(images, subject.spec.low), images, targets, steps)
+    (black,) = _black(subject, images)
+    return path_integral(subject, black, images, targets, steps)
 
 
 @explainer(
@@ -40,7 +70,8 @@ def integrated_gradients_black(
     family="gradient",
     reference="Sturmfels et al. 2020",
     cost="32 backward",
-    axioms=("implementation-invariance", "linearity"),
+    axioms=(COMPLETENESS, "implementation-invariance", "linearity"),
+    baselines=_blurred,
 )
 def integrated_gradients_blur(
     subject: Subject,
@@ -59,7 +90,8 @@ def integrated_gradients_blur(
     sigma
         Standard deviation of the blur, as a share of the image's shorter side.
     """
-    return path_integral(subject, blurred(images, sigma * min(images.shape[-2:])), images, targets, steps)
+    (start,) = _blurred(subject, images, sigma=sigma)
+    return path_integral(subject, start, images, targets, steps)
 
 
 @explainer(
@@ -67,7 +99,8 @@ def integrated_gradients_blur(
     family="gradient",
     reference="Erion et al. 2021; Lundberg and Lee 2017",
     cost="32 backward",
-    axioms=("implementation-invariance", "linearity"),
+    axioms=(COMPLETENESS, "implementation-invariance", "linearity"),
+    baselines=_drawn,
 )
 def expected_gradients(
     subject: Subject,
@@ -90,10 +123,8 @@ def expected_gradients(
         Pictures in input units to draw baselines from; by default plain pictures of a shade drawn evenly from the
         darkest to the brightest, which need no data.
     """
-    sources = generators(images, seed)
-    strata = np.stack([source.permutation(samples) + source.random(samples) for source in sources])
-    along = torch.from_numpy(strata / samples).to(images)
-    starts = [_baseline(subject, images, background, sources) for _ in range(samples)]
+    along, drawn = _stretches(subject, images, samples, background, seed)
+    starts = list(drawn)
     points = (torch.lerp(start, images, along[:, k, None, None, None]) for k, start in enumerate(starts))
     total = torch.zeros_like(images)
     for start, found in zip(starts, gradients_at(subject, points, targets), strict=True):
@@ -106,7 +137,8 @@ def expected_gradients(
     family="gradient",
     reference="Sturmfels et al. 2020",
     cost="32 backward",
-    axioms=("implementation-invariance", "linearity"),
+    axioms=(COMPLETENESS, "implementation-invariance", "linearity"),
+    baselines=_noisy,
 )
 def integrated_gradients_noise(
     subject: Subject,
@@ -126,11 +158,7 @@ def integrated_gradients_noise(
     baselines
         How many noisy copies; their noise has a standard deviation of half the range of values.
     """
-    sources, spec = generators(images, seed), subject.spec
-    starts = [
-        (images + (spec.high - spec.low) / 2 * normal(images, sources)).clamp(spec.low, spec.high)
-        for _ in range(baselines)
-    ]
+    starts = _noisy(subject, images, baselines=baselines, seed=seed)
     return torch.stack([path_integral(subject, start, images, targets, steps) for start in starts]).mean(0)
 
 
@@ -139,7 +167,8 @@ def integrated_gradients_noise(
     family="gradient",
     reference="Xu et al. 2020",
     cost="32 backward",
-    axioms=("implementation-invariance", "linearity"),
+    axioms=(COMPLETENESS, "implementation-invariance", "linearity"),
+    baselines=_blurred,
 )
 def blur_ig(
     subject: Subject,
@@ -175,7 +204,8 @@ def blur_ig(
     family="gradient",
     reference="Kapishnikov et al. 2021",
     cost="32 backward",
-    axioms=("implementation-invariance",),
+    axioms=(COMPLETENESS, "implementation-invariance"),
+    baselines=plain_baseline,
 )
 def guided_ig(
     subject: Subject,
@@ -261,6 +291,16 @@ def blurred(images: Float[Tensor, "n c h w"], pixels: float) -> Float[Tensor, "n
     """Return the images under a Gaussian blur of that many pixels, edges reflected."""
     array = gaussian_filter(images.cpu().numpy(), (0, 0, pixels, pixels), mode="reflect")
     return torch.from_numpy(array).to(images.device)
+
+
+def _stretches(
+    subject: Subject, images: Tensor, samples: int, background: Tensor | None, seed: int
+) -> tuple[Float[Tensor, "n samples"], Iterator[Float[Tensor, "n c h w"]]]:
+    """Return how far along each stretch a point lies, and the baselines from which the stretches start."""
+    sources = generators(images, seed)
+    strata = np.stack([source.permutation(samples) + source.random(samples) for source in sources])
+    starts = (_baseline(subject, images, background, sources) for _ in range(samples))
+    return torch.from_numpy(strata / samples).to(images), starts
 
 
 def _baseline(

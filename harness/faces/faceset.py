@@ -107,8 +107,9 @@ class FaceSet:
 
     @cached_property
     def digest(self) -> str:
-        """Name of the pictures, labels, persons and classes together."""
-        return digest(self.images, self.classes, self.labels, self.persons, self.ids)
+        """Name of the pictures and of all that is known of them and measured against."""
+        causes = None if self.counterfactuals is None else vars(self.counterfactuals)
+        return digest(self.images, self.classes, self.labels, self.persons, self.ids, self.evidence, causes)
 
     def take(self, index: Int[np.ndarray, " k"]) -> "FaceSet":
         """Return the images at `index`, in that order, with all that is known of them.

@@ -1,10 +1,14 @@
 """From maps to score rows: each measurement asks the network what its metrics need, once for all of them."""
 
+from harness.measurements.banks import MaskBank, SinglePatches
 from harness.measurements.base import Explained, Measured, Measurement
+from harness.measurements.completeness import Completeness
+from harness.measurements.complexity import Complexity
 from harness.measurements.confusion import ClassSimilarity, confusion
 from harness.measurements.invariance import Invariance
-from harness.measurements.localization import MassOnMark
+from harness.measurements.localization import EvidenceLocalization
 from harness.measurements.mosaics import Focus
+from harness.measurements.parts import Parts
 from harness.measurements.randomization import ParameterRandomization
 from harness.measurements.removal import Removal
 from harness.measurements.robustness import Agreement, Robustness, Seeds
@@ -12,15 +16,20 @@ from harness.measurements.robustness import Agreement, Robustness, Seeds
 __all__ = [
     "Agreement",
     "ClassSimilarity",
+    "Completeness",
+    "Complexity",
+    "EvidenceLocalization",
     "Explained",
     "Focus",
     "Invariance",
-    "MassOnMark",
+    "MaskBank",
     "Measured",
     "Measurement",
     "ParameterRandomization",
+    "Parts",
     "Removal",
     "Robustness",
     "Seeds",
+    "SinglePatches",
     "confusion",
 ]

@@ -1,6 +1,6 @@
 """What a measurement is given, what it gives, and how its rows are made."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
@@ -47,6 +47,11 @@ def _not_drawn(layers: Sequence[str], draw: int) -> Subject:
     raise LookupError("no random network was given")
 
 
+def _no_baselines(images: Tensor) -> Iterable[Tensor]:
+    """Stand in where nothing is explained from a baseline."""
+    return ()
+
+
 def _made_anew(what: tuple[object, ...], make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
     """Keep nothing."""
     return dict(make())
@@ -73,6 +78,8 @@ class Explained:
         Axioms that the explainer claims.
     seeded
         Whether the explainer takes a seed.
+    baselines
+        ``images`` -> the pictures from which it explains them, one set after another, where it claims completeness.
     """
 
     case: Case
@@ -82,6 +89,7 @@ class Explained:
     shared: Callable[[tuple[object, ...], Callable[[], Mapping[str, Any]]], dict[str, Any]] = _made_anew
     axioms: frozenset[str] = frozenset()
     seeded: bool = False
+    baselines: Callable[[Float[Tensor, "m c h w"]], Iterable[Float[Tensor, "m c h w"]]] = _no_baselines
 
     @cached_property
     def constant(self) -> Bool[np.ndarray, " n"]:

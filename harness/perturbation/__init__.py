@@ -2,7 +2,7 @@
 
 from harness.perturbation.copies import noisy_copies
 from harness.perturbation.fills import BlurFill, ConstantFill, Fill, MeanFill, NoisyLinearFill, Replacement
-from harness.perturbation.masks import Purpose, grid_mask_bank, pixel_mask_bank
+from harness.perturbation.masks import Purpose, cell_mask_bank, grid_cells, grid_mask_bank, pixel_mask_bank
 from harness.perturbation.mosaics import Mosaics, mosaics
 from harness.perturbation.nulls import (
     segment_null,
@@ -22,6 +22,8 @@ __all__ = [
     "NoisyLinearFill",
     "Purpose",
     "Replacement",
+    "cell_mask_bank",
+    "grid_cells",
     "grid_mask_bank",
     "least_first",
     "mosaics",

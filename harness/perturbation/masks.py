@@ -9,7 +9,7 @@ from enum import Enum
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int
 
 from harness.perturbation._seeds import Stream, generator
 
@@ -79,8 +79,7 @@ def grid_mask_bank(
     ((3, 8, 8), True)
     """
     _require(n_masks, kept_fraction)
-    if not 1 <= grid <= min(shape):
-        raise ValueError(f"a grid of {grid} on {shape}; give 1 to {min(shape)} cells a side")
+    _require_grid(shape, grid)
     cell = np.array([-(-side // grid) for side in shape])
     cells_rng, shift_rng = generator(seed, purpose.value).spawn(2)
     # One cell more than the grid, because the window below is shifted by up to a cell.
@@ -95,6 +94,64 @@ def grid_mask_bank(
     windows = [mask[y : y + shape[0], x : x + shape[1]] for mask, (y, x) in zip(large, corners, strict=True)]
     keep: Float32[np.ndarray, "m h w"] = np.clip(np.stack(windows), 0, 1)
     return keep
+
+
+def grid_cells(shape: tuple[int, int], grid: int) -> Int[np.ndarray, "h w"]:
+    """Return the number of each pixel's cell on a grid of `grid` by `grid`, row by row from 0.
+
+    Cells are of one size where `grid` divides the sides, and else differ by a pixel.
+
+    Raises
+    ------
+    ValueError
+        If `grid` is not between 1 and the shorter side.
+
+    Examples
+    --------
+    >>> grid_cells((2, 4), grid=2).tolist()
+    [[0, 0, 1, 1], [2, 2, 3, 3]]
+    """
+    _require_grid(shape, grid)
+    down, across = (np.arange(side) * grid // side for side in shape)
+    cells: Int[np.ndarray, "h w"] = down[:, None] * grid + across
+    return cells
+
+
+def cell_mask_bank(
+    n_masks: int,
+    shape: tuple[int, int],
+    *,
+    grid: int,
+    kept_fraction: float,
+    seed: int,
+    purpose: Purpose = Purpose.JUDGE,
+) -> Bool[np.ndarray, "m h w"]:
+    """Return masks that keep exactly round(kept_fraction * grid ** 2) whole cells of :func:`grid_cells` each.
+
+    True is kept. As exact in size as :func:`pixel_mask_bank`, while what is removed are patches, which take a part of a
+    face away, and no scattered pixels, which make it noisy.
+
+    Raises
+    ------
+    ValueError
+        If `n_masks` is below 1, `kept_fraction` outside [0, 1], or `grid` not between 1 and the shorter side.
+
+    Examples
+    --------
+    >>> keep = cell_mask_bank(3, (4, 4), grid=2, kept_fraction=0.25, seed=0)
+    >>> keep.shape, keep.sum(axis=(1, 2)).tolist()
+    ((3, 4, 4), [4, 4, 4])
+    """
+    cells = grid_cells(shape, grid)
+    coarse = pixel_mask_bank(n_masks, (grid, grid), kept_fraction=kept_fraction, seed=seed, purpose=purpose)
+    keep: Bool[np.ndarray, "m h w"] = coarse.reshape(n_masks, grid**2)[:, cells]
+    return keep
+
+
+def _require_grid(shape: tuple[int, int], grid: int) -> None:
+    """Raise unless every cell of the grid has a pixel."""
+    if not 1 <= grid <= min(shape):
+        raise ValueError(f"a grid of {grid} on {shape}; give 1 to {min(shape)} cells a side")
 
 
 def _require(n_masks: int, kept_fraction: float) -> None:

@@ -25,6 +25,9 @@ class Measure:
     signed: bool = False
 
 
+_HIDDEN = "what hiding it does to the target's logit"
+_CAUSES = "the pixels that change as the parts that speak for the class are put to rest (or, lacking those, the mark)"
+
 _AREA = "area under the target's probability over the fraction of pixels"
 _ALIKE = "similarity of the map to the map of a fully randomised network"
 _MOVED = "how much less the map moves under noise than it differs from another image's, in its own lengths"
@@ -66,6 +69,43 @@ MEASURES = {
     "mosaic-answer": Measure("share of mosaics that the network itself answers with the class", "higher"),
     "implementation-invariance": Measure("how far the map is from that on a network of equal answers", "lower"),
     "linearity": Measure("how far the map on a sum of networks is from the sum of their maps", "lower"),
+    "faithfulness-correlation": Measure(
+        "correlation, over random halves of the picture, of the relevance that is hidden and the fall of the target's "
+        "logit", "higher", True,
+    ),
+    "sensitivity-n": Measure(
+        "the same correlation, averaged over an eighth, a quarter, a half and three quarters hidden", "higher", True
+    ),
+    "infidelity": Measure(
+        "mean squared difference of the relevance that is hidden and the fall of the logit, in the map's own scale",
+        "lower",
+    ),
+    "scaled-infidelity": Measure("the same, with the map scaled to suit best", "lower"),
+    "faithfulness-estimate": Measure(f"correlation, over patches, of relevance and {_HIDDEN}", "higher", True),
+    "monotonicity-nguyen": Measure(
+        f"rank correlation, over patches, of absolute relevance and {_HIDDEN}, squared", "higher", True
+    ),
+    "sensitivity": Measure("share of patches with an effect that the map calls irrelevant", "lower"),
+    "non-sensitivity": Measure("share of patches without effect that the map calls relevant", "lower"),
+    "completeness": Measure(
+        "how far the map's sum is from the logit's fall to the explainer's baseline, as a share of that fall", "lower"
+    ),
+    "part-spearman": Measure("rank correlation, over a face's parts, of their mass and true effect", "higher", True),
+    "part-kendall": Measure("Kendall's tau, over a face's parts, of their mass and true effect", "higher", True),
+    "pointing-game": Measure(f"whether the map's highest pixel is one of {_CAUSES}", "higher"),
+    "relevance-mass": Measure(f"share of positive relevance on {_CAUSES}", "higher"),
+    "attribution-localization": Measure(f"how many times denser relevance is on {_CAUSES}", "higher"),
+    "relevance-rank": Measure(f"share of the map's highest pixels, as many as there are, among {_CAUSES}", "higher"),
+    "top-k-intersection": Measure(f"share of the map's highest twentieth among {_CAUSES}", "higher"),
+    "localization-auc": Measure(f"chance that one of {_CAUSES} is higher in the map than another pixel", "higher"),
+    "intersection-over-union": Measure(f"overlap of the map's raised pixels with {_CAUSES}", "higher"),
+    "relevance-mass-displacement": Measure(
+        "share of positive relevance on the pixels that the expression moved most", "higher"
+    ),
+    "sparseness": Measure("Gini index of the map's magnitudes"),
+    "entropy-complexity": Measure("entropy of the map's magnitudes, in nats"),
+    "effective-complexity": Measure("pixels above a hundredth of the map's largest magnitude"),
+    "histogram-entropy": Measure("entropy of the histogram of the map's values, in nats"),
 }  # fmt: skip
 
 MARKS = {"pass": "pass", "fail": "FAIL", "inconclusive": "?", "not applicable": "–"}
@@ -80,8 +120,16 @@ NULLS = {
 
 
 def measure(metric: str) -> Measure:
-    """Return what is known of a metric; of one not known here, its name alone."""
-    return MEASURES.get(metric, Measure(metric))
+    """Return what is known of a metric; of the gain of a known one what that makes it, of others the name alone."""
+    whole = next((metric.removesuffix("-gain") + end for end in ("", "-auc") if _is_gain(metric, end)), "")
+    if metric in MEASURES or not whole:
+        return MEASURES.get(metric, Measure(metric))
+    return Measure(f"how much better than its null map the map does by {whole}", "higher", True)
+
+
+def _is_gain(metric: str, end: str) -> bool:
+    """Whether a metric is the gain of one that is known, whose name may have had an end."""
+    return metric.endswith("-gain") and metric.removesuffix("-gain") + end in MEASURES
 
 
 def number(value: float, *, signed: bool = False) -> str:

@@ -93,6 +93,14 @@ def test_each_thing_that_scores_depend_on_is_in_the_digest(field: str, known: Fa
     assert replace(known, **{field: other}).digest != known.digest
 
 
+def test_evidence_and_causes_are_in_the_digest(known: FaceSet) -> None:
+    name = next(iter(known.evidence))
+    other = replace(known, evidence={name: known.evidence[name] + 1})
+    causes = replace(known.counterfactuals, at_rest=known.counterfactuals.at_rest + 1)
+    digests = {known.digest, other.digest, replace(known, counterfactuals=causes).digest}
+    assert len(digests) == 3
+
+
 def test_the_name_is_not_in_the_digest(known: FaceSet) -> None:
     assert replace(known, name="other").digest == known.digest
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.perturbation import Purpose, grid_mask_bank, pixel_mask_bank
+from harness.perturbation import Purpose, cell_mask_bank, grid_cells, grid_mask_bank, pixel_mask_bank
 
 M = 4000
 
@@ -13,6 +13,7 @@ M = 4000
 def both_banks(seed, **purpose):
     yield pixel_mask_bank(50, (12, 10), kept_fraction=0.5, seed=seed, **purpose)
     yield grid_mask_bank(50, (12, 10), grid=4, seed=seed, **purpose)
+    yield cell_mask_bank(50, (12, 10), grid=4, kept_fraction=0.5, seed=seed, **purpose)
 
 
 @settings(max_examples=30, deadline=None)
@@ -30,6 +31,28 @@ def test_grid_masks_are_shares_of_the_asked_shape(h, w, kept, seed, data):
     assert keep.shape == (5, h, w)
     assert keep.min() >= 0
     assert keep.max() <= 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 9), st.floats(0, 1), st.integers(0, 2**40), st.data())
+def test_cell_masks_keep_exactly_the_asked_number_of_whole_cells(h, w, kept, seed, data):
+    grid = data.draw(st.integers(1, min(h, w)))
+    keep, cells = cell_mask_bank(5, (h, w), grid=grid, kept_fraction=kept, seed=seed), grid_cells((h, w), grid)
+    held = np.stack([keep[:, cells == cell].mean(axis=1) for cell in range(grid**2)], axis=1)
+    assert set(np.unique(held)) <= {0, 1}
+    assert (held.sum(axis=1) == round(kept * grid**2)).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 9), st.data())
+def test_cells_of_a_grid_differ_by_a_pixel_at_most(h, w, data):
+    grid = data.draw(st.integers(1, min(h, w)))
+    cells = grid_cells((h, w), grid)
+    assert set(np.unique(cells)) == set(range(grid**2))
+    for side, lines in ((h, cells[:, 0] // grid), (w, cells[0] % grid)):
+        counts = np.bincount(lines, minlength=grid)
+        assert counts.sum() == side
+        assert np.ptp(counts) <= 1
 
 
 @pytest.mark.parametrize("kept", [0.2, 0.5])

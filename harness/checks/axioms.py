@@ -1,4 +1,4 @@
-"""Claims of axioms over several networks, judged for the explainers that claim them."""
+"""Claims that an explainer keeps the axioms that it is built on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,6 +48,23 @@ def _axiom(name: str, claim: str, control: str) -> Check:
 
 
 CHECKS = (
+    Check(
+        name="completeness",
+        family="axioms",
+        claim="the map adds up to the fall of the target's logit from the image to the explainer's baseline",
+        control="the logit's fall",
+        margin=0.05,
+        margin_reason=(
+            "a path of 32 steps through a network of ReLUs is off by about one step, a thirtieth of the fall, where a "
+            "slope breaks inside it; a twentieth leaves room for that, and no reader would miss it in a map"
+        ),
+        reference="Sundararajan et al. 2017 (completeness); Shrikumar et al. 2017 (summation to delta)",
+        figure="figures/verdicts.png",
+        needs=frozenset({"completeness"}),
+        judge=WhereClaimed("completeness"),
+        at_most=True,
+        decides=False,
+    ),
     _axiom(
         "implementation-invariance",
         "the map is the same on a network of other weights that gives the same answers",

@@ -1,0 +1,33 @@
+"""Whether maps that claim to add up to what they explain do."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.measurements.answers import target_logits
+from harness.measurements.base import MAP, Explained, Measured, score_rows
+from harness.metrics.axioms import completeness
+from harness.metrics.cards import metric_cards
+
+AXIOM = "completeness"
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """How far the map's sum is from the fall of the target's logit to the explainer's own baselines.
+
+    As a share of that fall; over several baselines their mean logit counts. Only for explainers that claim it.
+    """
+
+    name = "completeness"
+    asks_again = False
+
+    def measure(self, explained: Explained) -> Measured:
+        """Return one score an image; nothing where the axiom is not claimed."""
+        if AXIOM not in explained.axioms:
+            return Measured()
+        case = explained.case
+        reached = [target_logits(case, baseline) for baseline in explained.baselines(case.images)]
+        drops = target_logits(case, case.images) - np.mean(reached, axis=0)
+        values = completeness(explained.maps, drops)
+        return Measured(scores=score_rows(case, AXIOM, MAP, values, metric_cards()[AXIOM].undefined))

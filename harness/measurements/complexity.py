@@ -1,0 +1,36 @@
+"""How concentrated a map is."""
+
+from dataclasses import dataclass
+
+from harness.measurements.base import MAP, Explained, Measured, score_rows
+from harness.metrics.cards import metric_cards
+from harness.metrics.complexity import effective_complexity, entropy_complexity, histogram_entropy, sparseness
+from harness.store import SCORES, joined
+
+METRICS = {
+    "sparseness": sparseness,
+    "entropy-complexity": entropy_complexity,
+    "effective-complexity": effective_complexity,
+    "histogram-entropy": histogram_entropy,
+}
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """Sparseness, entropies and effective size of the maps: a description, of which nothing is claimed.
+
+    No null map is set beside it: a spectrum null has the map's own values, so that it scores the same, and the maps of
+    other images are scored for themselves.
+    """
+
+    name = "complexity"
+    asks_again = False
+
+    def measure(self, explained: Explained) -> Measured:
+        """Return one score an image and metric; no pass of the network is needed."""
+        case, maps = explained.case, explained.maps
+        rows = [
+            score_rows(case, name, MAP, metric(maps), metric_cards()[name].undefined)
+            for name, metric in METRICS.items()
+        ]
+        return Measured(scores=joined(SCORES, rows))

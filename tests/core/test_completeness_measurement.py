@@ -1,0 +1,135 @@
+"""Completeness: exact where the network is linear, near where it is not, and nothing where it is not claimed."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from tiny import make_case
+from torch import Tensor
+
+from harness.bench import Bench
+from harness.case import Case
+from harness.checks import CHECKS, Evidence, judged
+from harness.errors import DefinitionError
+from harness.explainers import Explainer, registered
+from harness.explainers.base import COMPLETENESS, explainer
+from harness.faces.faceset import FaceSet
+from harness.measurements import Completeness, Complexity, Explained, Measured
+from harness.store import RunFolder
+from harness.subject import Subject
+
+CLAIM = [name for name, made in registered().items() if COMPLETENESS in made.facts.axioms]
+
+
+@pytest.fixture
+def case(subject: Subject, faces: FaceSet) -> Case:
+    return make_case(subject, faces)
+
+
+def explained(made: Explainer, case: Case) -> Explained:
+    maps = made.maps(case.subject, case.images, case.target_tensor(), case.seed)
+    baselines = partial(made.baselines, case.subject, seed=case.seed)
+    return Explained(case, maps, axioms=made.facts.axioms, baselines=baselines)
+
+
+def residuals(made: Explainer, case: Case) -> np.ndarray:
+    return Completeness().measure(explained(made, case)).scores["value"].to_numpy()
+
+
+@pytest.mark.parametrize("name", CLAIM)
+def test_on_a_linear_network_the_claim_is_exact(name: str, patch_case: Case) -> None:
+    # Single precision: 4e-7 measured.
+    assert np.nanmax(residuals(registered()[name], patch_case)) < 4e-6
+
+
+@pytest.mark.parametrize("name", [name for name in CLAIM if name.startswith(("integrated-gradients", "deeplift"))])
+def test_on_a_small_network_of_relus_it_nearly_holds(name: str, case: Case) -> None:
+    # Of this network's: .034 from noise, whose paths have 8 points, .008 at most from the others.
+    assert np.median(residuals(registered()[name], case)) < 0.05
+
+
+def test_a_map_that_loses_a_tenth_is_off_by_a_tenth(patch_case: Case) -> None:
+    given = explained(registered()["integrated-gradients"], patch_case)
+    found = Completeness().measure(replace(given, maps=0.9 * given.maps)).scores
+    np.testing.assert_allclose(found["value"], 0.1, atol=4e-6)
+
+
+def test_another_baseline_than_the_explainers_own_is_noticed(patch_case: Case) -> None:
+    given = explained(registered()["integrated-gradients"], patch_case)
+    other = replace(given, baselines=lambda images: [torch.full_like(images, -1.0)])
+    assert np.median(Completeness().measure(other).scores["value"]) > 0.3
+
+
+def test_an_explainer_that_does_not_claim_it_has_no_rows(patch_case: Case) -> None:
+    assert not len(Completeness().measure(explained(registered()["saliency"], patch_case)).scores)
+
+
+def test_one_row_an_image_and_no_null(patch_case: Case) -> None:
+    scores = Completeness().measure(explained(registered()["deeplift"], patch_case)).scores
+    assert scores["image"].tolist() == patch_case.faces.ids.tolist()
+    assert set(scores["variant"]) == {"map"}
+
+
+def test_an_output_that_does_not_fall_is_undefined_and_says_so(patch_case: Case) -> None:
+    given = replace(explained(registered()["deeplift"], patch_case), baselines=lambda images: [images])
+    scores = Completeness().measure(given).scores
+    assert scores["value"].isna().all()
+    assert set(scores["reason"]) == {"the output does not drop"}
+
+
+def test_the_bench_passes_the_explainers_baselines_on(
+    patch_case: Case, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    bench = Bench(patch_case, [Completeness()], RunFolder(tmp_path_factory.mktemp("run")))
+    found = bench.measured(registered()["expected-gradients"]).scores
+    assert found["value"].max() < 4e-6
+
+
+def test_completeness_claimed_from_nothing_is_refused(registry: dict[str, Explainer]) -> None:
+    def mine(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        return images[:, 0]
+
+    with pytest.raises(DefinitionError, match="'mine' claims completeness but names no baselines"):
+        explainer(axioms={COMPLETENESS})(mine)
+    assert "mine" not in registry
+
+
+def test_the_check_passes_what_holds_fails_what_does_not_and_leaves_out_what_is_not_claimed(patch_case: Case) -> None:
+    given = explained(registered()["integrated-gradients"], patch_case)
+    cases = {
+        "holds": given,
+        "loses": replace(given, maps=0.7 * given.maps),
+        "silent": replace(given, axioms=frozenset()),
+    }
+    scores = [Completeness().measure(each).scores.assign(explainer=name) for name, each in cases.items()]
+    held = Measured.joined([Measured(scores=each) for each in scores]).scores
+    verdicts = judged(
+        [CHECKS["completeness"]], Evidence(held, Measured().matrices, patch_case.subject.classes, 0), list(cases)
+    )
+    over_all = verdicts[verdicts["class"] == "all"].set_index("explainer")
+    assert dict(over_all["verdict"]) == {"holds": "pass", "loses": "fail", "silent": "not applicable"}
+    assert over_all.loc["silent", "reason"] == "does not claim completeness"
+
+
+# ---------------------------------------------------------------------- complexity
+
+
+def test_complexity_is_that_of_each_map_and_undefined_for_a_constant_one(patch_case: Case) -> None:
+    maps = np.zeros_like(patch_case.images[:, 0].numpy())
+    maps[1:, 3, 3] = 2.0
+    scores = Complexity().measure(Explained(patch_case, maps)).scores
+    table = scores.pivot(index="image", columns="metric", values="value")
+    assert set(table) == {"sparseness", "entropy-complexity", "effective-complexity", "histogram-entropy"}
+    assert table.iloc[0].isna().all()
+    assert (table["effective-complexity"].iloc[1:] == 1).all()
+    assert (table["entropy-complexity"].iloc[1:] == 0).all()
+    assert scores[scores["value"].isna()]["reason"].str.len().min() > 0
+    assert set(scores["variant"]) == {"map"}
+
+
+def test_complexity_costs_no_pass(patch_case: Case) -> None:
+    before = patch_case.subject.passes.forward
+    Complexity().measure(Explained(patch_case, np.random.default_rng(0).random((18, 12, 12), dtype=np.float32)))
+    assert patch_case.subject.passes.forward == before
