@@ -25,6 +25,10 @@ class Profile:
         Images of each class for the stages between the trained and the fully random network.
     random_networks
         Draws of the random network.
+    costly_per_class
+        Images of each class for what asks the network or an explainer many times an image.
+    imputed_steps
+        Steps of a removal whose pixels are solved for: each takes longer than the pass that follows it.
     """
 
     name: str
@@ -34,6 +38,8 @@ class Profile:
     cascade_stages: int
     cascade_per_class: int
     random_networks: int
+    costly_per_class: int
+    imputed_steps: int
 
     def with_per_class(self, per_class: int | None) -> "Profile":
         """Return the profile with another number of images a class; None leaves it as it is."""
@@ -46,8 +52,8 @@ PROFILES = {
     profile.name: profile
     for profile in (
         # 20 a class: the smallest p of an exact sign-flip test is 2**-20, which survives Holm over ~1,000 claims.
-        Profile("quick", 20, 16, 2, 4, 3, 1),
-        Profile("standard", 60, 32, 4, 8, 10, 2),
-        Profile("full", None, 64, 8, 16, 20, 5),
+        Profile("quick", 20, 16, 2, 4, 3, 1, costly_per_class=3, imputed_steps=5),
+        Profile("standard", 60, 32, 4, 8, 10, 2, costly_per_class=10, imputed_steps=10),
+        Profile("full", None, 64, 8, 16, 20, 5, costly_per_class=20, imputed_steps=20),
     )
 }

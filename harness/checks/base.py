@@ -123,7 +123,7 @@ class Check:
     figure
         Which figure of the run shows it.
     needs
-        Measurements that it is judged by: removal, randomization, similarity, localization.
+        Measurements that it is judged by: removal, road, randomization, similarity, localization.
     judge
         Turns evidence into findings: one for all images, and one a class where classes can be judged.
     evidence

@@ -4,7 +4,8 @@ from harness.measurements.base import Explained, Measured, Measurement
 from harness.measurements.confusion import ClassSimilarity, confusion
 from harness.measurements.localization import MassOnMark
 from harness.measurements.randomization import ParameterRandomization
-from harness.measurements.removal import Removal
+from harness.measurements.regions import Regions
+from harness.measurements.removal import Removal, Road
 
 __all__ = [
     "ClassSimilarity",
@@ -13,6 +14,8 @@ __all__ = [
     "Measured",
     "Measurement",
     "ParameterRandomization",
+    "Regions",
     "Removal",
+    "Road",
     "confusion",
 ]

@@ -10,6 +10,7 @@ from harness.perturbation.nulls import (
     transplant_pairs_other_class,
 )
 from harness.perturbation.orders import least_first, removal_order, removed_steps, step_fractions
+from harness.perturbation.segments import is_of_segments, value_areas
 
 __all__ = [
     "BlurFill",
@@ -20,6 +21,7 @@ __all__ = [
     "Purpose",
     "Replacement",
     "grid_mask_bank",
+    "is_of_segments",
     "least_first",
     "pixel_mask_bank",
     "removal_order",
@@ -30,4 +32,5 @@ __all__ = [
     "step_fractions",
     "transplant_pairs",
     "transplant_pairs_other_class",
+    "value_areas",
 ]
