@@ -34,13 +34,15 @@ from harness.measurements import (
     Measurement,
     ParameterRandomization,
     Parts,
+    Regions,
     Removal,
+    Road,
     Robustness,
     Seeds,
     SinglePatches,
     confusion,
 )
-from harness.perturbation import BlurFill
+from harness.perturbation import BlurFill, MeanFill, NoisyLinearFill
 from harness.profiles import Profile
 from harness.random_networks import layer_groups
 from harness.store import EFFECTS, SCORES, Examples, RunFolder, frame
@@ -81,8 +83,16 @@ class Request:
         """Return the measurements that the checks need, or all of them where everything is to be measured."""
         size = self.profile
         needs = frozenset[str]().union(*(check.needs for check in self.checks))
+        spec = self.subject.spec
+        imputed = NoisyLinearFill(0.01 * (spec.high - spec.low))
+        some = size.costly_per_class
         known: tuple[Measurement, ...] = (
             Removal(BlurFill(), size.steps, size.spectrum_draws),
+            # One null of other fills: they are compared over all images, never judged one by one.
+            Removal(MeanFill(), -(-size.steps // 2), 1, "mean", some),
+            Removal(imputed, size.imputed_steps, 1, "noisy-linear", some),
+            Road(imputed, size.imputed_steps, 1),
+            Regions(BlurFill(), 1, some),
             ParameterRandomization(size.cascade_stages, size.random_networks, size.cascade_per_class),
             ClassSimilarity(),
             Robustness(size.costly_per_class, size.noisy_copies),

@@ -29,6 +29,7 @@ SMALL = Profile(
     noisy_copies=2,
     seeds=2,
     masks=4,
+    imputed_steps=3,
 )
 """Sizes at which an explainer is judged in tenths of a second."""
 

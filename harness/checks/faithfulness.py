@@ -50,12 +50,75 @@ def _against_edges(metric: str) -> Check:
     )
 
 
-CHECKS = tuple(
-    check
-    for metric in ("deletion", "insertion")
-    for check in (
-        _against_null(metric, "spectrum-null", "the same values and smoothness in random places"),
-        _against_null(metric, "transplant-null", "the same explainer's map of another image of the class"),
-        _against_edges(metric),
+def _by_both_ends(null: str, what: str) -> Check:
+    """Return the claim that removing least relevant first and most relevant first lie further apart than a null's."""
+    return Check(
+        name=f"srg-{null.removesuffix('-null')}",
+        family="faithfulness",
+        claim=(
+            "removing the map's worst pixels first hurts the target less and its best first more, taken together, "
+            f"than with {what}"
+        ),
+        control=null,
+        margin=MARGIN,
+        margin_reason=MARGIN_REASON,
+        reference="Bluecher et al. 2024 (symmetric relevance gain)",
+        figure="figures/deletion.png",
+        needs=frozenset({"removal"}),
+        judge=PairedScores("symmetric-relevance-gain-gain", null),
+        decides=False,
     )
+
+
+def _by_imputing(null: str, what: str) -> Check:
+    """Return the claim that imputing a map's best pixels away makes images be taken for another class sooner."""
+    return Check(
+        name=f"road-{null.removesuffix('-null')}",
+        family="faithfulness",
+        claim=(
+            "with removed pixels imputed from their neighbours, images are taken for another class sooner when the "
+            f"map's best pixels go first than with {what}; over all images, since it is an accuracy"
+        ),
+        control=null,
+        margin=0.02,
+        margin_reason="two points of accuracy, averaged over the curve: tables of accuracies call less than that a tie",
+        reference="Rong et al. 2022 (ROAD)",
+        figure="figures/verdicts.png",
+        needs=frozenset({"road"}),
+        judge=PairedScores("road-gain", null, by_class=False),
+        decides=False,
+    )
+
+
+SEGMENTS = Check(
+    name="deletion-segment",
+    family="faithfulness",
+    claim=f"{WHAT_HAPPENS['deletion']} than the same segments with their weights permuted",
+    control="segment-null",
+    margin=MARGIN,
+    margin_reason=MARGIN_REASON,
+    reference=REFERENCES["deletion"],
+    figure="figures/deletion.png",
+    needs=frozenset({"removal"}),
+    judge=PairedScores("deletion-gain", "segment-null"),
+    decides=False,
+)
+
+NULLS = {
+    "spectrum-null": "the same values and smoothness in random places",
+    "transplant-null": "the same explainer's map of another image of the class",
+}
+
+CHECKS = (
+    *(
+        check
+        for metric in ("deletion", "insertion")
+        for check in (
+            *(_against_null(metric, null, what) for null, what in NULLS.items()),
+            _against_edges(metric),
+        )
+    ),
+    *(_by_both_ends(null, what) for null, what in NULLS.items()),
+    *(_by_imputing(null, what) for null, what in NULLS.items()),
+    SEGMENTS,
 )

@@ -21,11 +21,14 @@ class PairedScores:
         Which score.
     against
         An explainer whose score of the same image is subtracted, or "".
+    by_class
+        Whether classes are judged too.
     """
 
     metric: str
     variant: str
     against: str = ""
+    by_class: bool = True
 
     def __call__(self, check: Check, evidence: Evidence, explainer: str) -> Sequence[Finding]:
         """Return the finding over all images, then one for each class."""
@@ -37,7 +40,8 @@ class PairedScores:
         if self.against:
             rows = _less(rows, evidence.of(self.against, self.metric, self.variant), self.against)
         found = [_finding(check, EVERYTHING, rows)]
-        return found + [_finding(check, name, rows[rows["target"] == name]) for name in evidence.classes]
+        apart = evidence.classes if self.by_class else ()
+        return found + [_finding(check, name, rows[rows["target"] == name]) for name in apart]
 
 
 def _less(rows: pd.DataFrame, control: pd.DataFrame, name: str) -> pd.DataFrame:

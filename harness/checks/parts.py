@@ -20,6 +20,7 @@ def _as_the_network(null: str, what: str) -> Check:
         figure="figures/part-effects.png",
         needs=frozenset({"parts"}),
         judge=PairedScores("part-spearman-gain", null),
+        decides=False,
         evidence="counterfactuals",
     )
 

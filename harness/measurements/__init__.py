@@ -10,7 +10,8 @@ from harness.measurements.localization import EvidenceLocalization
 from harness.measurements.mosaics import Focus
 from harness.measurements.parts import Parts
 from harness.measurements.randomization import ParameterRandomization
-from harness.measurements.removal import Removal
+from harness.measurements.regions import Regions
+from harness.measurements.removal import Removal, Road
 from harness.measurements.robustness import Agreement, Robustness, Seeds
 
 __all__ = [
@@ -27,7 +28,9 @@ __all__ = [
     "Measurement",
     "ParameterRandomization",
     "Parts",
+    "Regions",
     "Removal",
+    "Road",
     "Robustness",
     "Seeds",
     "SinglePatches",

@@ -17,6 +17,8 @@ from harness.subject import Subject
 
 MAP, SPECTRUM, TRANSPLANT = "map", "spectrum-null", "transplant-null"
 """Variants under which a score is stored: of the map itself, and of its two null maps."""
+SEGMENT = "segment-null"
+"""Variant of a null map that only maps made of segments have."""
 
 MapScore = Callable[[Float[np.ndarray, "n h w"]], Float[np.ndarray, " n"]]
 """``score(maps) -> one number an image``, NaN where undefined; map i is scored on image i of the case."""
@@ -224,8 +226,14 @@ def rows_against_nulls(
 
 
 def gain_of(metric: str) -> str:
-    """Return what the gain of a metric over its null maps is called: deletion-gain for deletion-auc."""
-    return f"{metric.removesuffix('-auc')}-gain"
+    """Return what the gain of a metric over its null maps is called: deletion-gain for deletion-auc.
+
+    Examples
+    --------
+    >>> gain_of("deletion-auc"), gain_of("deletion-auc-logit"), gain_of("road")
+    ('deletion-gain', 'deletion-gain-logit', 'road-gain')
+    """
+    return metric.replace("-auc", "-gain") if "-auc" in metric else f"{metric}-gain"
 
 
 def score_rows(case: Case, metric: str, variant: str, values: Float[np.ndarray, " n"], reason: str) -> pd.DataFrame:

@@ -1,41 +1,169 @@
 """Taking pixels away in a map's order, and putting them back: one trajectory serves every removal metric."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from jaxtyping import Float
+import pandas as pd
+from jaxtyping import Float, Int
 
-from harness.case import Case
 from harness.measurements.base import (
     MAP,
+    SEGMENT,
     SPECTRUM,
     TRANSPLANT,
     Explained,
     Measured,
     curve_rows,
+    gain_of,
     rows_against_nulls,
+    score_rows,
 )
-from harness.metrics.faithfulness import area_under_curve
+from harness.measurements.outputs import Filled, Outputs, filled
+from harness.metrics import faithfulness
 from harness.perturbation import (
     Fill,
-    Replacement,
+    NoisyLinearFill,
+    is_of_segments,
     removal_order,
     removed_steps,
+    segment_null,
     step_fractions,
+    value_areas,
 )
 from harness.store import CURVES, SCORES, joined
 
-Trajectories = dict[str, Float[np.ndarray, "n steps"]]
+
+@dataclass(frozen=True)
+class Trajectories:
+    """What the network answers along the way from the whole image to the empty one and back, step by step.
+
+    Attributes
+    ----------
+    fractions
+        The share of pixels removed, or shown, at each step; the same seen from either end.
+    deletion
+        Pixels go, most relevant first. Backwards, pixels come, least relevant first.
+    insertion
+        Pixels come, most relevant first. Backwards, pixels go, least relevant first: what is shown first is what
+        would be removed last, so the images are the same and no further pass is needed.
+    """
+
+    fractions: Float[np.ndarray, " steps"]
+    deletion: Outputs
+    insertion: Outputs
+
+    @property
+    def shares(self) -> Int[np.ndarray, " shares"]:
+        """The steps after the first at which at most half of the pixels are removed, or kept."""
+        half = max(0.5, float(self.fractions[1]))
+        found: np.ndarray = np.flatnonzero((self.fractions > 0) & (self.fractions <= half))
+        return found
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A metric of trajectories.
+
+    Attributes
+    ----------
+    name
+        As in its card.
+    score
+        From trajectories to one number an image.
+    higher_is_better
+        Its direction.
+    unit
+        Which output it follows: part of the metric's name in a run, except for the probability.
+    reason
+        When it is undefined beside constant maps, or "".
+    stepwise
+        Whether it cannot be taken of the mean trajectory of several null maps, because it looks at single steps.
+    """
+
+    name: str
+    score: Callable[[Trajectories], Float[np.ndarray, " n"]]
+    higher_is_better: bool
+    unit: str = "probability"
+    reason: str = ""
+    stepwise: bool = False
+
+    def named(self, fill: str) -> str:
+        """Return what it is called in a run: its card's name, the unit and the fill."""
+        return self.name + ("" if self.unit == "probability" else f"-{self.unit}") + (f"-{fill}" if fill else "")
+
+
+def _deletion_auc(unit: str) -> Callable[[Trajectories], np.ndarray]:
+    """Return deletion in one unit."""
+    return lambda found: faithfulness.deletion_auc(found.fractions, getattr(found.deletion, unit))
+
+
+def _insertion_auc(unit: str) -> Callable[[Trajectories], np.ndarray]:
+    """Return insertion in one unit."""
+    return lambda found: faithfulness.insertion_auc(found.fractions, getattr(found.insertion, unit))
+
+
+def _pixel_flipping(found: Trajectories) -> Float[np.ndarray, " n"]:
+    """Follow the steps of deletion, which are equal shares."""
+    return faithfulness.pixel_flipping(found.deletion.probability)
+
+
+def _aopc(found: Trajectories) -> Float[np.ndarray, " n"]:
+    """Average the fall over the steps of deletion."""
+    return faithfulness.aopc(found.deletion.probability)
+
+
+def _srg(found: Trajectories) -> Float[np.ndarray, " n"]:
+    """Set least relevant first, which is insertion backwards, beside most relevant first."""
+    least_first = found.insertion.probability[:, ::-1]
+    return faithfulness.symmetric_relevance_gain(found.fractions, least_first, found.deletion.probability)
+
+
+def _comprehensiveness(found: Trajectories) -> Float[np.ndarray, " n"]:
+    """Take the shares at the steps up to a half."""
+    values = found.deletion.probability
+    return faithfulness.comprehensiveness(values[:, 0], values[:, found.shares])
+
+
+def _sufficiency(found: Trajectories) -> Float[np.ndarray, " n"]:
+    """Take the shares at the steps up to a half."""
+    return faithfulness.sufficiency(found.deletion.probability[:, 0], found.insertion.probability[:, found.shares])
+
+
+def _monotonicity(found: Trajectories) -> Float[np.ndarray, " n"]:
+    """Put pixels back, least relevant first, which is deletion backwards."""
+    return faithfulness.monotonicity_arya(found.deletion.probability[:, ::-1])
+
+
+BY_EVERY_FILL = (
+    Scored("deletion-auc", _deletion_auc("probability"), higher_is_better=False),
+    Scored("insertion-auc", _insertion_auc("probability"), higher_is_better=True),
+    Scored("symmetric-relevance-gain", _srg, higher_is_better=True),
+)
+"""What is measured with every fill, to see whether it is the fill that speaks."""
+
+BY_ONE_FILL = (
+    Scored("deletion-auc", _deletion_auc("logit"), higher_is_better=False, unit="logit"),
+    Scored("insertion-auc", _insertion_auc("logit"), higher_is_better=True, unit="logit"),
+    Scored("pixel-flipping", _pixel_flipping, higher_is_better=False),
+    Scored("aopc", _aopc, higher_is_better=True),
+    Scored("comprehensiveness", _comprehensiveness, higher_is_better=True),
+    Scored("sufficiency", _sufficiency, higher_is_better=False),
+    Scored("monotonicity-arya", _monotonicity, higher_is_better=True, reason="the output never moves", stepwise=True),
+)
+"""What else the same passes tell."""
+
+NOT_OF_SEGMENTS = "constant map, or it is not made of segments"
 
 
 @dataclass(frozen=True)
 class Removal:
-    """Deletion and insertion curves of a map and of its null maps.
+    """Deletion and insertion curves of a map and of its null maps, and all that is read from them.
 
     Deletion takes the most relevant pixels first and follows the target's probability; a faithful map makes it fall
     early. Insertion starts from the filled image and shows the most relevant pixels first; a faithful map makes it
     rise early (Petsiuk et al. 2018). The gain is how much better the map does than its own null, image by image.
+    A map made of segments also meets the segment null: its own segments, their weights permuted.
 
     Attributes
     ----------
@@ -44,66 +172,201 @@ class Removal:
     steps
         Steps from nothing to everything removed.
     spectrum_draws
-        Spectrum nulls drawn an image; their curves are averaged.
+        Spectrum nulls drawn an image, and segment nulls where a map has them; their curves are averaged.
+    suffix
+        Name of the fill where it is not the usual one: then the metrics that compare fills are measured alone, and
+        carry the suffix.
+    per_class
+        Most images of each class; None takes all.
     """
 
     fill: Fill
     steps: int
     spectrum_draws: int
+    suffix: str = ""
+    per_class: int | None = None
 
-    name = "removal"
     asks_again = False
+
+    @property
+    def name(self) -> str:
+        """What checks ask for: removal, with the fill's name where it is not the usual one."""
+        return f"removal-{self.suffix}" if self.suffix else "removal"
+
+    @property
+    def scored(self) -> tuple[Scored, ...]:
+        """The metrics."""
+        return BY_EVERY_FILL if self.suffix else BY_EVERY_FILL + BY_ONE_FILL
 
     def measure(self, explained: Explained) -> Measured:
         """Return areas, gains and curves for the map, the spectrum null and the transplant null."""
-        case = explained.case
-        replacement = self.fill.prepare(case.images)
-        draws = [self._trajectories(case, replacement, null) for null in explained.spectrum_nulls(self.spectrum_draws)]
+        explained = explained if self.per_class is None else explained.some(self.per_class)
+        prepared = filled(explained, self.fill)
+        draws = [self._trajectories(prepared, null) for null in explained.spectrum_nulls(self.spectrum_draws)]
         variants = {
-            MAP: self._trajectories(case, replacement, explained.maps),
+            MAP: self._trajectories(prepared, explained.maps),
             SPECTRUM: _mean(draws),
-            TRANSPLANT: self._trajectories(case, replacement, explained.transplanted),
+            TRANSPLANT: self._trajectories(prepared, explained.transplanted),
         }
-        known = {name: _undefined_where(explained.lacks(name), found) for name, found in variants.items()}
-        return self._rows(explained, known)
+        scores = []
+        for metric in self.scored:
+            found = {name: metric.score(trajectories) for name, trajectories in variants.items()}
+            if metric.stepwise:
+                found[SPECTRUM] = np.mean([metric.score(draw) for draw in draws], axis=0)
+            scores += rows_against_nulls(
+                explained,
+                metric.named(self.suffix),
+                found,
+                higher_is_better=metric.higher_is_better,
+                reason=metric.reason,
+            )
+        if not self.suffix:
+            scores += self._against_segments(explained, prepared, variants[MAP])
+        return Measured(scores=joined(SCORES, scores), curves=joined(CURVES, self._curves(explained, variants)))
 
-    def _trajectories(self, case: Case, replacement: Replacement, maps: Float[np.ndarray, "n h w"]) -> Trajectories:
-        """Return the target's probability at each step of deletion and insertion."""
+    def _trajectories(self, prepared: Filled, maps: Float[np.ndarray, "n h w"]) -> Trajectories:
+        """Return the answers at each step of deletion and insertion."""
+        case, fractions = prepared.case, step_fractions(self.steps)
+        order = removal_order(maps, seed=case.seed, keys=case.keys)
+        removed = removed_steps(order, fractions, maps.shape[1:])
+        gone = [prepared.without(removed[:, step]) for step in range(1, self.steps)]
+        # The pixels shown first are those that deletion removes first, so the ends of both curves are the same images.
+        shown = [prepared.without(~removed[:, step]) for step in range(1, self.steps)]
+        return Trajectories(
+            fractions,
+            deletion=Outputs.joined([prepared.whole, *gone, prepared.empty], _steps),
+            insertion=Outputs.joined([prepared.empty, *shown, prepared.whole], _steps),
+        )
+
+    def _against_segments(self, explained: Explained, prepared: Filled, own: Trajectories) -> list[pd.DataFrame]:
+        """Return the rows of deletion and insertion for the segment null, which few maps have."""
+        case, areas = explained.case, value_areas(explained.maps)
+        index = np.flatnonzero(is_of_segments(areas))
+        nulls = self._segment_trajectories(prepared, explained.maps, areas, index) if len(index) else None
+        rows = []
+        for metric in BY_EVERY_FILL[:2]:
+            values = np.full(len(case.targets), np.nan)
+            if nulls is not None:
+                values[index] = metric.score(nulls)
+            better = 1.0 if metric.higher_is_better else -1.0
+            gains = better * (metric.score(own) - values)
+            rows += [
+                score_rows(case, metric.name, SEGMENT, values, NOT_OF_SEGMENTS),
+                score_rows(case, gain_of(metric.name), SEGMENT, gains, NOT_OF_SEGMENTS),
+            ]
+        return rows
+
+    def _segment_trajectories(
+        self,
+        prepared: Filled,
+        maps: Float[np.ndarray, "n h w"],
+        areas: Int[np.ndarray, "n h w"],
+        index: Int[np.ndarray, " m"],
+    ) -> Trajectories:
+        """Return the mean trajectories of the segment nulls of the maps at `index`."""
+        some, case = prepared.take(index, self.fill), prepared.case
+        return _mean(
+            [
+                self._trajectories(
+                    some, segment_null(maps[index], areas[index], seed=case.seed + draw, keys=case.keys[index])
+                )
+                for draw in range(self.spectrum_draws)
+            ]
+        )
+
+    def _curves(self, explained: Explained, variants: Mapping[str, Trajectories]) -> list[pd.DataFrame]:
+        """Return the curves of the probability."""
+        case, everyone = explained.case, np.arange(len(explained.maps))
+        return [
+            curve_rows(
+                case,
+                f"{metric}-{self.suffix}" if self.suffix else metric,
+                name,
+                everyone,
+                found.fractions,
+                np.where(explained.lacks(name)[:, None], np.nan, getattr(found, metric).probability),
+            )
+            for metric in ("deletion", "insertion")
+            for name, found in variants.items()
+        ]
+
+
+@dataclass(frozen=True)
+class Road:
+    """How long an image is recognised while a map's best pixels are imputed away (Rong et al. 2022).
+
+    Imputation solves for every removed pixel from its neighbours, so that the shape of what was removed tells little.
+
+    Attributes
+    ----------
+    fill
+        The imputation.
+    steps
+        Steps from nothing to everything removed.
+    spectrum_draws
+        Spectrum nulls an image.
+    """
+
+    fill: NoisyLinearFill
+    steps: int
+    spectrum_draws: int
+
+    name = "road"
+    asks_again = False
+
+    def measure(self, explained: Explained) -> Measured:
+        """Return ROAD and its gains, and for each variant whether an image is recognised at each step."""
+        prepared, fractions = filled(explained, self.fill), step_fractions(self.steps)
+        draws = [self._recognised(prepared, null) for null in explained.spectrum_nulls(self.spectrum_draws)]
+        curves = {
+            MAP: [self._recognised(prepared, explained.maps)],
+            SPECTRUM: draws,
+            TRANSPLANT: [self._recognised(prepared, explained.transplanted)],
+        }
+        found = {
+            name: np.mean([faithfulness.road(fractions, one) for one in drawn], axis=0)
+            for name, drawn in curves.items()
+        }
+        everyone = np.arange(len(explained.maps))
+        rows = [
+            curve_rows(
+                explained.case,
+                "road",
+                name,
+                everyone,
+                fractions,
+                np.where(explained.lacks(name)[:, None], np.nan, np.mean(drawn, axis=0)),
+            )
+            for name, drawn in curves.items()
+        ]
+        scores = rows_against_nulls(explained, "road", found, higher_is_better=False, reason="")
+        return Measured(scores=joined(SCORES, scores), curves=joined(CURVES, rows))
+
+    def _recognised(self, prepared: Filled, maps: Float[np.ndarray, "n h w"]) -> np.ndarray:
+        """Return whether each image is still taken for its class at each step."""
+        case = prepared.case
         order = removal_order(maps, seed=case.seed, keys=case.keys)
         removed = removed_steps(order, step_fractions(self.steps), maps.shape[1:])
-        deleted = [self._target_probability(case, replacement, removed[:, step]) for step in range(self.steps + 1)]
-        # The pixels shown first are those that deletion removes first, so the ends of both curves are the same images.
-        shown = [self._target_probability(case, replacement, ~removed[:, step]) for step in range(1, self.steps)]
-        return {
-            "deletion": np.stack(deleted, axis=1),
-            "insertion": np.stack([deleted[-1], *shown, deleted[0]], axis=1),
-        }
+        gone = [prepared.without(removed[:, step]) for step in range(1, self.steps)]
+        path = Outputs.joined([prepared.whole, *gone, prepared.empty], _steps)
+        recognised: np.ndarray = path.recognised == 1
+        return recognised
 
-    def _target_probability(self, case: Case, replacement: Replacement, removed: np.ndarray) -> Float[np.ndarray, " n"]:
-        """Return the probability of each image's target with some of its pixels filled."""
-        probabilities = case.subject.probabilities(replacement(removed, case.seed))
-        targets = torch.from_numpy(case.targets).to(probabilities.device)
-        return probabilities.gather(1, targets[:, None])[:, 0].double().cpu().numpy()
 
-    def _rows(self, explained: Explained, variants: dict[str, Trajectories]) -> Measured:
-        """Return the score and curve rows of all variants."""
-        case, fractions = explained.case, step_fractions(self.steps)
-        scores, curves = [], []
-        for metric, higher in (("deletion", False), ("insertion", True)):
-            areas = {name: area_under_curve(fractions, found[metric]) for name, found in variants.items()}
-            scores += rows_against_nulls(explained, f"{metric}-auc", areas, higher_is_better=higher, reason="")
-            everyone = np.arange(len(case.targets))
-            curves += [
-                curve_rows(case, metric, name, everyone, fractions, found[metric]) for name, found in variants.items()
-            ]
-        return Measured(scores=joined(SCORES, scores), curves=joined(CURVES, curves))
+def _steps(values: list[np.ndarray]) -> Float[np.ndarray, "n steps"]:
+    """Return answers of several steps as trajectories."""
+    return np.stack(values, axis=1)
 
 
 def _mean(found: list[Trajectories]) -> Trajectories:
-    """Return the mean of several draws' curves."""
-    return {name: np.mean([one[name] for one in found], axis=0) for name in found[0]}
+    """Return the mean of several draws' trajectories."""
 
+    def average(values: list[np.ndarray]) -> np.ndarray:
+        mean: np.ndarray = np.mean(values, axis=0)
+        return mean
 
-def _undefined_where(undefined: np.ndarray, found: Trajectories) -> Trajectories:
-    """Return the curves with NaN for the images at which they mean nothing."""
-    return {name: np.where(undefined[:, None], np.nan, values) for name, values in found.items()}
+    return replace(
+        found[0],
+        deletion=Outputs.joined([one.deletion for one in found], average),
+        insertion=Outputs.joined([one.insertion for one in found], average),
+    )

@@ -12,6 +12,7 @@ from harness.perturbation.nulls import (
     transplant_pairs_other_class,
 )
 from harness.perturbation.orders import least_first, removal_order, removed_steps, step_fractions
+from harness.perturbation.segments import is_of_segments, value_areas
 
 __all__ = [
     "BlurFill",
@@ -25,6 +26,7 @@ __all__ = [
     "cell_mask_bank",
     "grid_cells",
     "grid_mask_bank",
+    "is_of_segments",
     "least_first",
     "mosaics",
     "noisy_copies",
@@ -37,4 +39,5 @@ __all__ = [
     "step_fractions",
     "transplant_pairs",
     "transplant_pairs_other_class",
+    "value_areas",
 ]

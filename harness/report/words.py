@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import SupportsInt
 
 
@@ -38,6 +38,17 @@ MEASURES = {
     "insertion-auc": Measure(f"{_AREA} shown, most relevant first", "higher"),
     "deletion-gain": Measure("how far the deletion curve runs under that of its null map, on average", "higher", True),
     "insertion-gain": Measure("how far the insertion curve runs over that of its null map, on average", "higher", True),
+    "symmetric-relevance-gain": Measure(
+        "area between removing least relevant first and most relevant first", "higher", True
+    ),
+    "pixel-flipping": Measure("mean probability of the target over the steps of deletion", "lower"),
+    "aopc": Measure("mean fall of the target's probability over the steps of deletion", "higher", True),
+    "comprehensiveness": Measure("mean fall once the most relevant share, up to a half, is removed", "higher", True),
+    "sufficiency": Measure("mean fall when only the most relevant share, up to a half, is kept", "lower", True),
+    "monotonicity-arya": Measure("1 where the output never falls while pixels come, least relevant first", "higher"),
+    "selectivity": Measure("mean probability of the target while patches are removed, most relevant first", "lower"),
+    "irof": Measure("mean relative fall of the probability while segments are removed, best first", "higher", True),
+    "road": Measure("share of the removal over which images are still recognised, pixels imputed", "lower"),
     "randomization-full": Measure(_ALIKE, "lower"),
     "randomization-full-absolute": Measure(f"{_ALIKE}, signs dropped", "lower"),
     "randomization-full-excess": Measure(f"{_ALIKE}, beyond that of the null map", "lower", True),
@@ -108,28 +119,45 @@ MEASURES = {
     "histogram-entropy": Measure("entropy of the histogram of the map's values, in nats"),
 }  # fmt: skip
 
+_BESIDE = {
+    "-logit": "of the logit",
+    "-mean": "with the mean as fill",
+    "-noisy-linear": "with noisy linear imputation as fill",
+}
+"""What a metric's name says of another output or another fill."""
+
 MARKS = {"pass": "pass", "fail": "FAIL", "inconclusive": "?", "not applicable": "–"}
 """What a verdict is called in a cell."""
 
 NULLS = {
     "spectrum-null": "the map's own values, moved to random places of the same smoothness: it knows nothing of where",
     "transplant-null": "the explainer's map of another image: it knows faces in general and nothing of this one",
+    "segment-null": "the map's own segments, their weights permuted: segments follow edges and earn nothing by that",
     "edges": "the edges of the picture, which know nothing of the network",
 }
 """What each comparison takes away."""
 
 
 def measure(metric: str) -> Measure:
-    """Return what is known of a metric; of the gain of a known one what that makes it, of others the name alone."""
-    whole = next((metric.removesuffix("-gain") + end for end in ("", "-auc") if _is_gain(metric, end)), "")
-    if metric in MEASURES or not whole:
-        return MEASURES.get(metric, Measure(metric))
-    return Measure(f"how much better than its null map the map does by {whole}", "higher", True)
+    """Return what is known of a metric; of one not known here, its name alone.
 
-
-def _is_gain(metric: str, end: str) -> bool:
-    """Whether a metric is the gain of one that is known, whose name may have had an end."""
-    return metric.endswith("-gain") and metric.removesuffix("-gain") + end in MEASURES
+    Examples
+    --------
+    >>> measure("deletion-gain-mean").meaning
+    'how far the deletion curve runs under that of its null map, on average, with the mean as fill'
+    >>> measure("road-gain")
+    Measure(meaning='how much better than that of the null map: road', better='higher', signed=True)
+    """
+    if metric in MEASURES:
+        return MEASURES[metric]
+    for suffix, told in _BESIDE.items():
+        if metric.endswith(suffix) and metric.removesuffix(suffix) in MEASURES:
+            plain = MEASURES[metric.removesuffix(suffix)]
+            return replace(plain, meaning=f"{plain.meaning}, {told}")
+    for own in (metric.removesuffix("-gain"), metric.removesuffix("-gain") + "-auc"):
+        if metric.endswith("-gain") and measure(own).meaning != own:
+            return Measure(f"how much better than that of the null map: {own}", "higher", True)
+    return Measure(metric)
 
 
 def number(value: float, *, signed: bool = False) -> str:

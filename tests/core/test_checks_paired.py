@@ -177,3 +177,29 @@ def test_a_planted_excess_fails_and_none_passes() -> None:
     made = [scores("e", noise + shift, "randomization-full-excess", "transplant-null") for shift in (0.5, 0.0)]
     assert verdict("randomization-full", made[0]) is Verdict.FAIL
     assert verdict("randomization-full", made[1]) is Verdict.PASS
+
+
+def test_a_claim_over_all_images_alone_judges_no_class() -> None:
+    gains = np.random.default_rng(0).normal(0.1, 0.1, N)
+    assert list(findings("road-spectrum", evidence(scores("e", gains, "road-gain")))) == [EVERYTHING]
+
+
+@pytest.mark.parametrize(
+    ("check", "metric", "variant"),
+    [
+        ("srg-spectrum", "symmetric-relevance-gain-gain", "spectrum-null"),
+        ("srg-transplant", "symmetric-relevance-gain-gain", "transplant-null"),
+        ("road-spectrum", "road-gain", "spectrum-null"),
+        ("road-transplant", "road-gain", "transplant-null"),
+        ("deletion-segment", "deletion-gain", "segment-null"),
+    ],
+)
+def test_a_claim_of_removal_is_judged_by_its_own_gain(check: str, metric: str, variant: str) -> None:
+    better, worse = (np.random.default_rng(0).normal(mean, 0.05, N) for mean in (0.2, -0.2))
+    table = judged(
+        [CHECKS[check]],
+        evidence(scores("good", better, metric, variant), scores("bad", worse, metric, variant)),
+        ["good", "bad"],
+    )
+    whole = table[table["class"] == EVERYTHING].set_index("explainer")["verdict"]
+    assert whole.to_dict() == {"good": Verdict.PASS, "bad": Verdict.FAIL}
