@@ -14,6 +14,7 @@ from jaxtyping import Float
 from harness.bench import Bench, Instruments
 from harness.case import Case, chosen_case
 from harness.checks import ALPHA, CONFIDENCE, Check, Evidence, judged
+from harness.checks.contract import ContractGate
 from harness.digest import code_digest, digest
 from harness.effects import part_effects
 from harness.engines.local import Progress, run_here
@@ -25,7 +26,7 @@ from harness.perturbation import BlurFill
 from harness.profiles import Profile
 from harness.random_networks import layer_groups
 from harness.store import EFFECTS, SCORES, Examples, RunFolder, frame
-from harness.subject import Subject
+from harness.subject import Passes, Subject
 
 CONTROLS = ("random", "edges")
 """Stand-ins that every run carries."""
@@ -94,7 +95,9 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
     probabilities = _probabilities(request, folder)
     case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
     bench = Bench(case, request.instruments(), folder)
-    faults = run_here(bench.plan(request.explainers), progress)
+    # Before anything else: who breaks the contract has no scores.
+    gate = ContractGate(request.subject, request.faces, request.seed, folder.remembered)
+    faults = run_here([*gate.jobs(request.explainers), *bench.plan(request.explainers)], progress)
 
     sound = [explainer for explainer in request.explainers if explainer.name not in faults]
     found = Measured.joined(
@@ -120,7 +123,7 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
             "command": command,
             **_provenance(request, case),
             "explainers": explainers,
-            "passes": _passes(len(request.faces) + effect_passes, explainers),
+            "passes": _passes(len(request.faces) + effect_passes, gate.passes, explainers),
             "seconds": round(time.perf_counter() - started + _seconds_before(bench, explainers), 2),
         }
     )
@@ -223,10 +226,10 @@ def _about(explainer: Explainer, bench: Bench, faults: dict[str, str]) -> dict[s
     }
 
 
-def _passes(before: int, explainers: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Return the images passed for the run, however often it was stopped: those before any map, and the explainers'."""
+def _passes(before: int, contract: Passes, explainers: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the images passed for the run, however often it was stopped: before any map, for the contract, for maps."""
     forward, backward = (sum(about["cost"][way] for about in explainers) for way in ("forward", "backward"))
-    return {"forward": before + forward, "backward": backward}
+    return {"forward": before + contract.forward + forward, "backward": contract.backward + backward}
 
 
 def _seconds_before(bench: Bench, explainers: Sequence[Mapping[str, Any]]) -> float:

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -22,12 +22,13 @@ from torch.nn import functional
 from torch.nn.modules import module as torch_module
 
 from harness.digest import digest
-from harness.errors import UsageError
+from harness.engines.local import Job
+from harness.errors import ExplainerFault, UsageError
 from harness.explainers._randomness import global_generators_seeded
 from harness.explainers.base import Explainer
 from harness.explainers.gradient import gradient
 from harness.faces.faceset import FaceSet
-from harness.subject import Subject
+from harness.subject import Passes, Subject
 
 SAME = 1e-3
 """Largest difference between maps that are meant to be equal, as a share of their norm: rounding differs by batch."""
@@ -98,8 +99,8 @@ class Examination:
             return f"{self.explainer} does not explain {self.subject}: {self.refusal}"
         if "runs" in self.broken:
             return f"{self.explainer} {self.broken['runs']}"
-        said = "; ".join(f"{clause}: {what}" for clause, what in self.broken.items())
-        return f"{self.explainer} breaks its contract, {said}" if said else ""
+        said = ", ".join(f"{clause} ({what})" for clause, what in self.broken.items())
+        return f"{self.explainer} breaks its contract: {said}" if said else ""
 
 
 # ---------------------------------------------------------------------- the calls
@@ -250,50 +251,105 @@ def examined(
     return Examination(explainer.name, subject.name, broken)
 
 
-def examinations(
-    subject: Subject, faces: FaceSet, explainers: Sequence[Explainer], seed: int, remember: Remember
-) -> Iterator[tuple[Examination, Int[np.ndarray, "2"]]]:
-    """Yield what the contract finds of each explainer on some of the faces, with the passes forward and backward.
+class ContractGate:
+    """Puts explainers to the contract on some faces before anything else is asked of them; who breaks it stays out.
 
     Parameters
     ----------
+    subject, faces, seed
+        What explainers are put to.
     remember
-        Keeps what was found under a key of the explainer, the subject, the faces, the seed and the code.
+        Keeps what was found under a key of explainer, subject, faces, seed and code.
+
+    Attributes
+    ----------
+    passes
+        Images passed forward and backward for the examinations asked for so far, whenever they were made.
     """
-    images, targets = contract_sample(subject, faces)
-    for explainer in explainers:
 
-        def make(explainer: Explainer = explainer) -> dict[str, Any]:
-            before = np.array([subject.passes.forward, subject.passes.backward])
-            found = examined(explainer, subject, images, targets, seed)
+    def __init__(self, subject: Subject, faces: FaceSet, seed: int, remember: Remember) -> None:
+        self.passes = Passes()
+        self._subject, self._faces, self._seed, self._remember = subject, faces, seed, remember
+        self._found: dict[str, Examination] = {}
+
+    def jobs(self, explainers: Sequence[Explainer]) -> list[Job]:
+        """Return one job an explainer, which raises an ExplainerFault where it may not be judged."""
+        return [Job(f"{made.name}: contract", made.name, partial(self._hold, made)) for made in explainers]
+
+    def examination(self, explainer: Explainer) -> Examination:
+        """Return what the contract finds of an explainer."""
+        if explainer.name not in self._found:
+            self._found[explainer.name] = self._examined(explainer)
+        return self._found[explainer.name]
+
+    def _hold(self, explainer: Explainer) -> None:
+        """Let an explainer pass or say why not."""
+        reason = self.examination(explainer).reason
+        if reason:
+            raise ExplainerFault(reason)
+
+    def _examined(self, explainer: Explainer) -> Examination:
+        """Examine, or remember."""
+        images, targets = self._sample
+
+        def make() -> dict[str, Any]:
+            before = self._passed()
+            found = examined(explainer, self._subject, images, targets, self._seed)
             rows = {"refusal": found.refusal} if found.refusal else dict(found.broken)
-            passes = np.array([subject.passes.forward, subject.passes.backward]) - before
-            return {"rows": pd.DataFrame({"clause": [*rows], "found": [*rows.values()]}, dtype=str), "passes": passes}
+            table = pd.DataFrame({"clause": [*rows], "found": [*rows.values()]}, dtype=str)
+            return {"rows": table, "passes": self._passed() - before}
 
-        key = digest("contract", contract_digest(explainer), subject.digest, images, targets, seed)
-        held = remember(key, make)
+        key = digest("contract", contract_digest(explainer), self._subject.digest, images, targets, self._seed)
+        held = self._remember(key, make)
+        self._count(held["passes"])
         rows = dict(zip(held["rows"]["clause"], held["rows"]["found"], strict=True))
         refusal = rows.pop("refusal", "")
-        yield Examination(explainer.name, subject.name, rows, refusal), held["passes"]
+        return Examination(explainer.name, self._subject.name, rows, refusal)
+
+    @cached_property
+    def _sample(self) -> tuple[Tensor, Tensor]:
+        """The faces and their targets."""
+        images = contract_images(self._subject, self._faces)
+
+        def make() -> dict[str, Any]:
+            before = self._passed()
+            targets = contract_targets(self._subject, images)
+            return {"targets": targets.cpu().numpy(), "passes": self._passed() - before}
+
+        held = self._remember(digest("contract targets", self._subject.digest, images), make)
+        self._count(held["passes"])
+        return images, torch.from_numpy(held["targets"]).to(self._subject.device)
+
+    def _count(self, passes: Int[np.ndarray, "2"]) -> None:
+        """Add passes forward and backward."""
+        self.passes.forward += int(passes[0])
+        self.passes.backward += int(passes[1])
+
+    def _passed(self) -> Int[np.ndarray, "2"]:
+        """Return the images that the subject has passed forward and backward."""
+        return np.array([self._subject.passes.forward, self._subject.passes.backward])
 
 
-def contract_sample(subject: Subject, faces: FaceSet) -> tuple[Float[Tensor, "n c h w"], Int[Tensor, " n"]]:
-    """Return a few faces, spread over the set, each with its predicted class; the second's is another than the first's.
+def contract_images(subject: Subject, faces: FaceSet) -> Float[Tensor, "n c h w"]:
+    """Return a few faces, spread over the set.
 
     Raises
     ------
     UsageError
-        Where there are fewer than two faces.
+        Where there are fewer than two.
     """
     if len(faces) < TOGETHER:
         raise UsageError(f"faces {faces.name!r} are {len(faces)}; an explainer's contract needs two to compare")
-    index = np.unique(np.linspace(0, len(faces) - 1, SAMPLE).astype(int))
-    images = subject.prepare(faces.images[index])
-    logits = subject.with_network(subject.network, subject.name).logits(images)
+    return subject.prepare(faces.images[np.unique(np.linspace(0, len(faces) - 1, SAMPLE).astype(int))])
+
+
+def contract_targets(subject: Subject, images: Float[Tensor, "n c h w"]) -> Int[Tensor, " n"]:
+    """Return each image's predicted class; for the second, where that is the first's, the next."""
+    logits = subject.logits(images)
     targets = logits.argmax(1)
     logits[1, targets[0]] = -torch.inf
     targets[1] = logits[1].argmax()
-    return images, targets
+    return targets
 
 
 def contract_digest(explainer: Explainer) -> str:
@@ -577,7 +633,7 @@ def _hooks(subject: Subject) -> int:
     return sum(map(len, tables + _global_hook_tables()))
 
 
-_COMPARED = ("runs", "shape", "deterministic")
+_COMPARED = ("runs", "shape", "finite", "deterministic")
 
 _CLAUSES: Mapping[str, Clause] = MappingProxyType(
     {
@@ -599,6 +655,12 @@ _CLAUSES: Mapping[str, Clause] = MappingProxyType(
                 ("runs", "shape"),
             ),
             Clause(
+                "images",
+                "the explainer's maps differ between images and between pixels",
+                differs_between_images,
+                moot=("runs", "shape", "finite"),
+            ),
+            Clause(
                 "batch-invariant",
                 "the explainer explains an image the same alone as among others",
                 is_batch_invariant,
@@ -609,17 +671,11 @@ _CLAUSES: Mapping[str, Clause] = MappingProxyType(
                 "the explainer explains each image of a batch for its own target",
                 honours_targets,
                 "one target for a batch gives maps of zeros in pytorch-grad-cam 1.5",
-                _COMPARED,
+                (*_COMPARED, "images"),
             ),
             Clause("network", "the explainer leaves weights, mode, gradients and hooks as they were", leaves_network),
             Clause("generators", "the explainer leaves the global generators as they were", leaves_generators),
             Clause("input", "the explainer leaves its images and targets as they were", leaves_input),
-            Clause(
-                "images",
-                "the explainer's maps differ between images and between pixels",
-                differs_between_images,
-                moot=("runs", "shape"),
-            ),
             Clause("growth", "the explainer leaves no hooks that pile up over calls", hooks_do_not_grow),
             Clause(
                 "hooks",

@@ -24,8 +24,10 @@ SUITES = Path(__file__).parents[2] / "suites"
 SUBJECT = "from tiny import patch_subject as make\n"
 FACES = "from tiny import bright_patch_faces as make\n"
 MINE = """
+from harness import explainer
 from harness.explainers.gradient import gradient as true
 
+@explainer(target_free=True)
 def picture(subject, images, targets):
     return images[:, 0]
 
