@@ -227,7 +227,7 @@ def _about(explainer: Explainer, bench: Bench, faults: dict[str, str]) -> dict[s
 
 
 def _passes(before: int, contract: Passes, explainers: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Return the images passed for the run, however often it was stopped: before any map, for the contract, for maps."""
+    """Return the images passed for the run, however often it was stopped: before, for the contract, for explainers."""
     forward, backward = (sum(about["cost"][way] for about in explainers) for way in ("forward", "backward"))
     return {"forward": before + contract.forward + forward, "backward": contract.backward + backward}
 

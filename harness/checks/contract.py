@@ -99,8 +99,12 @@ class Examination:
             return f"{self.explainer} does not explain {self.subject}: {self.refusal}"
         if "runs" in self.broken:
             return f"{self.explainer} {self.broken['runs']}"
-        said = ", ".join(f"{clause} ({what})" for clause, what in self.broken.items())
-        return f"{self.explainer} breaks its contract: {said}" if said else ""
+        return f"{self.explainer} breaks its contract: {self.said}" if self.broken else ""
+
+    @property
+    def said(self) -> str:
+        """The broken clauses with what was found, in one line."""
+        return ", ".join(f"{clause} ({what})" for clause, what in self.broken.items())
 
 
 # ---------------------------------------------------------------------- the calls
