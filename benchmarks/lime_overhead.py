@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from skimage.segmentation import quickshift
+from skimage import segmentation as skimage_segmentation
 from torch import Tensor, nn
 
 from harness.explainers import registered
@@ -85,6 +85,7 @@ def segmentation(image: Tensor) -> float:
 def counts(images: Tensor) -> tuple[float, float]:
     """Return the mean number of segments of a face: quickshift's, with the package's settings, and ours."""
     pictures = [image.expand(3, -1, -1).permute(1, 2, 0).double().numpy() for image in images]
+    quickshift: Any = skimage_segmentation.quickshift
     theirs = [quickshift(picture, kernel_size=4, max_dist=200, ratio=0.2).max() + 1 for picture in pictures]
     return float(np.mean(theirs)), float(np.mean([segments_of(image).max() + 1 for image in images]))
 
@@ -97,9 +98,8 @@ def main() -> None:
     )
     images = subject.spec.prepare(faces.images[:: len(faces.images) // FACES][:FACES])
     targets = subject.logits(images).argmax(1)
-    print(
-        "seconds outside the network, one face | package | batched | ratio | segmentation | largest difference, share of the map"
-    )
+    titles = ("package", "batched", "ratio", "segmentation", "largest difference, share of the map")
+    print(" | ".join(["seconds outside the network, one face", *titles]))
     for samples in SAMPLES:
         best = overhead(subject, images[:1], samples)
         package_map, our_map = (
