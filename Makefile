@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/installed
 
-.PHONY: demo test lint types unit suites suites-rendered suites-orl fixtures clean
+.PHONY: demo test lint types unit suites suites-rendered suites-orl bench contract fixtures clean
 
 demo: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
@@ -36,6 +36,21 @@ suites-rendered: $(SETUP)
 suites-orl: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
 	$(BIN)/python -m pytest suites --profile quick --subject fer2013-minixception --faces orl --out results/suites-orl
+
+# Prints the figures of every benchmark: parity with other implementations, the cost of LIME, faults that metrics catch.
+bench: $(SETUP)
+	$(BIN)/harness fetch fer2013-minixception orl
+	$(BIN)/python benchmarks/explainers_parity.py
+	$(BIN)/python benchmarks/lime_overhead.py
+	$(BIN)/python benchmarks/metrics_parity.py
+	$(BIN)/python benchmarks/planted_faults.py
+
+# Puts every explainer to the contract and notes who keeps it, which `harness list explainers` shows.
+contract: $(SETUP)
+	$(BIN)/harness fetch fer2013-minixception orl
+	$(BIN)/python -m pytest suites/test_contract.py --record --out results/contract-rendered
+	$(BIN)/python -m pytest suites/test_contract.py --record --subject fer2013-minixception --faces orl \
+		--out results/contract-orl
 
 # Builds faces and networks anew and says where they differ from the committed ones; trains for long.
 fixtures: $(SETUP)

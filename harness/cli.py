@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from harness import __version__
 from harness.checks import CHECKS, Check
+from harness.checks.record import contract_states
 from harness.engines import Job
 from harness.errors import HarnessError, UsageError
 from harness.evaluation import Request, evaluate, examine
@@ -196,8 +197,18 @@ def _list(options: argparse.Namespace) -> int:
     from tabulate import tabulate
 
     widths = [None if key in ("name", "family") else 60 for key in rows[0]]
-    print(tabulate(rows, headers="keys", maxcolwidths=widths))
+    shown = [{key: _cell(value) for key, value in row.items()} for row in rows]
+    print(tabulate(shown, headers="keys", maxcolwidths=widths))
     return DONE
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as a table shows it: of several under their names, the names where they differ."""
+    if not isinstance(value, dict):
+        return value
+    return (
+        value[next(iter(value))] if len(set(value.values())) == 1 else "; ".join(f"{k}: {v}" for k, v in value.items())
+    )
 
 
 def _listed_explainers() -> list[dict[str, Any]]:
@@ -209,6 +220,7 @@ def _listed_explainers() -> list[dict[str, Any]]:
             "default": explainer.name in DEFAULT,
             "cost": explainer.facts.cost,
             "reference": explainer.facts.reference,
+            "contract": contract_states(explainer),
         }
         for explainer in registered().values()
     ]

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from harness.bench import Bench
 from harness.case import Case, chosen_case
 from harness.checks import ALPHA, CONFIDENCE, Check, Evidence, barred, examination_table, examined, judged
+from harness.checks.contract import ContractGate
 from harness.digest import code_digest, digest
 from harness.effects import part_effects
 from harness.engines.local import Progress, run_here
@@ -142,8 +143,11 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
     case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
     bench = Bench(case, request.measurements(), folder)
     known = known_maps(case, request.faces, probabilities.argmax(1), bench.shared)
+    # Before anything else: who breaks the contract has no scores. Known maps come from no explainer that could.
+    gate = ContractGate(request.subject, request.faces, request.seed, folder.remembered)
+    jobs = gate.jobs(request.explainers)
     request = replace(request, explainers=request.explainers + known)
-    faults = run_here(bench.plan(request.explainers), progress)
+    faults = run_here([*jobs, *bench.plan(request.explainers)], progress)
 
     sound = [explainer for explainer in request.explainers if explainer.name not in faults]
     found = Measured.joined(
@@ -171,7 +175,7 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
         folder.write_table(name, table)
     folder.write_examples(_examples(case, bench, sound))
     explainers = [_about(explainer, bench, faults) for explainer in request.explainers]
-    costs = [bench.cost(), *(about["cost"] for about in explainers)]
+    costs = [vars(gate.passes), bench.cost(), *(about["cost"] for about in explainers)]
     folder.write_info(
         {
             "command": command,
@@ -324,7 +328,7 @@ def _passes(before: int, costs: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 def _seconds_before(bench: Bench, costs: Sequence[Mapping[str, Any]]) -> float:
     """Return the seconds spent on this run before it was stopped."""
-    return max(0.0, float(sum(cost["seconds"] for cost in costs)) - bench.seconds_made())
+    return max(0.0, float(sum(cost.get("seconds", 0) for cost in costs)) - bench.seconds_made())
 
 
 def _provenance(request: Request, case: Case) -> dict[str, Any]:

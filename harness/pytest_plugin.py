@@ -1,19 +1,24 @@
 """Runs an evaluation under pytest: one item for each explainer and check, and the matrix of verdicts at the end.
 
 ``suites/conftest.py`` takes its hooks from here; nothing else in the package knows of pytest. Tests ask for the
-fixture `claim` and carry the mark ``family``; the evaluation is made once, when the first of them runs.
+fixture `claim` and carry the mark ``family``; the evaluation is made once, when the first of them runs. A test that
+asks for the fixture `owed` is run before, for each explainer and clause of the contract.
 """
 
+import argparse
 import shlex
 import tomllib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from harness.checks import CHECKS, EVERYTHING, Check, Verdict
+from harness.checks.contract import Clause, ContractGate, contract_clauses
+from harness.checks.record import RECORDED, write_record
 from harness.cli import add_run_options, asked_request, default_folder, shown_progress, write_report
 from harness.errors import HarnessError, UsageError
 from harness.evaluation import Request, evaluate
@@ -24,6 +29,8 @@ from harness.store import RunFolder
 
 FINDINGS = "findings.toml"
 """Beside the test files: failures that are known and why."""
+CONTRACT = "contract"
+"""What ``--check`` calls the clauses, which are no checks of maps: they come first and gate them."""
 
 # ---------------------------------------------------------------------- what is known to fail
 
@@ -104,6 +111,12 @@ class Session:
     folder: Path
     run: RunFolder | None = None
 
+    @cached_property
+    def gate(self) -> ContractGate:
+        """The contract, with what the run folder remembers of it."""
+        request = self.request
+        return ContractGate(request.subject, request.faces, request.seed, RunFolder(self.folder).remembered)
+
     def evaluated(self) -> RunFolder:
         """Return the run, made on the first call."""
         if self.run is None:
@@ -127,13 +140,50 @@ def _session(config: pytest.Config) -> Session:
     """Return what the options ask for, read once."""
     if SESSION not in config.stash:
         load_entry_points()
-        request = asked_request(config.option).with_controls()
+        request = _request(config.option).with_controls()
         folder = config.option.out or default_folder(request, config.option.profile)
         config.stash[SESSION] = Session(config, request, folder)
     return config.stash[SESSION]
 
 
+def _request(options: argparse.Namespace) -> Request:
+    """Return the evaluation that the options ask for; the contract alone is one without checks."""
+    checks = [name for name in options.check or () if name != CONTRACT]
+    request = asked_request(argparse.Namespace(**{**vars(options), "check": checks or None}))
+    return replace(request, checks=()) if options.check and not checks else request
+
+
 # ---------------------------------------------------------------------- one item
+
+
+@dataclass(frozen=True)
+class Owed:
+    """One clause of the contract that an explainer owes."""
+
+    session: Session
+    explainer: Explainer
+    clause: Clause
+
+    @property
+    def id(self) -> str:
+        """The item's name."""
+        return f"{self.explainer.name}-{self.clause.name}"
+
+    def settle(self) -> None:
+        """Pass or fail as the clause was kept; skip where the explainer refuses, or another clause bars the look."""
+        try:
+            found = self.session.gate.examination(self.explainer)
+        except HarnessError as error:
+            pytest.exit(f"harness: {error}", returncode=2)
+        what = found.broken.get(self.clause.name)
+        if what is not None:
+            said = f"{self.explainer.name} breaks its contract: {self.clause.name}, {what}"
+            pytest.fail(f"{said} (owed: {self.clause.claim})", pytrace=False)
+        if found.refusal:
+            _unsettled(self.session, f"refuses: {found.reason}")
+        barred = [name for name in self.clause.moot if name in found.broken]
+        if barred:
+            pytest.skip(f"not looked into, since {self.explainer.name} breaks {barred[0]}")
 
 
 @dataclass(frozen=True)
@@ -146,6 +196,11 @@ class Claim:
     kind: str
     finding: Finding | None
 
+    @property
+    def id(self) -> str:
+        """The item's name."""
+        return "-".join([self.explainer, self.check.name, *([] if self.kind == EVERYTHING else [self.kind])])
+
     def settle(self) -> None:
         """Pass, fail, skip or expectedly fail, as the verdict says.
 
@@ -154,6 +209,8 @@ class Claim:
         """
         run = self.session.evaluated()
         fault = {about["name"]: about["reason"] for about in run.info["explainers"]}[self.explainer]
+        if fault and self._refused():
+            _unsettled(self.session, f"refuses: {fault}")
         if fault:
             pytest.fail(f"{fault}: no score was computed", pytrace=False)
         row = self._row(run.verdicts)
@@ -165,8 +222,13 @@ class Claim:
         elif verdict is Verdict.FAIL:
             pytest.fail(said, pytrace=False)
         elif verdict is not Verdict.PASS:
-            settle = pytest.fail if self.session.config.option.strict else pytest.skip  # pytest's own --strict
-            settle(f"{verdict.value}: {row['reason']}; {said}" if row["n"] else f"{verdict.value}: {row['reason']}")
+            why = f"{verdict.value}: {row['reason']}"
+            _unsettled(self.session, f"{why}; {said}" if row["n"] else why)
+
+    def _refused(self) -> bool:
+        """Whether the explainer says itself that it cannot explain this network."""
+        (explainer,) = (made for made in self.session.request.explainers if made.name == self.explainer)
+        return bool(self.session.gate.examination(explainer).refusal)
 
     def _row(self, verdicts: pd.DataFrame) -> pd.Series:
         """Return this claim's verdict; a class without one of its own shares that over all images."""
@@ -186,6 +248,20 @@ class Claim:
         )
 
 
+def _unsettled(session: Session, reason: str) -> None:
+    """Skip with the reason, or fail with it under pytest's own --strict."""
+    if session.config.option.strict:
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def owed(request: pytest.FixtureRequest) -> Owed:
+    """One clause that one explainer owes."""
+    given: Owed = request.param
+    return given
+
+
 @pytest.fixture
 def claim(request: pytest.FixtureRequest) -> Claim:
     """One check of one explainer."""
@@ -200,7 +276,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the words of ``harness run``; its ``--strict`` is pytest's own."""
     group = parser.getgroup("harness", "what is judged")
     add_run_options(group)
-    group.addoption("--check", metavar="C", action="append", help="a check, a family or all (default all)")
+    group.addoption("--check", metavar="C", action="append", help="a check, a family, contract or all (default all)")
+    group.addoption("--record", action="store_true", help="note who keeps the contract, for `harness list explainers`")
     group.addoption("--per-class", dest="each_class", action="store_true", help="one item more for each class")
 
 
@@ -210,17 +287,28 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make one item for each explainer and check of the family."""
-    if "claim" not in metafunc.fixturenames:
-        return
-    claims: list[Claim] = []
-    try:
-        claims = [] if WRONG_USE in metafunc.config.stash else _claims(metafunc.definition)
-    except HarnessError as error:
-        # Raised here it would be shown once a file, with the way that it took.
-        metafunc.config.stash[WRONG_USE] = str(error)
-    ids = ["-".join([c.explainer, c.check.name, *([] if c.kind == EVERYTHING else [c.kind])]) for c in claims]
-    metafunc.parametrize("claim", claims, ids=ids, indirect=True)
+    """Make one item for each explainer and check of the family, or clause of the contract."""
+    for fixture, made in (("owed", _owed), ("claim", _claims)):
+        if fixture not in metafunc.fixturenames:
+            continue
+        given: Sequence[Owed | Claim] = ()
+        try:
+            given = () if WRONG_USE in metafunc.config.stash else made(metafunc.definition)
+        except HarnessError as error:
+            # Raised here it would be shown once a file, with the way that it took.
+            metafunc.config.stash[WRONG_USE] = str(error)
+        metafunc.parametrize(fixture, given, ids=[each.id for each in given], indirect=True)
+
+
+def _owed(test: pytest.Function) -> list[Owed]:
+    """Return what explainers owe: those asked for, or all that there are."""
+    options, session = test.config.option, _session(test.config)
+    if options.record and session.request.subject.name not in RECORDED:
+        raise UsageError(f"--record is kept for {' and '.join(RECORDED)}, not for {session.request.subject.name!r}")
+    if options.check and not {CONTRACT, "all"} & set(options.check):
+        return []
+    explainers = asked_explainers(options.explainer or ("all",))
+    return [Owed(session, explainer, clause) for explainer in explainers for clause in contract_clauses().values()]
 
 
 def _claims(test: pytest.Function) -> list[Claim]:
@@ -242,7 +330,9 @@ def _claims(test: pytest.Function) -> list[Claim]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Take out the tests of families that have no check here, such as those that need evidence the faces lack.
+    """Put the contract first, and take out the tests of families that have no check here.
+
+    Those are families that were not asked for, or that need evidence which the faces lack.
 
     Raises
     ------
@@ -251,16 +341,32 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     if WRONG_USE in config.stash:
         raise pytest.UsageError(f"harness: {config.stash[WRONG_USE]}")
-    empty = [item for item in items if "claim" in getattr(item, "fixturenames", ()) and not _has_claim(item)]
-    items[:] = [item for item in items if item not in empty]
+    empty = {item for item in items if {"claim", "owed"} & set(getattr(item, "fixturenames", ())) and not _given(item)}
+    items[:] = sorted(
+        (item for item in items if item not in empty), key=lambda item: not isinstance(_given(item), Owed)
+    )
     if empty:
-        config.hook.pytest_deselected(items=empty)
+        config.hook.pytest_deselected(items=list(empty))
 
 
-def _has_claim(item: pytest.Item) -> bool:
-    """Whether an item was given a claim."""
-    given = getattr(item, "callspec", None)
-    return given is not None and isinstance(given.params.get("claim"), Claim)
+def _given(item: pytest.Item) -> Owed | Claim | None:
+    """Return the claim or clause that an item was given."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    given = params.get("owed", params.get("claim"))
+    return given if isinstance(given, Owed | Claim) else None
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the record where it was asked for."""
+    config = session.config
+    if not config.option.record or config.option.collectonly:
+        return
+    asked = _session(config)
+    owing = {given.explainer.name: given.explainer for item in session.items if isinstance(given := _given(item), Owed)}
+    shipped = [made for made in owing.values() if made.origin.startswith("harness.explainers")]
+    found = [(made, asked.gate.examination(made)) for made in shipped]
+    file = write_record(asked.request.faces.name, found)
+    print(f"\n{len(found)} explainers on {asked.request.subject.name}: recorded in {file}")
 
 
 def _judged(session: Session) -> Sequence[Explainer]:

@@ -2,18 +2,22 @@
 
 from harness.pytest_plugin import (
     claim,
+    owed,
     pytest_addoption,
     pytest_collection_modifyitems,
     pytest_configure,
     pytest_generate_tests,
+    pytest_sessionfinish,
     pytest_terminal_summary,
 )
 
 __all__ = [
     "claim",
+    "owed",
     "pytest_addoption",
     "pytest_collection_modifyitems",
     "pytest_configure",
     "pytest_generate_tests",
+    "pytest_sessionfinish",
     "pytest_terminal_summary",
 ]

@@ -1,8 +1,21 @@
 """Fixtures of all tests; while they run, the package's annotations are checked against what is passed."""
 
+import random
 from collections.abc import Iterator
 
-from jaxtyping import config, install_import_hook
+# The checks of annotations draw which items of a list they look at: on a generator of their own, since explainers must
+# leave the global one alone.
+_global_bits, random.getrandbits = random.getrandbits, random.Random(0).getrandbits
+from beartype import beartype  # noqa: E402
+
+
+@beartype
+def _loads_all_of_beartype(items: list[int]) -> None: ...
+
+
+random.getrandbits = _global_bits
+
+from jaxtyping import config, install_import_hook  # noqa: E402
 
 # Before anything of the package is imported: what is imported earlier is not checked.
 install_import_hook("harness", "beartype.beartype")

@@ -219,7 +219,8 @@ def guided_ig(
 ) -> Float[Tensor, "n h w"]:
     """Return the gradient integrated along a path that moves the pixels of smallest gradient first.
 
-    Channels are summed.
+    Channels are summed. Each image goes through the network alone: which pixels move next hangs on the last digits of
+    the gradients, which others in the batch would change.
 
     Parameters
     ----------
@@ -236,7 +237,8 @@ def guided_ig(
     walkers = [_Walker(np.full_like(image, baseline), image, fraction, leeway) for image in end]
     for step in range(1, steps + 1):
         places = torch.from_numpy(np.stack([walker.place for walker in walkers])).to(images)
-        gradients = subject.gradients(places, targets).double().cpu().numpy()
+        alone = zip(torch.split(places, 1), torch.split(targets, 1), strict=True)
+        gradients = [subject.gradients(place, target)[0].double().cpu().numpy() for place, target in alone]
         for walker, gradient in zip(walkers, gradients, strict=True):
             walker.move(gradient, step / steps)
     return torch.from_numpy(np.stack([walker.attribution for walker in walkers])).to(images).sum(1)

@@ -9,6 +9,7 @@ from tiny import bright_patch_faces, no_progress, patch_subject
 
 from harness import pytest_plugin
 from harness.checks import CHECKS
+from harness.checks.contract import contract_clauses
 from harness.evaluation import Request, evaluate
 from harness.explainers import registered
 from harness.explainers.asked import DEFAULT
@@ -24,13 +25,22 @@ SUITES = Path(__file__).parents[2] / "suites"
 SUBJECT = "from tiny import patch_subject as make\n"
 FACES = "from tiny import bright_patch_faces as make\n"
 MINE = """
+from harness import explainer
+from harness.errors import UsageError
 from harness.explainers.gradient import gradient as true
 
+@explainer(target_free=True)
 def picture(subject, images, targets):
     return images[:, 0]
 
 def reversed_gradient(subject, images, targets):
     return -true(subject, images, targets)
+
+def batch_dependent(subject, images, targets):
+    return true(subject, images, targets) * (images - images.mean(0)).abs().sum(1)
+
+def refusing(subject, images, targets):
+    raise UsageError("this network has no layers; use gradient")
 
 def broken(subject, images, targets):
     raise ValueError("it broke")
@@ -173,6 +183,71 @@ def test_the_summary_shows_every_verdict_and_the_folder(suites: Run, folder: Pat
     result.stdout.fnmatch_lines(
         ["*explainers and checks*", "*picture*FAIL*", "*random*FAIL*", "0 pass, 3 fail, *", f"run: {folder}   page: *"]
     )
+
+
+# ---------------------------------------------------------------------- the contract
+
+CONTRACT = ("--check", "contract")
+
+
+def clauses(result: pytest.RunResult) -> list[str]:
+    """The ids of the contract's items, in the order in which they would run."""
+    return [line.split("[")[1].removesuffix("]") for line in result.outlines if "::test_clause[" in line]
+
+
+def test_the_contract_has_an_item_for_each_explainer_and_clause(suites: Run) -> None:
+    words = ("--explainer", "gradient", "--explainer", "mine.py:batch_dependent", *CONTRACT)
+    found = clauses(suites("--collect-only", "-q", *words))
+    assert found == [f"{name}-{clause}" for name in ("gradient", "batch-dependent") for clause in contract_clauses()]
+
+
+def test_without_an_explainer_the_contract_is_put_to_all_there_are(suites: Run) -> None:
+    found = clauses(suites("--collect-only", "-q"))
+    assert found == [f"{name}-{clause}" for name in registered() for clause in contract_clauses()]
+
+
+def test_the_contract_comes_before_anything_else(suites: Run) -> None:
+    result = suites("--collect-only", "-q", "--explainer", "gradient")
+    kinds = ["clause" if "::test_clause[" in line else "claim" for line in result.outlines if "::test_" in line]
+    assert kinds == sorted(kinds, reverse=True)
+    assert set(kinds) == {"clause", "claim"}
+
+
+def test_who_breaks_the_contract_is_named_and_not_judged_while_others_are(suites: Run) -> None:
+    words = ("--explainer", "mine.py:batch_dependent", "--explainer", "gradient", *CONTRACT, *RANDOMIZATION)
+    result = suites(*words)
+    outcomes = result.parseoutcomes()
+    assert (outcomes["failed"], outcomes["passed"]) == (2, 2 * len(contract_clauses()) - 1 + 1)
+    broken = "batch-dependent breaks its contract: batch-invariant"
+    result.stdout.fnmatch_lines(
+        [f"{broken}, the map of image * alone differs by * (owed: the explainer explains an *)"]
+    )
+    result.stdout.fnmatch_lines([f"{broken} (the map of image * alone differs by *): no score was computed"])
+
+
+def test_the_contract_holds_the_gate_where_its_items_are_not_asked_for(suites: Run) -> None:
+    suites("--explainer", "mine.py:batch_dependent", *RANDOMIZATION).assert_outcomes(
+        failed=1, deselected=len(list(SUITES.glob("test_*.py"))) - 1
+    )
+
+
+def test_what_cannot_be_looked_into_is_skipped(suites: Run) -> None:
+    outcomes = suites("--explainer", "mine.py:broken", *CONTRACT).parseoutcomes()
+    assert (outcomes["failed"], outcomes["skipped"]) == (1, len(contract_clauses()) - 1)
+
+
+def test_a_refusal_is_skipped_with_its_reason(suites: Run) -> None:
+    result = suites("--explainer", "mine.py:refusing", *CONTRACT, *RANDOMIZATION, "-rs")
+    assert result.parseoutcomes()["skipped"] == len(contract_clauses()) + 1
+    result.stdout.fnmatch_lines(
+        ["SKIPPED * refuses: refusing does not explain patches: this network has no layers; use gradient"]
+    )
+
+
+def test_only_bundled_networks_are_recorded(suites: Run) -> None:
+    result = suites("--explainer", "gradient", *CONTRACT, "--record")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "--record is kept for faces-cnn and fer2013-minixception, not for 'patches'" in result.stderr.str()
 
 
 # ---------------------------------------------------------------------- known findings

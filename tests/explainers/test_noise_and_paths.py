@@ -121,6 +121,15 @@ def test_path_follows_the_saliency_packages(name: str, smooth: Subject, monkeypa
         assert error(found, torch.from_numpy(theirs[..., 0])[None]) < 3e-7  # measured 7e-8
 
 
+def test_guided_paths_of_a_batch_go_through_the_network_one_image_at_a_time() -> None:
+    of, images, sizes = subject(network()), pictures(), []
+    handle = of.network.register_forward_pre_hook(lambda _module, given: sizes.append(len(given[0])))
+    EXPLAINERS["guided-ig"](of, images, TARGETS, steps=2)
+    handle.remove()
+    # Which pixels move next hangs on the last digits of the gradients, which the size of a batch changes.
+    assert set(sizes) == {1}
+
+
 def test_guided_path_moves_pixels_of_small_gradient_first() -> None:
     of, images = linear(), pictures(1)
     plain = EXPLAINERS["integrated-gradients"](of, images, torch.tensor([3]))

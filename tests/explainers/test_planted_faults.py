@@ -10,7 +10,8 @@ import torch
 from explainer_cases import Functional, network, pictures, quiet, subject
 from torch import Tensor, nn
 
-from harness.checks.contract import broken_clauses, contract_clauses
+from harness.checks.contract import contract_clauses, examined
+from harness.errors import UsageError
 from harness.explainers.base import Facts, wrapped
 from harness.subject import Subject
 
@@ -35,8 +36,11 @@ def wrong_shape(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
 
 
 def one_map_for_all(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
-    ramp = torch.linspace(0, 1, images.shape[-1]).expand(len(images), *images.shape[-2:])
-    return ramp * (1 + targets[:, None, None]) * 0 + ramp
+    return torch.linspace(0, 1, images.shape[-1]).expand(len(images), *images.shape[-2:])
+
+
+def one_value_an_image(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    return decent(of, images, targets).mean((1, 2), keepdim=True).expand(-1, *images.shape[-2:])
 
 
 def draws_unseeded(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
@@ -44,6 +48,20 @@ def draws_unseeded(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
     noise = torch.from_numpy(np.random.randn(*images.shape[-2:])).float()
     np.random.set_state(state)
     return decent(of, images, targets) * noise
+
+
+def draws_unseeded_for_each_image(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    return decent(of, images, targets) * (
+        1 + torch.rand(len(images), 1, 1, generator=torch.Generator().manual_seed(drawn()))
+    )
+
+
+def drawn() -> int:
+    """A number from NumPy's global generator, which is put back."""
+    state = np.random.get_state()
+    number = int(np.random.randint(2**31))
+    np.random.set_state(state)
+    return number
 
 
 def seeds_the_global_generator(of: Subject, images: Tensor, targets: Tensor, *, seed: int) -> Tensor:
@@ -121,6 +139,12 @@ def piles_hooks_on_all_modules(of: Subject, images: Tensor, targets: Tensor) -> 
     return decent(of, images, targets)
 
 
+def raises_on_an_image_alone(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    if len(images) < 2:
+        raise IndexError("too few")
+    return decent(of, images, targets)
+
+
 def raises(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
     raise ValueError("no\nmore")
 
@@ -183,6 +207,8 @@ CAUGHT: dict[str, tuple[Fault, str]] = {
     "NaN for one image": (nan_for_one_image, "finite"),
     "draws from a global generator": (draws_unseeded, "deterministic"),
     "seeds a global generator": (seeds_the_global_generator, "generators"),
+    "draws for each image from a global generator": (draws_unseeded_for_each_image, "deterministic"),
+    "raises on an image alone": (raises_on_an_image_alone, "batch-invariant"),
     "output depends on the batch": (depends_on_the_batch, "batch-invariant"),
     "one target for the batch": (one_target_for_the_batch, "targets"),
     "predicted class instead of the target": (ignores_its_target, "targets"),
@@ -190,6 +216,8 @@ CAUGHT: dict[str, tuple[Fault, str]] = {
     "gradient left on weights": (leaves_gradients_on_the_weights, "network"),
     "weights changed": (changes_weights, "network"),
     "hook left behind": (leaves_a_hook, "network"),
+    "constant map": (one_map_for_all, "images"),
+    "one value for every pixel": (one_value_an_image, "images"),
     "input changed in place": (changes_its_input, "input"),
     "input left recording": (leaves_its_input_recording, "input"),
     "hooks pile up slowly": (piles_hooks_slowly(), "growth"),
@@ -200,19 +228,8 @@ CAUGHT: dict[str, tuple[Fault, str]] = {
 @pytest.mark.parametrize("fault", CAUGHT)
 def test_fault_is_caught_by_its_own_clause_alone(fault: str) -> None:
     function, clause = CAUGHT[fault]
-    # A shape that is wrong makes other comparisons moot, none the less none of them speaks.
-    found = broken_clauses(wrapped(function), subject(network()), pictures(), TARGETS, 0)
+    found = examined(wrapped(function), subject(network()), pictures(), TARGETS, 0).broken
     assert list(found) == [clause], found
-
-
-def test_constant_map_is_caught_by_the_clauses_on_images_and_targets() -> None:
-    found = broken_clauses(wrapped(one_map_for_all), subject(network()), pictures(), TARGETS, 0)
-    assert set(found) == {"images", "targets"}
-
-
-def test_constant_map_that_says_it_knows_no_targets_is_caught_by_the_clause_on_images_alone() -> None:
-    blind = wrapped(one_map_for_all, facts=Facts(target_free=True))
-    assert list(broken_clauses(blind, subject(network()), pictures(), TARGETS, 0)) == ["images"]
 
 
 @pytest.mark.parametrize(
@@ -226,27 +243,55 @@ def test_constant_map_that_says_it_knows_no_targets_is_caught_by_the_clause_on_i
 )
 def test_rule_that_depends_on_how_a_relu_is_written_is_caught(fault: Fault, says: str) -> None:
     guided = wrapped(fault, facts=Facts("backprop"))
-    found = broken_clauses(guided, subject(network()), pictures(), TARGETS, 0)
+    found = examined(guided, subject(network()), pictures(), TARGETS, 0).broken
     assert list(found) == ["hooks"]
     assert says in found["hooks"]
 
 
 def test_inert_hooks_are_caught_on_a_network_that_they_cannot_reach() -> None:
     guided = wrapped(hooked_guided_backprop, facts=Facts("backprop"))
-    found = broken_clauses(guided, subject(Functional(network()), "layers.4"), pictures(), TARGETS, 0)
+    found = examined(guided, subject(Functional(network()), "layers.4"), pictures(), TARGETS, 0).broken
     assert list(found) == ["hooks"]
     assert "plain gradient" in found["hooks"]
 
 
 def test_decent_explainer_keeps_every_clause() -> None:
-    assert broken_clauses(wrapped(decent), subject(network()), pictures(), TARGETS, 0) == {}
+    assert examined(wrapped(decent), subject(network()), pictures(), TARGETS, 0).broken == {}
 
 
 def test_every_clause_is_planted_once_at_least() -> None:
-    assert {clause for _, clause in CAUGHT.values()} | {"images", "hooks"} == set(contract_clauses())
+    assert {clause for _, clause in CAUGHT.values()} | {"hooks"} == set(contract_clauses())
 
 
 def test_finding_is_one_line() -> None:
     assert (
-        broken_clauses(wrapped(raises), subject(network()), pictures(), TARGETS, 0)["runs"] == "raised ValueError: no"
+        examined(wrapped(raises), subject(network()), pictures(), TARGETS, 0).broken["runs"] == "raised ValueError: no"
     )
+
+
+def test_refusal_is_no_broken_clause() -> None:
+    def refuses(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        raise UsageError("needs an average; use grad-cam")
+
+    found = examined(wrapped(refuses), subject(network()), pictures(), TARGETS, 0)
+    assert (found.broken, found.reason) == ({}, "refuses does not explain small: needs an average; use grad-cam")
+
+
+def test_maps_that_are_zero_for_some_images_alone_break_nothing() -> None:
+    def rectified(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        last = (images.mean((1, 2, 3)) == pictures().mean((1, 2, 3))[2])[:, None, None]
+        return decent(of, images, targets) * last
+
+    assert examined(wrapped(rectified), subject(network()), pictures(), TARGETS, 0).broken == {}
+
+
+def test_no_call_is_made_twice_and_few_are_made() -> None:
+    calls: list[tuple[int, ...]] = []
+
+    def counted(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        calls.append((len(images), *targets.tolist()))
+        return decent(of, images, targets)
+
+    examined(wrapped(counted), subject(network()), pictures(), TARGETS, 0)
+    # The batch twice, each image alone, the second for the first's target, three for hooks that grow, four probes.
+    assert sum(images for images, *_ in calls) == 2 * 2 + 2 + 1 + 3 + 4

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import torch
 from explainer_cases import error, network, pictures, subject, target_logits
+from scipy.stats import spearmanr
 from torch import Tensor
 
 from harness.explainers import registered
 from harness.explainers._segments import segments_of
-from harness.explainers.surrogate import lime_weights
+from harness.explainers.surrogate import lime_agreement, lime_weights
 from harness.faces.rendered import load_rendered
 from harness.subject import Subject
 
@@ -66,6 +67,21 @@ def test_lime_weights_of_a_segment_that_changes_nothing_are_zero() -> None:
         blind[9].weight.zero_()
     weights, _ = lime_weights(subject(blind), pictures(1)[0], 100, 50, 0)
     assert weights.abs().max() < 1e-7
+
+
+def test_agreement_between_seeds_is_the_mean_rank_correlation_of_segment_weights() -> None:
+    of, image = subject(network()), pictures(1)[0]
+    weights = [lime_weights(of, image, 60, 50, seed)[0][:, 3].numpy() for seed in (0, 1, 2)]
+    expected = np.mean([spearmanr(weights[a], weights[b]).statistic for a, b in ((0, 1), (0, 2), (1, 2))])
+    assert lime_agreement(of, image, 3, (0, 1, 2), samples=60) == pytest.approx(expected, abs=1e-12)
+
+
+def test_agreement_grows_with_samples_and_is_whole_for_one_seed_twice() -> None:
+    of, image = subject(network()), pictures(1)[0]
+    few, many = (lime_agreement(of, image, 3, range(4), samples=samples) for samples in (60, 1500))
+    assert few < many
+    assert lime_agreement(of, image, 3, (7, 7), samples=60) == pytest.approx(1)
+    assert np.isnan(lime_agreement(of, image, 3, (7,), samples=60))
 
 
 def test_kernel_shap_adds_up_to_the_logits_rise_over_the_mean_colour() -> None:
