@@ -1,0 +1,166 @@
+"""What measurement says of the gallery's question: do some classes do best because of what their maps show?"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from harness.report import answer, reading, words
+from harness.report.answer import State
+from harness.report.effects import effect_table
+from harness.report.reading import ALL
+from harness.store import RunFolder
+
+QUESTION = "A few classes do best. Is it because of what the maps show?"
+CHECKS = ("confusion-recall", "confusion-mantel", "confusion-mantel-partial")
+
+
+@dataclass(frozen=True)
+class GalleryAnswer:
+    """The answer in a paragraph, and its parts: a question each with sentences that hold the numbers."""
+
+    lead: str
+    parts: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def gallery_answer(run: RunFolder, shown: Sequence[str]) -> GalleryAnswer:
+    """Return the answer that a run's verdicts give, for the methods that the gallery shows."""
+    names = [name for name in reading.methods(run) if name in shown]
+    parts = (
+        ("Which classes do best?", _best_said(run)),
+        ("Are these maps faithful?", _faithful(run, names)),
+        ("Is a class's score related to its recall?", _class_check(run, names, CHECKS[:1])),
+        ("Are classes that are confused explained alike?", _class_check(run, names, CHECKS[1:])),
+        ("Could it be chance?", _chance(run, names)),
+        ("What does the network truly use?", _uses(run)),
+    )
+    return GalleryAnswer(_lead(run, names), parts)
+
+
+def _lead(run: RunFolder, names: Sequence[str]) -> str:
+    """Return the answer in a few sentences."""
+    rows = _rows(run, names, CHECKS[0])
+    holds = list(rows.loc[rows["verdict"] == "pass", "explainer"])
+    best = _best(run)
+    if not best:
+        told = "Which classes do best cannot be known: the faces have no labels, so nothing can be held against recall."
+    else:
+        told = f"{words.listed(f'{name} (recall {value:.2f})' for name, value in best)} do best. "
+        if holds:
+            told += f"For {words.listed(holds)}, classes with a higher recall do have more faithful maps."
+        elif rows["p"].notna().any():
+            least = rows.loc[rows["p"].idxmin()]
+            told += (
+                "That this has to do with what the maps show is not shown: for none of "
+                f"{words.listed(names)} does faithfulness follow recall at the level asked (closest: "
+                f"{least['explainer']}, rank correlation {words.number(least['effect'], signed=True)} over "
+                f"{least['n']} classes, exact {words.chance(least['p'])}, corrected {words.chance(least['p_adjusted'])})."
+            )
+        else:
+            told += "Whether that has to do with what the maps show was not judged."
+    held = answer.beliefs(run)
+    good = [name for name in names if held[name, ALL].state is State.BELIEVED]
+    told += f" Of the methods shown, {words.listed(good)} {'passes' if len(good) == 1 else 'pass'} every claim that applies."
+    return told
+
+
+def _best(run: RunFolder) -> list[tuple[str, float]]:
+    """Return the two classes of highest recall."""
+    recalls = reading.recalls(run)
+    if recalls is None:
+        return []
+    held = recalls.drop(ALL).dropna().sort_values(ascending=False, kind="stable")
+    return [(str(name), float(value)) for name, value in held.head(2).items()]
+
+
+def _best_said(run: RunFolder) -> tuple[str, ...]:
+    """Return the recall of every class."""
+    recalls = reading.recalls(run)
+    if recalls is None:
+        return ("The faces have no labels, so there is no recall and no confusion matrix.",)
+    held = recalls.drop(ALL).sort_values(ascending=False, kind="stable")
+    told = ", ".join(f"{name} {'undefined' if pd.isna(value) else f'{value:.2f}'}" for name, value in held.items())
+    return (f"Recall over {run.info['faces']['n']} faces: {told}; accuracy {recalls[ALL]:.2f}.",)
+
+
+def _faithful(run: RunFolder, names: Sequence[str]) -> tuple[str, ...]:
+    """Return each method's standing with the numbers that decide it, and the controls."""
+    held = answer.answer(run)
+    told = [
+        f"{name}: {state.value}. {why} {by_class}" for name, state, why, by_class in held.explainers if name in names
+    ]
+    return (*told, held.controls)
+
+
+def _rows(run: RunFolder, names: Sequence[str], check: str) -> pd.DataFrame:
+    """Return the verdicts of one check over classes."""
+    held = reading.verdicts(run)
+    return held[(held["check"] == check) & held["explainer"].isin(list(names))]
+
+
+def _class_check(run: RunFolder, names: Sequence[str], checks: Sequence[str]) -> tuple[str, ...]:
+    """Return what checks over classes found for each method."""
+    claims = {str(each["name"]): str(each.get("claim", "")) for each in run.info.get("checks", [])}
+    told = []
+    for check in checks:
+        rows = _rows(run, names, check)
+        if rows.empty:
+            told.append(f"{check} was not asked for.")
+            continue
+        found = [_class_finding(row) for row in rows.to_dict("records")]
+        told.append(f"Claim: {claims.get(check, check)}. " + "; ".join(dict.fromkeys(found)) + ".")
+    return tuple(told)
+
+
+def _class_finding(row: dict[object, object]) -> str:
+    """Return one method's correlation over classes with its p, or why there is none."""
+    effect, p, adjusted = (float(str(row[key])) for key in ("effect", "p", "p_adjusted"))
+    if math.isnan(effect):
+        return f"{row['explainer']} not judged ({row['reason'] or 'undefined'})"
+    return (
+        f"{row['explainer']} {row['verdict']}, correlation {words.number(effect, signed=True)} over {row['n']} classes, "
+        f"exact {words.chance(p)}, corrected {words.chance(adjusted)}"
+    )
+
+
+def _chance(run: RunFolder, names: Sequence[str]) -> tuple[str, ...]:
+    """Return how many claims over classes hold, and what the controls get in the same tests."""
+    mine = pd.concat([_rows(run, names, check) for check in CHECKS])
+    judged = mine.dropna(subset="p")
+    if judged.empty:
+        return ("No claim over classes could be judged, so nothing is held up as more than chance.",)
+    count, held = int(judged["n"].max()), int((judged["verdict"] == "pass").sum())
+    told = [
+        f"Classes are the sample: every p comes from all {math.factorial(count):,} orders of {count} classes. "
+        f"Of {len(judged)} claims over classes {held} {'holds' if held == 1 else 'hold'} after Holm's correction; the "
+        f"smallest corrected p is {words.bare_chance(float(judged['p_adjusted'].min()))}."
+    ]
+    controls = _rows(run, reading.controls(run), CHECKS[0]).dropna(subset="p")
+    if len(controls):
+        said = [
+            f"{row['explainer']} {words.number(float(row['effect']), signed=True)} (exact {words.chance(float(row['p']))})"
+            for row in controls.to_dict("records")
+        ]
+        told.append(f"Controls, which know nothing of the network, get in the test against recall: {words.listed(said)}.")
+    return tuple(told)
+
+
+def _uses(run: RunFolder) -> tuple[str, ...]:
+    """Return for each class the part whose rest costs it most, with its interval; or that it cannot be known."""
+    table = effect_table(run)
+    table = table[(table["kind"] == "at-rest") & (table["part"] != "all")]
+    if table.empty:
+        return ("Cannot be known here: these faces cannot be rendered again with a part at rest.",)
+    told = []
+    for name in reading.classes(run):
+        held = table[(table["class"] == name) & (table["low"] > 0)].sort_values("probability", ascending=False)
+        said = [
+            f"{row['part']} {words.number(float(row['probability']), signed=True)} "
+            f"({words.interval(float(row['low']), float(row['high']))})"
+            for row in held.head(2).to_dict("records")
+        ]
+        told.append(f"{name}: " + (words.listed(said) if said else "no part is shown to matter by itself"))
+    confidence = f"{float(run.info.get('confidence', 0.99)):.0%}"
+    lead = f"Probability that the true class loses with a part put to rest ({confidence} interval), the two largest: "
+    return (lead + "; ".join(told) + ".",)
