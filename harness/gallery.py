@@ -6,7 +6,7 @@ from what is stored.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,7 @@ class Gallery:
     seed: int = 0
     image: int | None = None
     after_activation: bool = False
-    ascent: Ascent = Ascent()
+    ascent: Ascent = field(default_factory=Ascent)
 
     def check(self) -> None:
         """Refuse what could be refused only after minutes of work."""
@@ -229,7 +229,7 @@ def _regions(
 
 @dataclass(frozen=True)
 class _Layer:
-    """What is stored of one layer: its best pictures (m, h, w, c), a row a unit and draw, and all that is said of it."""
+    """What is stored of a layer: its best pictures (m, h, w, c), a row a unit and draw, and all that is said of it."""
 
     pictures: np.ndarray
     table: pd.DataFrame
@@ -297,9 +297,7 @@ def _maximised(
     return Maximised(layer, np.array(units, np.int64), held["pictures"], held["reached"], held["moved"])
 
 
-def _rows(
-    gallery: Gallery, found: Maximised, means: Float[np.ndarray, "n units"], dead: np.ndarray
-) -> pd.DataFrame:
+def _rows(gallery: Gallery, found: Maximised, means: Float[np.ndarray, "n units"], dead: np.ndarray) -> pd.DataFrame:
     """Return one row a unit and draw: what was reached beside the best face."""
     ids = gallery.faces.ids
     rows = [

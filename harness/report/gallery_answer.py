@@ -1,7 +1,7 @@
-"""What measurement says of the gallery's question: do some classes do best because of what their maps show?"""
+"""What measurement says of the gallery's question, whether some classes do best because of what their maps show."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,6 +13,8 @@ from harness.report.reading import ALL
 from harness.store import RunFolder
 
 QUESTION = "A few classes do best. Is it because of what the maps show?"
+NAMED = ("Happy", "Surprise")
+"""The classes of which the report that the gallery follows asked."""
 CHECKS = ("confusion-recall", "confusion-mantel", "confusion-mantel-partial")
 
 
@@ -50,19 +52,41 @@ def _lead(run: RunFolder, names: Sequence[str]) -> str:
         if holds:
             told += f"For {words.listed(holds)}, classes with a higher recall do have more faithful maps."
         elif rows["p"].notna().any():
-            least = rows.loc[rows["p"].idxmin()]
+            least = rows.sort_values("p").iloc[0]
             told += (
                 "That this has to do with what the maps show is not shown: for none of "
                 f"{words.listed(names)} does faithfulness follow recall at the level asked (closest: "
                 f"{least['explainer']}, rank correlation {words.number(least['effect'], signed=True)} over "
-                f"{least['n']} classes, exact {words.chance(least['p'])}, corrected {words.chance(least['p_adjusted'])})."
+                f"{least['n']} classes, exact {words.chance(least['p'])}, "
+                f"corrected {words.chance(least['p_adjusted'])})."
             )
         else:
             told += "Whether that has to do with what the maps show was not judged."
     held = answer.beliefs(run)
     good = [name for name in names if held[name, ALL].state is State.BELIEVED]
-    told += f" Of the methods shown, {words.listed(good)} {'passes' if len(good) == 1 else 'pass'} every claim that applies."
-    return told
+    told += (
+        f" Of the methods shown, {words.listed(good)} {'passes' if len(good) < 2 else 'pass'} every claim that applies."
+    )
+    return told + _causes(run, [name for name, _ in best])
+
+
+def _causes(run: RunFolder, best: Sequence[str]) -> str:
+    """Return which part the best classes truly depend on, where that was measured."""
+    held = _losses(run)
+    told = []
+    for name in best:
+        rows = held[held["class"] == name]
+        if len(rows):
+            top = rows.iloc[0]
+            told.append(f"{name} loses {float(top['probability']):.2f} of its probability with {top['part']} at rest")
+    return f" Rendered again, {words.listed(told)}: a cause, measured without any map." if told else ""
+
+
+def _losses(run: RunFolder) -> pd.DataFrame:
+    """Return the parts whose rest costs a class something beyond doubt, largest first."""
+    table = effect_table(run)
+    held = table[(table["kind"] == "at-rest") & (table["part"] != "all") & (table["low"] > 0)]
+    return held.sort_values("probability", ascending=False, kind="stable")
 
 
 def _best(run: RunFolder) -> list[tuple[str, float]]:
@@ -81,16 +105,34 @@ def _best_said(run: RunFolder) -> tuple[str, ...]:
         return ("The faces have no labels, so there is no recall and no confusion matrix.",)
     held = recalls.drop(ALL).sort_values(ascending=False, kind="stable")
     told = ", ".join(f"{name} {'undefined' if pd.isna(value) else f'{value:.2f}'}" for name, value in held.items())
-    return (f"Recall over {run.info['faces']['n']} faces: {told}; accuracy {recalls[ALL]:.2f}.",)
+    said = f"Recall over {run.info['faces']['n']} faces: {told}; accuracy {recalls[ALL]:.2f}."
+    places = {str(name): place for place, name in enumerate(held.index, 1)}
+    if not set(NAMED) <= set(places):
+        return (said,)
+    named = words.listed(f"{name} is number {places[name]}" for name in NAMED)
+    return (said, f"The report found {words.listed(NAMED)} to do best; here {named} of {len(places)}.")
 
 
 def _faithful(run: RunFolder, names: Sequence[str]) -> tuple[str, ...]:
     """Return each method's standing with the numbers that decide it, and the controls."""
-    held = answer.answer(run)
-    told = [
-        f"{name}: {state.value}. {why} {by_class}" for name, state, why, by_class in held.explainers if name in names
-    ]
+    held, beliefs = answer.answer(run), answer.beliefs(run)
+    told = []
+    for name, state, why, _ in held.explainers:
+        if name in names:
+            states = {where: beliefs[name, where].state for where in reading.classes(run)}
+            told.append(f"{name}: {state.value}. {why} {_by_class(states)}")
     return (*told, held.controls)
+
+
+def _by_class(states: Mapping[str, State]) -> str:
+    """Return for which classes a method is believed, refuted and undecided."""
+    phrases = {State.BELIEVED: "believed for", State.REFUTED: "not for", State.OPEN: "undecided for"}
+    told = [
+        f"{phrase} {words.listed(where for where, found in states.items() if found is state)}"
+        for state, phrase in phrases.items()
+        if state in states.values()
+    ]
+    return f"Class by class: {'; '.join(told)}." if told else "No class was judged by itself."
 
 
 def _rows(run: RunFolder, names: Sequence[str], check: str) -> pd.DataFrame:
@@ -108,8 +150,12 @@ def _class_check(run: RunFolder, names: Sequence[str], checks: Sequence[str]) ->
         if rows.empty:
             told.append(f"{check} was not asked for.")
             continue
-        found = [_class_finding(row) for row in rows.to_dict("records")]
-        told.append(f"Claim: {claims.get(check, check)}. " + "; ".join(dict.fromkeys(found)) + ".")
+        reasons = set(rows["reason"])
+        if rows["effect"].isna().all() and len(reasons) == 1:
+            found = [f"Not judged: {reasons.pop() or 'undefined'}"]
+        else:
+            found = [_class_finding(row) for row in rows.to_dict("records")]
+        told.append(f"Claim: {claims.get(check, check)}. " + "; ".join(found) + ".")
     return tuple(told)
 
 
@@ -119,8 +165,8 @@ def _class_finding(row: dict[object, object]) -> str:
     if math.isnan(effect):
         return f"{row['explainer']} not judged ({row['reason'] or 'undefined'})"
     return (
-        f"{row['explainer']} {row['verdict']}, correlation {words.number(effect, signed=True)} over {row['n']} classes, "
-        f"exact {words.chance(p)}, corrected {words.chance(adjusted)}"
+        f"{row['explainer']} {row['verdict']} (rank correlation {words.number(effect, signed=True)} over {row['n']} "
+        f"classes, exact {words.chance(p)}, corrected {words.chance(adjusted)})"
     )
 
 
@@ -133,32 +179,32 @@ def _chance(run: RunFolder, names: Sequence[str]) -> tuple[str, ...]:
     count, held = int(judged["n"].max()), int((judged["verdict"] == "pass").sum())
     told = [
         f"Classes are the sample: every p comes from all {math.factorial(count):,} orders of {count} classes. "
-        f"Of {len(judged)} claims over classes {held} {'holds' if held == 1 else 'hold'} after Holm's correction; the "
-        f"smallest corrected p is {words.bare_chance(float(judged['p_adjusted'].min()))}."
+        f"Of {len(judged)} claims over classes {held or 'none'} {'hold' if held > 1 else 'holds'} after Holm's "
+        f"correction; the smallest corrected p is {words.bare_chance(float(judged['p_adjusted'].min()))}."
     ]
     controls = _rows(run, reading.controls(run), CHECKS[0]).dropna(subset="p")
     if len(controls):
         said = [
-            f"{row['explainer']} {words.number(float(row['effect']), signed=True)} (exact {words.chance(float(row['p']))})"
+            f"{row['explainer']} {words.number(float(row['effect']), signed=True)} "
+            f"(exact {words.chance(float(row['p']))})"
             for row in controls.to_dict("records")
         ]
-        told.append(f"Controls, which know nothing of the network, get in the test against recall: {words.listed(said)}.")
+        told.append(
+            f"Controls, which know nothing of the network, get in the test against recall: {words.listed(said)}."
+        )
     return tuple(told)
 
 
 def _uses(run: RunFolder) -> tuple[str, ...]:
     """Return for each class the part whose rest costs it most, with its interval; or that it cannot be known."""
-    table = effect_table(run)
-    table = table[(table["kind"] == "at-rest") & (table["part"] != "all")]
-    if table.empty:
+    if run.effects.empty:
         return ("Cannot be known here: these faces cannot be rendered again with a part at rest.",)
-    told = []
+    table, told = _losses(run), []
     for name in reading.classes(run):
-        held = table[(table["class"] == name) & (table["low"] > 0)].sort_values("probability", ascending=False)
         said = [
             f"{row['part']} {words.number(float(row['probability']), signed=True)} "
             f"({words.interval(float(row['low']), float(row['high']))})"
-            for row in held.head(2).to_dict("records")
+            for row in table[table["class"] == name].head(2).to_dict("records")
         ]
         told.append(f"{name}: " + (words.listed(said) if said else "no part is shown to matter by itself"))
     confidence = f"{float(run.info.get('confidence', 0.99)):.0%}"

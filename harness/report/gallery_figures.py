@@ -1,7 +1,7 @@
 """The gallery's figures, at the width of a printed page."""
 
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -46,12 +46,13 @@ OUTLINE = "#ffd400"
 
 @dataclass(frozen=True)
 class GalleryPlate:
-    """A figure of the gallery with its name, title and caption."""
+    """A figure of the gallery: its name, title and caption, and whether the caption stands on it already."""
 
     name: str
     title: str
     caption: str
     draw: Callable[[], Figure | None]
+    carries_caption: bool = False
 
 
 def gallery_plates(held: StoredGallery) -> Iterator[GalleryPlate]:
@@ -65,16 +66,21 @@ def gallery_plates(held: StoredGallery) -> Iterator[GalleryPlate]:
         "percentile.",
         partial(_faces_figure, held, "saliency", "Figure 1. Saliency", _strength),
     )
-    for place, layer in enumerate(held.about["layers"]):
-        name, title = _layer_names(held, place)
-        yield GalleryPlate(name, title, _layer_caption(held, layer), partial(_units_figure, held, place, title))
     about = held.about["outputs"]
-    yield GalleryPlate(
+    outputs = GalleryPlate(
         "figure-2.2",
         "Figure 2.2. What filters give for one image",
         _outputs_caption(held),
         partial(_outputs_figure, held, f"Figure 2.2. Filter outputs for image {about['image']}"),
+        carries_caption=True,
     )
+    for place, layer in enumerate(held.about["layers"]):
+        if not layer["layer"]:
+            yield outputs
+        name, title = _layer_names(held, place)
+        yield GalleryPlate(
+            name, title, _layer_caption(held, layer), partial(_units_figure, held, place, title), carries_caption=True
+        )
     yield GalleryPlate(
         "figure-3",
         "Figure 3. LIME, beside the confusion matrix",
@@ -86,8 +92,8 @@ def gallery_plates(held: StoredGallery) -> Iterator[GalleryPlate]:
     yield GalleryPlate(
         "figure-4",
         "Figure 4. Grad-CAM",
-        f"The images of figure 1. Images: {held.images('random')}. Coloured places speak for the class, each map scaled "
-        "to its own maximum.",
+        f"The images of figure 1. Images: {held.images('random')}. Coloured places speak for the class, each map "
+        "scaled to its own maximum.",
         partial(_faces_figure, held, "grad-cam", "Figure 4. Grad-CAM", _overlay),
     )
     yield GalleryPlate(
@@ -102,7 +108,7 @@ def gallery_plates(held: StoredGallery) -> Iterator[GalleryPlate]:
             "figure-6",
             "Figure 6. Faithfulness of the maps against recall, class by class",
             "How far each map's deletion curve runs under that of its null map, on average over a class's images, "
-            "against the class's recall. The question of the report, measured: do classes that do best have better maps?",
+            "against the class's recall: do classes that do best have better maps?",
             partial(recall_figure, held.run, "deletion-gain", [n for n in reading.methods(held.run) if n in SHOWN]),
         )
 
@@ -121,9 +127,11 @@ def _faces_figure(
     across = min(ACROSS, count)
     blocks = -(-count // across)
     side = (WIDTH - 0.7 - GAP * (ACROSS - 1)) / ACROSS
-    note = "" if held.labelled else "The faces have no labels: the class is the predicted one."
+    note = "Under each class: the image's number and the class's probability."
+    if not held.labelled:
+        note += " The faces have no labels: the class is the predicted one."
     with look():
-        margins = Margins(left=0.62, right=0.08, top=0.72, bottom=0.25 if note else 0.08, across=GAP, down=0.5)
+        margins = Margins(left=0.62, right=0.08, top=0.66, bottom=0.28, across=GAP, down=0.5)
         figure, axes = panels(blocks * across, across, (side, 2 * side + GAP), margins)
         for place in range(blocks * across):
             ax = axes[place // across][place % across]
@@ -142,8 +150,7 @@ def _faces_figure(
             show_face(upper, picture)
             draw(lower, picture, map_)
         heading(figure, f"{title}: {held.title}")
-        if note:
-            figure.text(0.62 / WIDTH, 0.07 / figure.get_figheight(), note, fontsize=7, color=FAINT)
+        figure.text(0.62 / WIDTH, 0.07 / figure.get_figheight(), note, fontsize=6.5, color=FAINT)
     return figure
 
 
@@ -233,9 +240,9 @@ def _layer_caption(held: StoredGallery, about: dict[str, Any]) -> str:
     ascent = held.about["ascent"]
     what = "class" if not about["layer"] else "filter"
     parts = [
-        f"Gradient ascent on the input from noise ({ascent['steps']} steps, best of {ascent['draws']} starts). Under each "
-        f"image: the {what}'s {'logit' if not about['layer'] else 'mean activation over places'}, and in brackets the "
-        f"largest that any of the {held.about['faces']['n']} faces gives.",
+        f"Gradient ascent on the input from noise ({ascent['steps']} steps, best of {ascent['draws']} starts). Under "
+        f"each image: the {what}'s {'mean activation over places' if about['layer'] else 'logit'}, and in brackets "
+        f"the largest that any of the {held.about['faces']['n']} faces gives.",
         *checks_said(about),
     ]
     if about["layer"] and about["units"] < about["asked"]:
@@ -250,14 +257,15 @@ def checks_said(about: dict[str, Any]) -> list[str]:
     if exceeds["effect"] is not None:
         reached = round(exceeds["effect"] * exceeds["n"])
         found.append(f"Higher than every face: {reached} of {exceeds['n']} ({exceeds['verdict']}).")
+        found += [f"{exceeds['reason'][0].upper()}{exceeds['reason'][1:]}."] if exceeds["reason"] else []
     if random["effect"] is None:
         found.append(f"Random weights: not judged ({random['reason']}).")
     else:
         found.append(
             "Likeness to the picture that random weights give, beyond that between units: "
             f"{words.number(random['effect'], signed=True)}, 99% interval "
-            f"{words.interval(random['low'], random['high'])}, margin 0.1 ({random['verdict']}); likeness between starts "
-            f"{words.number(about['agreement'] if about['agreement'] is not None else np.nan)}."
+            f"{words.interval(random['low'], random['high'])}, margin {random['margin']:g} ({random['verdict']}); "
+            f"likeness between starts {words.number(about['agreement'] if about['agreement'] is not None else np.nan)}."
         )
     if about["dead"]:
         what = "Dead (no face and no start changes it)"
@@ -271,10 +279,10 @@ def _units_figure(held: StoredGallery, place: int, title: str) -> Figure:
     pictures = held.arrays[f"filters_{place}"]
     across = ACROSS if not about["layer"] else 8
     side = (WIDTH - 0.16 - GAP * (across - 1)) / across
-    note = textwrap.fill(_layer_caption(held, about), 128)
+    note = textwrap.fill(_layer_caption(held, about), 146)
     with look():
         low = 0.1 + 0.125 * (note.count("\n") + 1)
-        margins = Margins(left=0.08, right=0.08, top=0.42, bottom=low + 0.24, across=GAP, down=0.29)
+        margins = Margins(left=0.08, right=0.08, top=0.42, bottom=low + 0.24, across=GAP, down=0.26)
         figure, axes = panels(len(pictures), across, (side, side), margins)
         flat = [ax for row in axes for ax in row]
         for ax, picture, row in zip(flat, pictures, rows.to_dict("records"), strict=False):
@@ -326,7 +334,7 @@ def _outputs_figure(held: StoredGallery, title: str) -> Figure:
     """Return the picture, and under it a block of filter outputs for each layer."""
     about = held.about["outputs"]
     blocks = [held.arrays[f"outputs_{place}"] for place in range(len(about["layers"]))]
-    across = 16
+    across = 16 if max(map(len, blocks), default=0) > 2 * 8 else 8
     wide = WIDTH - 0.42
     sizes = [wide * _mosaic(block, across).shape[0] / _mosaic(block, across).shape[1] for block in blocks]
     face, low = 1.15, 0.1
@@ -337,7 +345,7 @@ def _outputs_figure(held: StoredGallery, title: str) -> Figure:
         ax = figure.add_axes((0.34 / WIDTH, (top - face) / height, face / WIDTH, face / height))
         show_face(ax, held.arrays["outputs_picture"])
         bare(ax)
-        note = textwrap.fill(_outputs_caption(held) + _note(about["note"]), 92)
+        note = textwrap.fill(_outputs_caption(held) + _note(about["note"]), 100)
         figure.text((0.34 + face + 0.15) / WIDTH, top / height, note, fontsize=7, va="top", linespacing=1.4)
         top -= face
         for name, block, size in zip(about["layers"], blocks, sizes, strict=True):
@@ -390,7 +398,7 @@ def _lime_figure(held: StoredGallery) -> Figure:
     matrix, gap = 2.2, 0.75
     side = (WIDTH - 0.08 - gap - matrix - 0.12 - GAP * 3) / 4
     block = 2 * side + GAP
-    height = max(0.75 + rows * block + (rows - 1) * 0.62 + 0.3, 4.2)
+    height = max(0.75 + rows * block + (rows - 1) * 0.62 + 0.3, 5.4)
     with look():
         figure = canvas(WIDTH, height)
         for place in range(count):
@@ -406,11 +414,14 @@ def _lime_figure(held: StoredGallery) -> Figure:
         _beside_lime(held, ax, matrix)
         key = (
             "Bright and outlined: the segments of largest positive LIME weight (at most five), which speak for the "
-            "class. The rest is darkened. Under each pair: segments outlined of all segments."
+            "class. The rest is darkened. Under each pair: segments outlined of all segments. Over it: the image's "
+            "number and the class's probability."
         )
         text = textwrap.fill(key, 50)
-        y = height - 0.75 - matrix - 0.95
-        figure.text((left - 0.55) / WIDTH, y / height, text, fontsize=6.5, va="top", color=FAINT, linespacing=1.4)
+        y = height - 0.75 - matrix - 0.75
+        _draw_recalls(held, figure, (left, y - 1.15, matrix, 1.05))
+        low = 0.1 if held.labelled else y - 0.6
+        figure.text((left - 0.55) / WIDTH, low / height, text, fontsize=6.5, va="bottom", color=FAINT, linespacing=1.4)
         heading(figure, f"Figure 3. LIME: {held.title}")
     return figure
 
@@ -424,7 +435,9 @@ def _lime_pair(held: StoredGallery, place: int, upper: Axes, lower: Axes) -> Non
         _no_image(upper, held.absent(held.classes[place]))
         _no_image(lower, "")
         return
-    picture, speaking, segments = (held.arrays[f"surest_{what}"][place] for what in ("pictures", "speaking", "segments"))
+    picture, speaking, segments = (
+        held.arrays[f"surest_{what}"][place] for what in ("pictures", "speaking", "segments")
+    )
     show_face(upper, picture)
     show_face(lower, np.where(speaking, picture, 0.35 * picture))
     lower.add_collection(LineCollection(_borders(segments, speaking), colors=OUTLINE, linewidths=1.0))
@@ -434,9 +447,7 @@ def _lime_pair(held: StoredGallery, place: int, upper: Axes, lower: Axes) -> Non
     )
 
 
-def _borders(
-    segments: Int[np.ndarray, "h w"], speaking: Bool[np.ndarray, "h w"]
-) -> list[list[tuple[float, float]]]:
+def _borders(segments: Int[np.ndarray, "h w"], speaking: Bool[np.ndarray, "h w"]) -> list[list[tuple[float, float]]]:
     """Return the lines between pixels around each speaking segment."""
     told = np.pad(np.where(speaking, segments, -1), 1, constant_values=-1)
     lines = []
@@ -451,17 +462,37 @@ def _beside_lime(held: StoredGallery, ax: Axes, side: float) -> None:
     """Draw the confusion matrix, or where there are no labels how many faces are seen as each class."""
     table = reading.matrix(held.run, "confusion")
     if table is not None:
-        shown: Sequence[str] = held.classes
-        draw_confusion(ax, table.loc[shown, shown], side)
+        draw_confusion(ax, table.reindex(index=held.classes, columns=held.classes), side)
         ax.set_title("Confusion matrix: faces, shaded by share of the row", fontsize=7, loc="right", weight="bold")
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.label.set_fontsize(7)
         return
     counts = held.about["predicted"]
-    names = held.classes
-    ax.barh(range(len(names)), [counts[name] for name in names], color="#6baed6", height=0.65)
-    for place, name in enumerate(names):
-        ax.text(counts[name], place, f" {counts[name]}", va="center", fontsize=7)
-    ax.set_yticks(range(len(names)), names)
-    ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.set_xlim(0, 1.2 * max(counts.values()))
-    ax.set_xlabel("faces seen as the class")
+    _bars(ax, {name: float(counts[name]) for name in held.classes}, "{:.0f}")
+    ax.set_xlabel("faces seen as the class", fontsize=7)
     ax.set_title("No labels, so no confusion matrix", fontsize=7, loc="left", weight="bold")
+
+
+def _draw_recalls(held: StoredGallery, figure: Figure, box: tuple[float, float, float, float]) -> None:
+    """Draw each class's recall, where it is known, into a box in inches."""
+    recalls = reading.recalls(held.run)
+    if recalls is None:
+        return
+    wide, high = (float(each) for each in figure.get_size_inches())
+    ax = figure.add_axes((box[0] / wide, box[1] / high, box[2] / wide, box[3] / high))
+    _bars(ax, {name: float(recalls[name]) for name in held.classes}, "{:.2f}")
+    ax.set_title("Recall", fontsize=7, loc="left", weight="bold")
+    ax.set_xticks([])
+    ax.spines["bottom"].set_visible(False)
+
+
+def _bars(ax: Axes, values: Mapping[str, float], form: str) -> None:
+    """Draw a bar a class with its number; one without a number says so."""
+    ax.barh(range(len(values)), np.nan_to_num(list(values.values())), color="#6baed6", height=0.65)
+    for place, value in enumerate(values.values()):
+        text = form.format(value) if np.isfinite(value) else "no faces"
+        ax.text(np.nan_to_num(value), place, f" {text}", va="center", fontsize=6.5)
+    ax.set_yticks(range(len(values)), list(values), fontsize=6.5)
+    ax.tick_params(length=0)
+    ax.set_ylim(len(values) - 0.4, -0.6)
+    ax.set_xlim(0, 1.2 * max(np.nan_to_num(list(values.values())).max(), 1e-9))

@@ -100,7 +100,8 @@ def _contents(held: StoredGallery, said: GalleryAnswer, drawn: Sequence[_Drawn])
         "figures": [
             {
                 "title": each.plate.title,
-                "caption": each.plate.caption,
+                "caption": "" if each.plate.carries_caption else each.plate.caption,
+                "alt": f"{each.plate.title}. {each.plate.caption}",
                 "anchor": each.plate.name,
                 "source": "data:image/png;base64," + base64.b64encode(each.path.read_bytes()).decode("ascii"),
             }
@@ -147,15 +148,14 @@ def _poster(held: StoredGallery, said: GalleryAnswer, drawn: Sequence[_Drawn]) -
     for name, sentences in said.parts:
         words += [_text(name, 24, bold=True), *(_text(sentence, 19) for sentence in sentences)]
     words += [_text(note[0].upper() + note[1:] + ".", 19) for note in held.about["notes"]]
-    blocks = words + [block for each in drawn for block in (_shown(each.path), _text(each.plate.caption, 19))]
-    keep = len(words)
-    return _laid_out([*blocks], keep)
+    figures = [
+        [_shown(each.path)] + ([] if each.plate.carries_caption else [_text(each.plate.caption, 19)]) for each in drawn
+    ]
+    return _laid_out([*([block] for block in words), *figures])
 
 
-def _laid_out(blocks: Sequence[Image.Image], words: int) -> Image.Image:
-    """Return blocks under each other in two columns of about one height; a figure stays with its caption."""
-    groups = [[block] for block in blocks[:words]]
-    groups += [list(blocks[place : place + 2]) for place in range(words, len(blocks), 2)]
+def _laid_out(groups: Sequence[Sequence[Image.Image]]) -> Image.Image:
+    """Return groups of blocks under each other in two columns of about one height; a group stays together."""
     heights = [sum(block.height for block in group) + 24 for group in groups]
     cut = min(range(1, len(groups)), key=lambda place: max(sum(heights[:place]), sum(heights[place:])))
     high = max(sum(heights[:cut]), sum(heights[cut:])) + 2 * GUTTER

@@ -261,5 +261,5 @@ def save(figure: Figure, path: Path, dpi: int = DPI) -> Path:
 def save_picture(picture: Image.Image, path: Path, dpi: int) -> Path:
     """Write a picture as PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, format="PNG", dpi=(dpi, dpi), optimize=True)
+    picture.save(path, format="PNG", dpi=(dpi, dpi))
     return path

@@ -45,7 +45,7 @@ class Ascent:
     steps: int = 96
     rate: float = 0.1
     jitter: int = 3
-    variation: float = 2.0
+    variation: float = 4.0
     draws: int = 3
 
     def __post_init__(self) -> None:
@@ -145,8 +145,8 @@ def maximise(
             _, slopes = subject.unit_gradients(images.detach(), layer, every)
             moved |= slopes.abs().flatten(1).amax(1) > 0
             gained = (images * slopes * gains[:, None, None, None]).sum()
-            optimizer.zero_grad()
-            (ascent.variation * total_variation(pixels).sum() - gained).backward()
+            loss: Tensor = ascent.variation * total_variation(pixels).sum() - gained
+            canvas.spectrum.grad = torch.autograd.grad(loss, canvas.spectrum)[0]
             optimizer.step()
     with torch.no_grad():
         pixels = canvas.pixels()
@@ -196,7 +196,8 @@ class _Canvas:
     def pixels(self) -> Tensor:
         """Return the canvases, 0 to 1."""
         waves = torch.view_as_complex(self.spectrum) * self.weights
-        return torch.fft.irfft2(waves, s=self.size, norm="ortho").sigmoid()
+        made: Tensor = torch.fft.irfft2(waves, s=self.size, norm="ortho").sigmoid()
+        return made
 
     def shown(self, pixels: Tensor, dy: int, dx: int) -> Tensor:
         """Return what of a canvas the network sees when it is shifted."""
@@ -224,7 +225,9 @@ def _shifts(ascent: Ascent, seed: int) -> list[tuple[int, int]]:
 def _check_units(subject: Subject, layer: str, units: Int[np.ndarray, " m"]) -> None:
     """Refuse layers and units that there are not."""
     if layer != LOGITS and layer not in subject.layers:
-        raise UsageError(f"subject {subject.name!r} has no layer {layer!r} that runs; it has {', '.join(subject.layers)}")
+        raise UsageError(
+            f"subject {subject.name!r} has no layer {layer!r} that runs; it has {', '.join(subject.layers)}"
+        )
     held = unit_count(subject, layer)
     bad = [int(unit) for unit in units if not 0 <= unit < held]
     if bad or not len(units):

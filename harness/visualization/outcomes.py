@@ -31,6 +31,8 @@ class Outcome:
         Units that it was found on.
     reason
         Which units broke it, or why it cannot be judged.
+    margin
+        On whose lower side the effect is claimed to lie; NaN where there is none.
     """
 
     claim: str
@@ -40,6 +42,7 @@ class Outcome:
     high: float
     n: int
     reason: str = ""
+    margin: float = np.nan
 
 
 def exceeds_faces(
@@ -101,7 +104,7 @@ def differs_from_random(found: Maximised, random: Maximised, alive: Bool[np.ndar
         return Outcome(claim, "not applicable", np.nan, np.nan, np.nan, len(more), "too many images are even grey")
     held = mean_interval(more, confidence=CONFIDENCE)
     verdict = "pass" if held.high < MARGIN else "fail" if held.low > MARGIN else "inconclusive"
-    return Outcome(claim, verdict, held.estimate, held.low, held.high, held.n)
+    return Outcome(claim, verdict, held.estimate, held.low, held.high, held.n, margin=MARGIN)
 
 
 def agreement_of_draws(found: Maximised, alive: Bool[np.ndarray, " m"]) -> float:
@@ -113,9 +116,7 @@ def agreement_of_draws(found: Maximised, alive: Bool[np.ndarray, " m"]) -> float
     return float(good.mean()) if len(good) else np.nan
 
 
-def picture_similarity(
-    a: Shaped[np.ndarray, "n c h w"], b: Shaped[np.ndarray, "n c h w"]
-) -> Float[np.ndarray, " n"]:
+def picture_similarity(a: Shaped[np.ndarray, "n c h w"], b: Shaped[np.ndarray, "n c h w"]) -> Float[np.ndarray, " n"]:
     """Return how alike pictures of 0 to 1 are, wherever on the picture their patterns lie.
 
     The cosine of their amplitude spectra about mid-grey, the mean keeping its sign: 1 for the same texture, -1 for
@@ -124,8 +125,10 @@ def picture_similarity(
     Examples
     --------
     >>> stripes = np.tile([0.0, 0.0, 1.0, 1.0], (1, 1, 4, 1))
-    >>> [round(float(picture_similarity(stripes, other)[0]), 6) for other in (np.roll(stripes, 1, -1), np.ones((1, 1, 4, 4)))]
-    [1.0, 0.0]
+    >>> picture_similarity(stripes, np.roll(stripes, 1, -1)).round(6).tolist()
+    [1.0]
+    >>> picture_similarity(stripes, np.ones((1, 1, 4, 4))).tolist()
+    [0.0]
     """
     left, right = _amplitudes(a), _amplitudes(b)
     size = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
