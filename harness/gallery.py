@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 
 from harness.digest import code_digest, digest
-from harness.errors import UsageError
+from harness.errors import ExplainerFault, UsageError
 from harness.explainers import registered
 from harness.explainers._segments import segments_of
 from harness.faces.faceset import FaceSet
@@ -128,9 +128,10 @@ def fill(gallery: Gallery, folder: RunFolder, run: RunFolder, command: str = "")
     shown = min(MOST_CLASSES, len(subject.classes))
     chance = random_right(faces.labels, probabilities.argmax(1), len(subject.classes), gallery.seed)[:shown]
     surest = surest_right(faces.labels, probabilities)[:shown]
+    faults: list[str] = []
     arrays = {
-        **_maps(gallery, images, probabilities, chance, "random", ("saliency", "grad-cam")),
-        **_maps(gallery, images, probabilities, surest, "surest", ("lime",)),
+        **_maps(gallery, images, probabilities, chance, ("random", ("saliency", "grad-cam")), faults),
+        **_maps(gallery, images, probabilities, surest, ("surest", ("lime",)), faults),
     }
     arrays |= _regions(gallery, images, surest, arrays["surest_lime"])
     outputs, about_outputs = _outputs(gallery, images, probabilities, chance)
@@ -151,7 +152,7 @@ def fill(gallery: Gallery, folder: RunFolder, run: RunFolder, command: str = "")
             "ascent": asdict(gallery.ascent),
             "outputs": about_outputs,
             "layers": [made.about for made in layers],
-            "notes": _notes(gallery, about_outputs),
+            "notes": [*_notes(gallery, about_outputs), *faults],
         },
     )
 
@@ -184,11 +185,14 @@ def _maps(
     images: Float[torch.Tensor, "n c h w"],
     probabilities: Float[np.ndarray, "n k"],
     chosen: Int[np.ndarray, " k"],
-    name: str,
-    explainers: Sequence[str],
+    shown: tuple[str, Sequence[str]],
+    faults: list[str],
 ) -> dict[str, np.ndarray]:
-    """Return the chosen images, one a class, with their maps; a class without an image has id -1 and empty maps."""
-    subject, held = gallery.subject, np.flatnonzero(chosen != NONE)
+    """Return the chosen images, one a class, with their maps; a class without an image has id -1 and empty maps.
+
+    An explainer that breaks its contract has maps of NaN, and why is added to `faults`.
+    """
+    (name, explainers), subject, held = shown, gallery.subject, np.flatnonzero(chosen != NONE)
     index = chosen[held]
     shape = (len(chosen), *images.shape[-2:])
     found = {
@@ -201,10 +205,14 @@ def _maps(
     found[f"{name}_pictures"][held] = subject.spec.to_grey(images[index])
     targets = torch.from_numpy(held).to(subject.device)
     for explainer in explainers:
-        maps = np.zeros(shape, np.float32)
+        found[f"{name}_{explainer}"] = np.zeros(shape, np.float32)
         if len(held):
-            maps[held] = registered()[explainer].maps(subject, images[index], targets, gallery.seed)
-        found[f"{name}_{explainer}"] = maps
+            try:
+                maps = registered()[explainer].maps(subject, images[index], targets, gallery.seed)
+            except ExplainerFault as fault:
+                maps = np.full((len(held), *shape[1:]), np.nan, np.float32)
+                faults.append(f"{fault}; its figure has no maps")
+            found[f"{name}_{explainer}"][held] = maps
     return found
 
 

@@ -148,7 +148,10 @@ def _faces_figure(
                 continue
             picture, map_ = (held.arrays[f"random_{what}"][place] for what in ("pictures", explainer))
             show_face(upper, picture)
-            draw(lower, picture, map_)
+            if np.isfinite(map_).all():
+                draw(lower, picture, map_)
+            else:
+                _no_image(lower, "no map was made")
         heading(figure, f"{title}: {held.title}")
         figure.text(0.62 / WIDTH, 0.07 / figure.get_figheight(), note, fontsize=6.5, color=FAINT)
     return figure
@@ -439,6 +442,9 @@ def _lime_pair(held: StoredGallery, place: int, upper: Axes, lower: Axes) -> Non
         held.arrays[f"surest_{what}"][place] for what in ("pictures", "speaking", "segments")
     )
     show_face(upper, picture)
+    if not np.isfinite(held.arrays["surest_lime"][place]).all():
+        _no_image(lower, "no map was made")
+        return
     show_face(lower, np.where(speaking, picture, 0.35 * picture))
     lower.add_collection(LineCollection(_borders(segments, speaking), colors=OUTLINE, linewidths=1.0))
     marked, every = len(np.unique(segments[speaking])), int(segments.max()) + 1

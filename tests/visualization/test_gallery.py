@@ -1,6 +1,7 @@
 """The gallery from the command line, on a network of a few filters and a few faces."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -109,19 +110,15 @@ def test_the_surest_image_has_the_highest_probability(filled: StoredGallery) -> 
     assert filled.arrays["surest_ids"].tolist() == faces.ids[chances.argmax(0)].tolist()
 
 
-def test_printed_images_are_those_drawn(
-    place: Path, filled: StoredGallery, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_printed_images_are_those_drawn(place: Path, filled: StoredGallery, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: dict[str, set[str]] = {}
 
     def keep(figure: Figure, path: Path, dpi: int) -> Path:
-        drawn[path.stem] = {text for ax in figure.axes for text in ax.get_title().split("  ")[:1]}
+        drawn[path.stem] = {ax.get_title().split("  ")[0] for ax in figure.axes}
         return path
 
     monkeypatch.setattr(gallery_page, "save", keep)
-    with pytest.raises(FileNotFoundError):  # the page would hold the figures
-        (place / "patches" / "figures" / "figure-1.png").unlink()
-        write_gallery(filled)
+    write_gallery(StoredGallery(RunFolder(shutil.copytree(filled.folder.path, place / "drawn")), filled.run))
     printed = dict(line.split(": ", 1) for line in gallery_page.spoken(filled)[:3])
     for figure, line in (("figure-1", "figures 1 and 4, images"), ("figure-3", "figure 3, images")):
         ids = {part.split()[-1] for part in printed[line].split(", ")}
