@@ -49,9 +49,10 @@ def write_gallery(held: StoredGallery) -> list[Path]:
         lstrip_blocks=True,
     )
     page = environment.get_template("gallery.html").render(_contents(held, said, drawn))
-    held.folder.write_text("gallery.html", page)
-    poster = save_picture(_poster(held, said, drawn), held.folder.path / "gallery.png", POSTER_DPI)
-    return [*(each.path for each in drawn), held.folder.path / "gallery.html", poster]
+    folder = held.folder
+    folder.write_text("gallery.html", page)
+    poster = save_picture(_poster(held, said, drawn), folder.path / "gallery.png", POSTER_DPI)
+    return [*(each.path for each in drawn), folder.path / "gallery.html", poster]
 
 
 def spoken(held: StoredGallery) -> list[str]:
