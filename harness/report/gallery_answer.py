@@ -10,6 +10,7 @@ from harness.report import answer, reading, words
 from harness.report.answer import State
 from harness.report.effects import effect_table
 from harness.report.reading import ALL
+from harness.statistics.relabelling import EXACT_UP_TO
 from harness.store import RunFolder
 
 QUESTION = "A few classes do best. Is it because of what the maps show?"
@@ -57,7 +58,7 @@ def _lead(run: RunFolder, names: Sequence[str]) -> str:
                 "That this has to do with what the maps show is not shown: for none of "
                 f"{words.listed(names)} does faithfulness follow recall at the level asked (closest: "
                 f"{least['explainer']}, rank correlation {words.number(least['effect'], signed=True)} over "
-                f"{least['n']} classes, exact {words.chance(least['p'])}, "
+                f"{least['n']} classes, {_chance_of(least['p'], least['n'])}, "
                 f"corrected {words.chance(least['p_adjusted'])})."
             )
         else:
@@ -166,8 +167,19 @@ def _class_finding(row: dict[object, object]) -> str:
         return f"{row['explainer']} not judged ({row['reason'] or 'undefined'})"
     return (
         f"{row['explainer']} {row['verdict']} (rank correlation {words.number(effect, signed=True)} over {row['n']} "
-        f"classes, exact {words.chance(p)}, corrected {words.chance(adjusted)})"
+        f"classes, {_chance_of(p, int(str(row['n'])))}, corrected {words.chance(adjusted)})"
     )
+
+
+def _chance_of(p: float, classes: int) -> str:
+    """Return a p over classes, and whether it comes from all their orders or from random ones.
+
+    Examples
+    --------
+    >>> _chance_of(0.158, 7), _chance_of(0.158, 10)
+    ('exact p = 0.158', 'Monte Carlo p = 0.158')
+    """
+    return f"{'exact' if classes <= EXACT_UP_TO else 'Monte Carlo'} {words.chance(p)}"
 
 
 def _chance(run: RunFolder, names: Sequence[str]) -> tuple[str, ...]:
@@ -176,9 +188,10 @@ def _chance(run: RunFolder, names: Sequence[str]) -> tuple[str, ...]:
     judged = mine.dropna(subset="p")
     if judged.empty:
         return ("No claim over classes could be judged, so nothing is held up as more than chance.",)
+    orders = f"all {math.factorial(int(judged['n'].max())):,}" if judged["n"].max() <= EXACT_UP_TO else "random"
     count, held = int(judged["n"].max()), int((judged["verdict"] == "pass").sum())
     told = [
-        f"Classes are the sample: every p comes from all {math.factorial(count):,} orders of {count} classes. "
+        f"Classes are the sample: every p comes from {orders} orders of {count} classes. "
         f"Of {len(judged)} claims over classes {held or 'none'} {'hold' if held > 1 else 'holds'} after Holm's "
         f"correction; the smallest corrected p is {words.bare_chance(float(judged['p_adjusted'].min()))}."
     ]
@@ -186,7 +199,7 @@ def _chance(run: RunFolder, names: Sequence[str]) -> tuple[str, ...]:
     if len(controls):
         said = [
             f"{row['explainer']} {words.number(float(row['effect']), signed=True)} "
-            f"(exact {words.chance(float(row['p']))})"
+            f"({_chance_of(float(row['p']), int(row['n']))})"
             for row in controls.to_dict("records")
         ]
         told.append(
