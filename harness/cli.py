@@ -185,6 +185,34 @@ def _report(options: argparse.Namespace) -> int:
     return DONE
 
 
+# ---------------------------------------------------------------------- harness gallery
+
+
+def _gallery(options: argparse.Namespace) -> int:
+    """Write the gallery's figures and page, with the run that answers its question."""
+    from harness.gallery import EXPLAINERS, Gallery, fill
+    from harness.report.gallery_page import spoken, write_gallery
+    from harness.report.gallery_reading import StoredGallery
+
+    subject = load_subject(options.subject, asked_device(options.device)).tuned()
+    faces = load_faces(options.faces, subject.classes)
+    gallery = Gallery(subject, faces, options.seed, options.image, options.after_activation)
+    gallery.check()
+    if options.run_folder:
+        run = RunFolder.existing(options.run_folder)
+        gallery.check_run(run)
+    folder = RunFolder(options.out or Path("results") / f"gallery-{subject.name}-{faces.name}")
+    if not options.run_folder:
+        checks = tuple(check for check in CHECKS.values() if _has_evidence(check, faces))
+        request = Request(subject, faces, asked_explainers(EXPLAINERS), checks, PROFILES["quick"], options.seed)
+        run = evaluate(request, RunFolder(folder.path / "run"), shown_progress, options.command_line)
+    fill(gallery, folder, run, options.command_line)
+    held = StoredGallery(folder, run)
+    files = write_gallery(held)
+    print("\n".join([*spoken(held), *map(str, files)]))
+    return DONE
+
+
 # ---------------------------------------------------------------------- what there is
 
 
@@ -387,6 +415,19 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="write the tables, figures and page of a run")
     report.add_argument("folder", metavar="RUN", type=Path)
     report.set_defaults(run=_report)
+
+    gallery = commands.add_parser("gallery", help="the figures of a classic report, and what measurement says of them")
+    gallery.add_argument("--subject", metavar="S", default="faces-cnn", help="as in run (default %(default)s)")
+    gallery.add_argument("--faces", metavar="F", default="rendered", help="as in run (default %(default)s)")
+    gallery.add_argument("--out", metavar="DIR", type=Path, help="where figures, page and run go")
+    gallery.add_argument("--run", metavar="RUN", type=Path, dest="run_folder", help="a run to take the numbers from")
+    gallery.add_argument("--image", metavar="ID", type=int, help="whose filter outputs are shown (5607 where there is)")
+    gallery.add_argument("--after-activation", action="store_true", help="show filter outputs after their activation")
+    gallery.add_argument(
+        "--seed", metavar="K", type=_seed, default=0, help="of every random draw (default %(default)s)"
+    )
+    gallery.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default %(default)s)")
+    gallery.set_defaults(run=_gallery)
 
     listing = commands.add_parser("list", help="say what there is")
     listing.add_argument("what", choices=tuple(LISTS))

@@ -38,6 +38,12 @@ EFFECTS = {"image": "int64", "label": "str", "part": "str", "kind": "str", "logi
 MATRICES = {"matrix": "str", "explainer": "str", "row": "str", "column": "str", "value": "float64"}
 """Class by class tables: the confusion matrix and the similarities of class means."""
 
+FILTERS = {
+    "layer": "str", "unit": "int64", "draw": "int64", "reached": "float64", "best_face": "float64",
+    "best_face_image": "int64", "best_draw": "bool", "dead": "bool",
+}  # fmt: skip
+"""One row a unit of a layer and random start of a gallery: what its found image reaches beside the best face."""
+
 VERDICTS = {
     "explainer": "str", "check": "str", "family": "str", "control": "str", "class": "str", "n": "int64",
     "undefined": "int64", "effect": "float64", "low": "float64", "high": "float64", "margin": "float64", "p": "float64",
@@ -173,6 +179,19 @@ class RunFolder:
         held = self._read("examples.npz", _arrays)
         return Examples(**{name: held[name] for name in Examples.__dataclass_fields__})
 
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Return what :meth:`write_json` wrote."""
+        held: dict[str, Any] = self._read(name, lambda file: json.loads(file.read_text()))
+        return held
+
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        """Return what :meth:`write_arrays` wrote."""
+        return self._read(name, _arrays)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return what :meth:`write_table` wrote."""
+        return self._table(name)
+
     def _table(self, name: str) -> pd.DataFrame:
         """Read one table."""
         return self._read(f"{name}.parquet", pd.read_parquet)
@@ -201,6 +220,10 @@ class RunFolder:
         """Write ``run.json``, which marks the run as finished."""
         text = json.dumps({"schema_version": SCHEMA_VERSION, **info}, indent=2, default=str) + "\n"
         self.write_text("run.json", text)
+
+    def write_json(self, name: str, held: Mapping[str, Any]) -> None:
+        """Write a text file of names and values."""
+        self.write_text(name, json.dumps(held, indent=2) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file."""

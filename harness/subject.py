@@ -286,6 +286,48 @@ class Subject:
             outputs.append(seen[0].detach().contiguous())
         return torch.cat(outputs), torch.cat(gradients)
 
+    def unit_means(self, images: Float[Tensor, "n c h w"], layer: str) -> Float[Tensor, "n units"]:
+        """Return the mean over places of each unit of a layer, without gradient.
+
+        A layer's units lie along its second axis: a convolution's filters, a dense layer's outputs. The layer ""
+        stands for the logits; of a layer that runs several times the first counts.
+        """
+        found = []
+        with torch.no_grad():
+            for batch in self._fed(images, self.feed.forward_batch):
+                found.append(self._first_means(batch, layer).float())
+        return torch.cat(found)
+
+    def unit_gradients(
+        self, images: Float[Tensor, "n c h w"], layer: str, units: Int[Tensor, " n"]
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n c h w"]]:
+        """Return the mean over places of one unit for each image, and its gradient with respect to the image.
+
+        Layers and units are as in :meth:`unit_means`.
+        """
+        means, gradients = [], []
+        for batch, chosen in self._fed_with(images, units):
+            leaf = batch.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+            value = self._first_means(leaf, layer).gather(1, chosen[:, None])[:, 0]
+            gradients.append(torch.autograd.grad(value.sum(), leaf)[0].contiguous())
+            means.append(value.detach())
+            if layer:  # a gradient that starts below the logits does not reach the counter there
+                self.passes.backward += len(batch)
+        return torch.cat(means), torch.cat(gradients)
+
+    def _first_means(self, batch: Tensor, layer: str) -> Tensor:
+        """Run a batch and return the mean over places of each unit as the layer first ran."""
+        seen: list[Tensor] = []
+
+        def keep(_name: str, output: Tensor) -> None:
+            # what follows may change the output in place, which a mean does not mind
+            if not seen:
+                seen.append(output.flatten(2).mean(2) if output.ndim > 2 else output.clone())
+
+        with self._listening([layer], keep):
+            self.model(batch)
+        return seen[0]
+
     # ------------------------------------------------------------------ variants
 
     def with_network(self, network: nn.Module, name: str, cam_layer: str = "") -> "Subject":

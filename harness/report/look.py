@@ -12,6 +12,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from harness.report.words import folded
 
@@ -250,8 +251,15 @@ def chunks(names: Sequence[str], size: int) -> list[list[str]]:
     return [list(names[start : start + step]) for start in range(0, len(names), step)]
 
 
-def save(figure: Figure, path: Path) -> Path:
+def save(figure: Figure, path: Path, dpi: int = DPI) -> Path:
     """Write a figure as PNG, without the version that would make two equal figures differ."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=DPI, format="png", metadata={"Software": None})
+    figure.savefig(path, dpi=dpi, format="png", metadata={"Software": None})
+    return path
+
+
+def save_picture(picture: Image.Image, path: Path, dpi: int) -> Path:
+    """Write a picture as PNG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path, format="PNG", dpi=(dpi, dpi))
     return path

@@ -60,6 +60,16 @@ def confusion_figure(run: RunFolder) -> Figure | None:
     return figure
 
 
+def draw_confusion(ax: Axes, table: pd.DataFrame, side: float) -> None:
+    """Draw a confusion matrix into a panel `side` inches wide: counts, shaded by their share of the row."""
+    values = _shares(table)
+    _shade(ax, values, SHARE, (0.0, 1.0))
+    _numbers(ax, values, table.to_numpy(dtype=np.float64), side)
+    _class_ticks(ax, [str(name) for name in table.index])
+    ax.set_ylabel("true class")
+    ax.set_xlabel("predicted class")
+
+
 def similarity_figure(run: RunFolder, explainers: Sequence[str] = ()) -> Figure | None:
     """Return, panel by explainer, how alike the mean maps of two classes are, after the network's mistakes."""
     asked = list(explainers) or list(reading.families(run))

@@ -25,6 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"checks", "bench"}),
     frozenset({"evaluation"}),
     frozenset({"report"}),
+    frozenset({"gallery"}),
     frozenset({"cli"}),
     frozenset({"pytest_plugin"}),
 )
