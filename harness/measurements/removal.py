@@ -240,9 +240,8 @@ class Removal:
 
     def _against_segments(self, explained: Explained, prepared: Filled, own: Trajectories) -> list[pd.DataFrame]:
         """Return the rows of deletion and insertion for the segment null, which few maps have."""
-        case, areas = explained.case, value_areas(explained.maps)
-        index = np.flatnonzero(is_of_segments(areas))
-        nulls = self._segment_trajectories(prepared, explained.maps, areas, index) if len(index) else None
+        case, index = explained.case, np.flatnonzero(is_of_segments(explained.maps))
+        nulls = self._segment_trajectories(prepared, explained.maps[index], index) if len(index) else None
         rows = []
         for metric in BY_EVERY_FILL[:2]:
             values = np.full(len(case.targets), np.nan)
@@ -259,17 +258,14 @@ class Removal:
     def _segment_trajectories(
         self,
         prepared: Filled,
-        maps: Float[np.ndarray, "n h w"],
-        areas: Int[np.ndarray, "n h w"],
+        maps: Float[np.ndarray, "m h w"],
         index: Int[np.ndarray, " m"],
     ) -> Trajectories:
-        """Return the mean trajectories of the segment nulls of the maps at `index`."""
-        some, case = prepared.take(index, self.fill), prepared.case
+        """Return the mean trajectories of the segment nulls of the maps of the images at `index`."""
+        some, areas = prepared.take(index, self.fill), value_areas(maps)
         return _mean(
             [
-                self._trajectories(
-                    some, segment_null(maps[index], areas[index], seed=case.seed + draw, keys=case.keys[index])
-                )
+                self._trajectories(some, segment_null(maps, areas, seed=some.case.seed + draw, keys=some.case.keys))
                 for draw in range(self.spectrum_draws)
             ]
         )

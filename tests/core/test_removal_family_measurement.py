@@ -12,7 +12,9 @@ from tiny import PATCHES, SIDE, bright_patch_faces, make_case, oracle_of, patch_
 from harness.case import Case
 from harness.explainers._segments import segments_of
 from harness.measurements import Explained, Measurement, Regions, Removal, Road, regions
+from harness.measurements.outputs import Outputs
 from harness.measurements.regions import grid_patches
+from harness.measurements.removal import BY_EVERY_FILL, BY_ONE_FILL, Trajectories
 from harness.metrics import faithfulness as faith
 from harness.perturbation import BlurFill, MeanFill, NoisyLinearFill, least_first, removed_steps
 
@@ -351,3 +353,29 @@ def test_a_lonely_images_transplant_is_undefined_throughout() -> None:
         assert len(lonely)
         assert lonely["value"].isna().all()
         assert lonely["reason"].str.contains("no other image of its class").all()
+
+
+# ---------------------------------------------------------------------- a trajectory made up
+
+
+def test_every_metric_reads_its_own_part_of_a_made_up_trajectory() -> None:
+    x = np.linspace(0, 1, 5)
+    falls, rises = np.array([[1.0, 0.8, 0.5, 0.2, 0.1]]), np.array([[0.1, 0.9, 0.7, 0.95, 1.0]])
+    found = Trajectories(x, Outputs(falls, 3 * falls, falls), Outputs(rises, 3 * rises, rises))
+    wanted = {
+        "deletion-auc": faith.deletion_auc(x, falls),
+        "deletion-auc-logit": faith.deletion_auc(x, 3 * falls),
+        "insertion-auc": faith.insertion_auc(x, rises),
+        "insertion-auc-logit": faith.insertion_auc(x, 3 * rises),
+        "symmetric-relevance-gain": faith.symmetric_relevance_gain(x, np.array([[1.0, 0.95, 0.7, 0.9, 0.1]]), falls),
+        "pixel-flipping": faith.pixel_flipping(falls),
+        "aopc": faith.aopc(falls),
+        "comprehensiveness": np.array([1 - (0.8 + 0.5) / 2]),
+        "sufficiency": np.array([1 - (0.9 + 0.7) / 2]),
+        "monotonicity-arya": np.array([1.0]),
+    }
+    scored = {metric.named(""): metric.score(found) for metric in BY_EVERY_FILL + BY_ONE_FILL}
+    assert scored.keys() == wanted.keys()
+    for name, value in wanted.items():
+        # Sums of five doubles.
+        np.testing.assert_allclose(scored[name], value, atol=1e-15, err_msg=name)
