@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import PATCHES, SIDE, bright_patch_faces, kept_once, make_case, oracle_of, patch_subject
+from tiny import PATCHES, SIDE, kept_once, oracle_of
 
 from harness.case import Case
 from harness.measurements import Explained, MaskBank, Measurement, SinglePatches
 from harness.measurements.banks import REMOVED
-from harness.perturbation import BlurFill, ConstantFill, MeanFill
+from harness.perturbation import BlurFill, ConstantFill, MeanFill, grid_cells
 from harness.store import SCORES
 
 BANK = MaskBank(BlurFill(), 24, 1)
@@ -147,11 +147,9 @@ def test_another_fill_or_size_asks_anew(patch_case: Case) -> None:
 
 
 def test_masks_remove_exactly_their_share_of_the_cells(patch_case: Case) -> None:
-    faces = bright_patch_faces()
-    removed = BANK._removed(make_case(patch_subject(), faces))
-    assert removed.shape == (len(REMOVED), 24, SIDE, SIDE)
-    corners = removed.any(axis=(0, 1))
-    assert corners.all()
+    removed, cells = BANK._removed(patch_case), grid_cells((SIDE, SIDE), 8)
+    gone = np.stack([removed[:, :, cells == cell].all(axis=2) for cell in range(64)], axis=2).sum(axis=2)
+    assert gone.tolist() == [[share * 64] * 24 for share in REMOVED]
 
 
 # ---------------------------------------------------------------------- what does not matter
