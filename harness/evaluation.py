@@ -22,11 +22,16 @@ from harness.explainers import Explainer, registered
 from harness.faces.faceset import FaceSet, is_right
 from harness.measurements import (
     ClassSimilarity,
+    LabelRandomization,
     MassOnMark,
     Measured,
     Measurement,
     ParameterRandomization,
+    RandomizationOrders,
     Removal,
+    SmoothRandomization,
+    TargetDependence,
+    TurnBack,
     confusion,
 )
 from harness.perturbation import BlurFill
@@ -50,6 +55,8 @@ class Request:
         As asked for.
     everything
         Whether metrics are measured that no check is judged by.
+    random_labels
+        The subject's architecture trained on permuted labels, or None where no such network is known.
     """
 
     subject: Subject
@@ -59,6 +66,7 @@ class Request:
     profile: Profile
     seed: int = 0
     everything: bool = False
+    random_labels: Subject | None = None
 
     def with_controls(self) -> "Request":
         """Return the request with the controls that it lacks."""
@@ -73,6 +81,11 @@ class Request:
         known: tuple[Measurement, ...] = (
             Removal(BlurFill(), size.steps, size.spectrum_draws),
             ParameterRandomization(size.cascade_stages, size.random_networks, size.cascade_per_class),
+            RandomizationOrders(size.cascade_stages, size.random_networks, size.cascade_per_class),
+            SmoothRandomization(size.cascade_stages, size.random_networks, size.smooth_per_class, size.noisy_copies),
+            LabelRandomization(self.random_labels, size.costly_per_class),
+            TargetDependence(BlurFill(), size.steps, size.costly_per_class),
+            TurnBack(BlurFill(), size.spectrum_draws, size.costly_per_class),
             ClassSimilarity(),
             MassOnMark(size.spectrum_draws),
         )
@@ -279,6 +292,7 @@ def _provenance(request: Request, case: Case) -> dict[str, Any]:
             | {"at_most": check.at_most}
             for check in request.checks
         ],
+        "random_labels": repr(request.random_labels) if request.random_labels else None,
         "cascade": [list(group) for group in layer_groups(subject, profile.cascade_stages)],
         "device": str(subject.device),
         "feed": asdict(subject.feed),

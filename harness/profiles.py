@@ -25,6 +25,11 @@ class Profile:
         Images of each class for the stages between the trained and the fully random network.
     random_networks
         Draws of the random network.
+    costly_per_class
+        Images of each class for what asks an explainer again.
+    smooth_per_class, noisy_copies
+        Images of each class, and noisy copies of each, for maps averaged over noise: every copy is a map more, under
+        the trained network and under the random ones.
     """
 
     name: str
@@ -34,6 +39,9 @@ class Profile:
     cascade_stages: int
     cascade_per_class: int
     random_networks: int
+    costly_per_class: int
+    smooth_per_class: int
+    noisy_copies: int
 
     def with_per_class(self, per_class: int | None) -> "Profile":
         """Return the profile with another number of images a class; None leaves it as it is."""
@@ -46,8 +54,8 @@ PROFILES = {
     profile.name: profile
     for profile in (
         # 20 a class: the smallest p of an exact sign-flip test is 2**-20, which survives Holm over ~1,000 claims.
-        Profile("quick", 20, 16, 2, 4, 3, 1),
-        Profile("standard", 60, 32, 4, 8, 10, 2),
-        Profile("full", None, 64, 8, 16, 20, 5),
+        Profile("quick", 20, 16, 2, 4, 3, 1, 3, 2, 2),
+        Profile("standard", 60, 32, 4, 8, 10, 2, 10, 5, 4),
+        Profile("full", None, 64, 8, 16, 20, 5, 20, 10, 8),
     )
 }

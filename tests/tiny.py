@@ -18,7 +18,16 @@ SIDE = 12
 CLASSES = ("left", "middle", "right")
 SPEC = InputSpec(SIDE, SIDE)
 SMALL = Profile(
-    "small", per_class=6, steps=6, spectrum_draws=1, cascade_stages=2, cascade_per_class=2, random_networks=1
+    "small",
+    per_class=6,
+    steps=6,
+    spectrum_draws=1,
+    cascade_stages=2,
+    cascade_per_class=2,
+    random_networks=1,
+    costly_per_class=2,
+    smooth_per_class=2,
+    noisy_copies=2,
 )
 """Sizes at which an explainer is judged in tenths of a second."""
 
