@@ -59,7 +59,7 @@ CHECKS = (
         reference="Sixt et al. 2020 (Random Logit)",
         figure="figures/maps.png",
         needs=frozenset({"targets"}),
-        judge=PairedScores("random-logit", "rival"),
+        judge=PairedScores("random-logit-rival", "map"),
         at_most=True,
     ),
     Check(
@@ -78,6 +78,6 @@ CHECKS = (
         reference="after Sixt et al. 2020",
         figure="figures/maps.png",
         needs=frozenset({"targets"}),
-        judge=PairedScores("target-specificity", "rival"),
+        judge=PairedScores("target-specificity", "map"),
     ),
 )

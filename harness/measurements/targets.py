@@ -7,15 +7,12 @@ import torch
 from jaxtyping import Float, Int
 
 from harness.case import Case
-from harness.measurements.base import Explained, Measured, score_rows
+from harness.measurements.base import MAP, Explained, Measured, score_rows
 from harness.metrics.confusion import confusion_matrix
 from harness.metrics.randomization import random_logit, target_specificity
 from harness.metrics.similarity import spearman_similarity
 from harness.perturbation import Fill, removal_order, removed_steps, step_fractions
 from harness.store import SCORES, joined
-
-RANDOM_CLASS, RIVAL = "random-class", "rival"
-"""Variants: the other class is any, or the one that the network most confuses the target with."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class TargetDependence:
     asks_again = True
 
     def measure(self, explained: Explained) -> Measured:
-        """Return random-logit against both other classes, and target-specificity against the rival."""
+        """Return how alike the maps are, for both other classes, and target-specificity against the rival."""
         few, case = explained.some(self.per_class), explained.case
         if len(case.subject.classes) < 2:
             return Measured()
@@ -52,20 +49,15 @@ class TargetDependence:
         by_other, differs = by_rival.copy(), np.flatnonzero(others != rivals)
         if len(differs):
             by_other[differs] = few.explain(few.case.images[torch.from_numpy(differs)], others[differs])
-        alike = {RANDOM_CLASS: by_other, RIVAL: by_rival}
-        rows = [
-            score_rows(
-                few.case,
-                "random-logit",
-                name,
-                random_logit(few.maps, maps, spearman_similarity),
-                "constant map of the target or of the other class",
-            )
-            for name, maps in alike.items()
-        ]
-        specificity = np.where(few.constant, np.nan, self._specificity(few, by_rival))
-        rows.append(score_rows(few.case, "target-specificity", RIVAL, specificity, "constant map"))
-        return Measured(scores=joined(SCORES, rows))
+        found = {
+            "random-logit": random_logit(few.maps, by_other, spearman_similarity),
+            "random-logit-rival": random_logit(few.maps, by_rival, spearman_similarity),
+            "target-specificity": np.where(few.constant, np.nan, self._specificity(few, by_rival)),
+        }
+        reason = "constant map of the target or of the other class"
+        return Measured(
+            scores=joined(SCORES, [score_rows(few.case, name, MAP, values, reason) for name, values in found.items()])
+        )
 
     def _specificity(self, few: Explained, by_rival: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
         """Return how much more the target loses by its own map than by the rival's."""
