@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from harness.checks.base import EVERYTHING, Check, Evidence, Finding
 from harness.checks.paired import PairedScores
 
-_BY_IMAGE = PairedScores("turn-back-gain", "spectrum-null")
+_BY_IMAGE = PairedScores("turn-back-gain", "spectrum-null", by_class=False)
 LEAST = 2
 """Misclassified images without which there is nothing to tell."""
 

@@ -21,14 +21,18 @@ class PairedScores:
         Which score.
     against
         An explainer whose score of the same image is subtracted, or "".
+    by_class
+        Whether each class is judged too. Not where it has but a few images, because the metric is costly: no such claim
+        could pass, and its verdict over all images stands for every class.
     """
 
     metric: str
     variant: str
     against: str = ""
+    by_class: bool = True
 
     def __call__(self, check: Check, evidence: Evidence, explainer: str) -> Sequence[Finding]:
-        """Return the finding over all images, then one for each class."""
+        """Return the finding over all images, then, where classes are judged, one for each."""
         if explainer == self.against:
             return [Finding(EVERYTHING, 0, reason=f"{explainer} is the control of this check")]
         rows = evidence.of(explainer, self.metric, self.variant)
@@ -37,6 +41,8 @@ class PairedScores:
         if self.against:
             rows = _less(rows, evidence.of(self.against, self.metric, self.variant), self.against)
         found = [_finding(check, EVERYTHING, rows)]
+        if not self.by_class:
+            return found
         return found + [_finding(check, name, rows[rows["target"] == name]) for name in evidence.classes]
 
 

@@ -43,7 +43,7 @@ CHECKS = (
         reference="Adebayo et al. 2018 (data randomisation)",
         figure="figures/maps.png",
         needs=frozenset({"labels"}),
-        judge=PairedScores("randomization-labels-excess", "transplant-null"),
+        judge=PairedScores("randomization-labels-excess", "transplant-null", by_class=False),
         at_most=True,
     ),
     Check(
@@ -59,7 +59,7 @@ CHECKS = (
         reference="Sixt et al. 2020 (Random Logit)",
         figure="figures/maps.png",
         needs=frozenset({"targets"}),
-        judge=PairedScores("random-logit-rival", "map"),
+        judge=PairedScores("random-logit-rival", "map", by_class=False),
         at_most=True,
     ),
     Check(
@@ -78,6 +78,6 @@ CHECKS = (
         reference="after Sixt et al. 2020",
         figure="figures/maps.png",
         needs=frozenset({"targets"}),
-        judge=PairedScores("target-specificity", "map"),
+        judge=PairedScores("target-specificity", "map", by_class=False),
     ),
 )

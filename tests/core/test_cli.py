@@ -135,6 +135,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     ),
     "file that is not there": ([*RUN, "--explainer", "her.py:f"], r"there is no file her\.py"),
     "file with a syntax error": ([*RUN, "--explainer", "bad.py:f"], r"importing .*bad\.py failed \(SyntaxError: "),
+    "twin that is not there": ([*RUN, "--random-labels", "twni"], "no subject is called 'twni'"),
     "no image of a class": ([*RUN, "--per-class", "0"], "--per-class 0: give 1 or more"),
     "no number": ([*RUN, "--per-class", "few"], "argument --per-class: invalid int value: 'few'"),
     "negative seed": ([*RUN, "--seed", "-1"], "argument --seed: '-1' is no seed; give a whole number from 0"),
