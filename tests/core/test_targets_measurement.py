@@ -13,6 +13,7 @@ from harness.case import Case
 from harness.checks import CHECKS, Evidence, Verdict, judged
 from harness.measurements import Explained, Measured, TargetDependence
 from harness.measurements.targets import drawn_classes, rivals_of
+from harness.metrics.similarity import spearman_similarity
 from harness.perturbation import BlurFill
 from harness.subject import Subject
 
@@ -127,6 +128,20 @@ def test_a_drawn_class_depends_on_the_image_and_the_seed_alone(patch_case: Case)
     index = np.array([9, 2])
     np.testing.assert_array_equal(drawn_classes(patch_case.take(index)), drawn_classes(patch_case)[index])
     assert (drawn_classes(replace(patch_case, seed=1)) != drawn_classes(patch_case)).any()
+
+
+def test_each_likeness_is_to_the_map_of_its_own_other_class(patch_case: Case) -> None:
+    some = patch_case.take(patch_case.some(PER_CLASS))
+    rivals = rivals_of(patch_case)[patch_case.some(PER_CLASS)]
+    maps = {k: truth(some.subject, some.images, torch.from_numpy(np.full(len(rivals), k))) for k in range(3)}
+    own, found, rows = maps_at(maps, some.targets), measured(patch_case, truth), drawn_classes(some)
+    np.testing.assert_array_equal(values(found, "random-logit"), spearman_similarity(own, maps_at(maps, rows)))
+    np.testing.assert_array_equal(values(found, "random-logit-rival"), spearman_similarity(own, maps_at(maps, rivals)))
+    assert (values(found, "random-logit") != values(found, "random-logit-rival")).any()
+
+
+def maps_at(maps: dict[int, np.ndarray], classes: np.ndarray) -> np.ndarray:
+    return np.stack([maps[int(k)][row] for row, k in enumerate(classes)])
 
 
 def test_a_drawn_rival_is_asked_for_once(patch_case: Case) -> None:
