@@ -14,6 +14,8 @@ from harness.store import RunFolder
 SHOWN_ONLY = ("randomization-full-absolute",)
 """Checks that are shown and decide nothing: with its signs dropped, a map that carries the picture in it (input times
 anything) stays like itself whatever the network knows."""
+APART = ("confusion", "mistakes")
+"""Families that decide nothing: they are about classes, and about the few images on which the network was wrong."""
 
 
 Row = dict[str, Any]
@@ -52,7 +54,7 @@ class Belief:
 
 def beliefs(run: RunFolder) -> dict[tuple[str, str], Belief]:
     """Return the standing of every explainer over all images and, where classes were judged, for each class."""
-    held = run.verdicts[~run.verdicts["check"].isin(SHOWN_ONLY) & (run.verdicts["family"] != "confusion")]
+    held = run.verdicts[~run.verdicts["check"].isin(SHOWN_ONLY) & ~run.verdicts["family"].isin(APART)]
     found: dict[tuple[str, str], list[Row]] = {}
     for row in held.to_dict("records"):
         found.setdefault((str(row["explainer"]), str(row["class"])), []).append({str(k): v for k, v in row.items()})

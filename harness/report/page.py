@@ -256,7 +256,7 @@ def _rule(run: RunFolder) -> str:
         "believed where every claim that applies passes, at least one of them on faithfulness; it cannot where one "
         f"fails. {words.listed(answer.SHOWN_ONLY)} is shown and decides nothing: with signs dropped, a map that "
         "carries the picture in it stays like itself whatever the network knows. Checks over classes say nothing of a "
-        "single map and decide nothing either."
+        "single map and decide nothing either, nor do those on the network's mistakes, of which a run has few."
     )
 
 
