@@ -72,7 +72,7 @@ def test_a_run_ends_with_zero_though_checks_fail(run: Path) -> None:
 def test_a_run_prints_its_verdicts_scores_and_page(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*ASKED, "--explainer", "gradient", "--out", "printed"]) == 0
     printed = capsys.readouterr().out
-    for said in ("gradient", "randomization-full", "pass", "left", str(Path("printed", "report.html"))):
+    for said in ("gradient", "targets-differ", "pass", "left", str(Path("printed", "report.html"))):
         assert said in printed
 
 
@@ -168,7 +168,7 @@ def test_wrong_use_is_one_line_and_status_two(mistake: str, capsys: pytest.Captu
 
 def test_a_wrong_metric_of_a_run_is_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["table", str(run), "--metric", "deletion"]) == 2
-    assert "holds no metric 'deletion'; choose one of: randomization-full" in capsys.readouterr().err
+    assert "holds no metric 'deletion'; choose one of: efficient-mprt" in capsys.readouterr().err
 
 
 def test_help_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
