@@ -27,7 +27,7 @@ from harness.fetching import fetch
 from harness.importing import closest
 from harness.metrics.cards import MetricCard, metric_cards
 from harness.models.bundled import SUBJECTS
-from harness.models.loading import load_subject
+from harness.models.loading import load_subject, load_twin
 from harness.profiles import PROFILES
 from harness.store import RunFolder
 
@@ -89,7 +89,8 @@ def asked_request(options: argparse.Namespace, per_class: int | None = None) -> 
     faces = load_faces(options.faces, subject.classes)
     checks = tuple(CHECKS[name] for name in names if options.check or _has_evidence(CHECKS[name], faces))
     everything = not options.check or "all" in options.check
-    return Request(subject, faces, explainers, checks, profile, options.seed, everything)
+    twin = load_twin(options.random_labels, subject, options.subject)
+    return Request(subject, faces, explainers, checks, profile, options.seed, everything, twin)
 
 
 def _has_evidence(check: Check, faces: FaceSet) -> bool:
@@ -368,6 +369,7 @@ def add_run_options(parser: Any) -> None:
         "--subject", metavar="S", default="faces-cnn", help="a bundled network or file.py:factory (default %(default)s)"
     )
     add("--faces", metavar="F", default="rendered", help="a bundled face set or a path (default %(default)s)")
+    add("--random-labels", metavar="S", help="the subject's architecture trained on permuted labels, as for --subject")
     add("--explainer", metavar="E", action="append", help="a name, family, all or file.py:function; repeat for more")
     add("--profile", choices=tuple(PROFILES), default="quick", help="how much is measured (default %(default)s)")
     add("--seed", metavar="K", type=_seed, default=0, help="of every random draw (default %(default)s)")

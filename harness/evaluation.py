@@ -30,17 +30,22 @@ from harness.measurements import (
     EvidenceLocalization,
     Focus,
     Invariance,
+    LabelRandomization,
     MaskBank,
     Measured,
     Measurement,
     ParameterRandomization,
     Parts,
+    RandomizationOrders,
     Regions,
     Removal,
     Road,
     Robustness,
     Seeds,
     SinglePatches,
+    SmoothRandomization,
+    TargetDependence,
+    TurnBack,
     confusion,
 )
 from harness.perturbation import BlurFill, MeanFill, NoisyLinearFill
@@ -64,6 +69,8 @@ class Request:
         As asked for.
     everything
         Whether metrics are measured that no check is judged by.
+    random_labels
+        The subject's architecture trained on permuted labels, or None where no such network is known.
     """
 
     subject: Subject
@@ -73,6 +80,7 @@ class Request:
     profile: Profile
     seed: int = 0
     everything: bool = False
+    random_labels: Subject | None = None
 
     def with_controls(self) -> "Request":
         """Return the request with the controls that it lacks."""
@@ -95,6 +103,11 @@ class Request:
             Road(imputed, size.imputed_steps, 1),
             Regions(BlurFill(), 1, some),
             ParameterRandomization(size.cascade_stages, size.random_networks, size.cascade_per_class),
+            RandomizationOrders(size.cascade_stages, size.random_networks, size.cascade_per_class),
+            SmoothRandomization(size.cascade_stages, size.random_networks, size.smooth_per_class, size.noisy_copies),
+            LabelRandomization(self.random_labels, size.costly_per_class),
+            TargetDependence(BlurFill(), size.steps, size.costly_per_class),
+            TurnBack(BlurFill(), size.spectrum_draws, size.costly_per_class),
             ClassSimilarity(),
             Robustness(size.costly_per_class, size.noisy_copies),
             Seeds(size.costly_per_class, size.seeds),
@@ -368,6 +381,7 @@ def _provenance(request: Request, case: Case) -> dict[str, Any]:
             | {"at_most": check.at_most, "decides": check.decides}
             for check in request.checks
         ],
+        "random_labels": repr(request.random_labels) if request.random_labels else None,
         "cascade": [list(group) for group in layer_groups(subject, profile.cascade_stages)],
         "device": str(subject.device),
         "feed": asdict(subject.feed),

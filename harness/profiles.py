@@ -35,6 +35,8 @@ class Profile:
         Random masks of each size in the bank.
     imputed_steps
         Steps of a removal whose pixels are solved for: each takes longer than the pass that follows it.
+    smooth_per_class
+        Images of each class for maps averaged over noise, under the trained network and under the random ones.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Profile:
     seeds: int
     masks: int
     imputed_steps: int
+    smooth_per_class: int
 
     def with_per_class(self, per_class: int | None) -> "Profile":
         """Return the profile with another number of images a class; None leaves it as it is."""
@@ -62,12 +65,50 @@ PROFILES = {
     for profile in (
         # 20 a class: the smallest p of an exact sign-flip test is 2**-20, which survives Holm over ~1,000 claims.
         # 32 masks of each of four sizes: 128 passes an image, which serve every explainer.
-        Profile("quick", 20, 16, 2, 4, 3, 1, costly_per_class=3, imputed_steps=5, noisy_copies=2, seeds=2, masks=32),
         Profile(
-            "standard", 60, 32, 4, 8, 10, 2, costly_per_class=10, imputed_steps=10, noisy_copies=4, seeds=3, masks=64
+            "quick",
+            20,
+            16,
+            2,
+            4,
+            3,
+            1,
+            costly_per_class=3,
+            smooth_per_class=2,
+            imputed_steps=5,
+            noisy_copies=2,
+            seeds=2,
+            masks=32,
         ),
         Profile(
-            "full", None, 64, 8, 16, 20, 5, costly_per_class=20, imputed_steps=20, noisy_copies=8, seeds=5, masks=128
+            "standard",
+            60,
+            32,
+            4,
+            8,
+            10,
+            2,
+            costly_per_class=10,
+            smooth_per_class=5,
+            imputed_steps=10,
+            noisy_copies=4,
+            seeds=3,
+            masks=64,
+        ),
+        Profile(
+            "full",
+            None,
+            64,
+            8,
+            16,
+            20,
+            5,
+            costly_per_class=20,
+            smooth_per_class=10,
+            imputed_steps=20,
+            noisy_copies=8,
+            seeds=5,
+            masks=128,
         ),
     )
 }

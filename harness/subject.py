@@ -186,6 +186,10 @@ class Subject:
 
     # ------------------------------------------------------------------ what it is
 
+    def __repr__(self) -> str:
+        """Say which network it is, so that settings that hold one can be named by their text."""
+        return f"Subject({self.name!r}, {self.digest})"
+
     @cached_property
     def digest(self) -> str:
         """Name of the weights, structure, classes and input together."""

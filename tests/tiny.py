@@ -30,6 +30,7 @@ SMALL = Profile(
     seeds=2,
     masks=4,
     imputed_steps=3,
+    smooth_per_class=2,
 )
 """Sizes at which an explainer is judged in tenths of a second."""
 

@@ -5,6 +5,7 @@ from harness.checks import (
     confusion,
     faithfulness,
     localization,
+    mistakes,
     parts,
     randomization,
     robustness,
@@ -12,7 +13,7 @@ from harness.checks import (
 from harness.checks.base import ALPHA, CONFIDENCE, EVERYTHING, Check, Evidence, Finding, Verdict, judged
 from harness.checks.examination import Examination, barred, examination_table, examined
 
-FAMILIES = (faithfulness, parts, localization, randomization, robustness, axioms, confusion)
+FAMILIES = (faithfulness, parts, localization, randomization, robustness, axioms, confusion, mistakes)
 
 CHECKS: dict[str, Check] = {check.name: check for family in FAMILIES for check in family.CHECKS}
 """Every check by name, in the order in which tables show them."""

@@ -22,7 +22,8 @@ class PairedScores:
     against
         An explainer whose score of the same image is subtracted, or "".
     by_class
-        Whether classes are judged too.
+        Whether each class is judged too. Not where it has but a few images, because the metric is costly: no such claim
+        could pass, and its verdict over all images stands for every class.
     """
 
     metric: str
@@ -31,7 +32,7 @@ class PairedScores:
     by_class: bool = True
 
     def __call__(self, check: Check, evidence: Evidence, explainer: str) -> Sequence[Finding]:
-        """Return the finding over all images, then one for each class."""
+        """Return the finding over all images, then, where classes are judged, one for each."""
         if explainer == self.against:
             return [Finding(EVERYTHING, 0, reason=f"{explainer} is the control of this check")]
         rows = evidence.of(explainer, self.metric, self.variant)

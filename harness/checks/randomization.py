@@ -31,4 +31,57 @@ def _full(suffix: str, how: str, reference: str) -> Check:
 CHECKS = (
     _full("", "", "Adebayo et al. 2018; Binder et al. 2023"),
     _full("-absolute", "'s absolute value", "Adebayo et al. 2018; Sundararajan & Taly 2018"),
+    Check(
+        name="randomization-labels",
+        family="randomization",
+        claim=(
+            "the map is no more like that of the same architecture trained on permuted labels than the map of another "
+            "image of the class is"
+        ),
+        control="transplant-null",
+        margin=MARGIN,
+        margin_reason=MARGIN_REASON,
+        reference="Adebayo et al. 2018 (data randomisation)",
+        figure="figures/maps.png",
+        needs=frozenset({"labels"}),
+        judge=PairedScores("randomization-labels-excess", "transplant-null", by_class=False),
+        decides=False,
+        at_most=True,
+    ),
+    Check(
+        name="targets-differ",
+        family="randomization",
+        claim="the maps of the target and of the class that it is most confused with differ",
+        control="the rival's map",
+        margin=0.9,
+        margin_reason=(
+            "a rank correlation of .9 leaves a fifth of the variance to tell two classes apart; with less, both maps "
+            "show a reader the same picture"
+        ),
+        reference="Sixt et al. 2020 (Random Logit)",
+        figure="figures/maps.png",
+        needs=frozenset({"targets"}),
+        judge=PairedScores("random-logit-rival", "map", by_class=False),
+        decides=False,
+        at_most=True,
+    ),
+    Check(
+        name="targets-specific",
+        family="randomization",
+        claim=(
+            "removing pixels in the order of the target's map lowers the target's probability sooner than in the order "
+            "of the map of the class that it is most confused with"
+        ),
+        control="the rival's map",
+        margin=0.02,
+        margin_reason=(
+            "two points of probability, averaged over the curve: less than that, nobody who reads the two curves could "
+            "tell them apart"
+        ),
+        reference="after Sixt et al. 2020",
+        figure="figures/maps.png",
+        needs=frozenset({"targets"}),
+        judge=PairedScores("target-specificity", "map", by_class=False),
+        decides=False,
+    ),
 )

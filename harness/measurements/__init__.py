@@ -6,13 +6,16 @@ from harness.measurements.completeness import Completeness
 from harness.measurements.complexity import Complexity
 from harness.measurements.confusion import ClassSimilarity, confusion
 from harness.measurements.invariance import Invariance
+from harness.measurements.labels import LabelRandomization
 from harness.measurements.localization import EvidenceLocalization
+from harness.measurements.mistakes import TurnBack
 from harness.measurements.mosaics import Focus
 from harness.measurements.parts import Parts
-from harness.measurements.randomization import ParameterRandomization
+from harness.measurements.randomization import ParameterRandomization, RandomizationOrders, SmoothRandomization
 from harness.measurements.regions import Regions
 from harness.measurements.removal import Removal, Road
 from harness.measurements.robustness import Agreement, Robustness, Seeds
+from harness.measurements.targets import TargetDependence
 
 __all__ = [
     "Agreement",
@@ -23,16 +26,21 @@ __all__ = [
     "Explained",
     "Focus",
     "Invariance",
+    "LabelRandomization",
     "MaskBank",
     "Measured",
     "Measurement",
     "ParameterRandomization",
     "Parts",
+    "RandomizationOrders",
     "Regions",
     "Removal",
     "Road",
     "Robustness",
     "Seeds",
     "SinglePatches",
+    "SmoothRandomization",
+    "TargetDependence",
+    "TurnBack",
     "confusion",
 ]

@@ -1,18 +1,45 @@
 """Whether the map looks the same once the network has forgotten what it learned."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float, Int
 
+from harness.case import Case
 from harness.measurements.base import Explained, Measured, curve_rows, score_rows
-from harness.metrics.similarity import spearman_similarity
+from harness.metrics.randomization import efficient_mprt, mprt_average, mprt_last, smooth_mprt
+from harness.metrics.similarity import Similarity, absolute, hog_similarity, spearman_similarity, ssim_similarity
 from harness.random_networks import layer_groups
 from harness.store import CURVES, SCORES, joined
+from harness.subject import Subject
 
-Similarity = Callable[[Float[np.ndarray, "n h w"], Float[np.ndarray, "n h w"]], Float[np.ndarray, " n"]]
+SMALLEST = 8
+"""Side of the smallest map that has structure to compare: SSIM's window is 7 pixels wide, HOG's cell 8."""
+
+
+def _of_absolute(similarity: Similarity) -> Similarity:
+    """Return the same similarity of magnitudes."""
+    return lambda maps, others: similarity(absolute(maps), absolute(others))
+
+
+RANKS: Mapping[str, Similarity] = MappingProxyType(
+    {"": spearman_similarity, "-absolute": _of_absolute(spearman_similarity)}
+)
+"""What is drawn as curves, by the suffix of its name."""
+SIMILARITIES: Mapping[str, Similarity] = MappingProxyType(
+    {
+        **RANKS,
+        "-ssim": ssim_similarity,
+        "-ssim-absolute": _of_absolute(ssim_similarity),
+        "-hog": hog_similarity,
+        "-hog-absolute": _of_absolute(hog_similarity),
+    }
+)
+"""Every similarity that full randomisation is measured by; the first is judged, the others are shown."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +49,7 @@ class ParameterRandomization:
     The similarity of the map and the map of the randomised network is set beside the similarity of the map and the map
     of another image of the same class: a map that tells of the network is no more like its randomised self than that.
     Signed similarity is what is judged; a product with the input stays alike in absolute value whatever the network
-    does (Sundararajan & Taly 2018), so the absolute one is measured too.
+    does (Sundararajan & Taly 2018), so the absolute one is measured too, and so are SSIM and HOG.
 
     Attributes
     ----------
@@ -43,52 +70,167 @@ class ParameterRandomization:
 
     def measure(self, explained: Explained) -> Measured:
         """Return similarities after full randomisation, their excess over the transplant null, and the cascade."""
-        case, maps, donors = explained.case, explained.maps, explained.donors
+        case, maps = explained.case, explained.maps
         everyone, some = np.arange(len(maps)), case.some(self.cascade_per_class)
         groups = layer_groups(case.subject, self.stages)
-        full = _maps_after(groups, self.draws, explained, everyone)
-        between = [_maps_after(groups[:stage], self.draws, explained, some) for stage in range(1, len(groups))]
-        scores, curves = [], []
-        for suffix, similarity in (("", spearman_similarity), ("-absolute", _absolute_similarity)):
-            alike = _mean_similarity(similarity, maps, full)
-            null = np.where(donors < 0, np.nan, similarity(maps, maps[np.maximum(donors, 0)]))
-            reason = "constant map"
-            name = f"randomization-full{suffix}"
-            scores += [
-                score_rows(case, name, "map", alike, reason),
-                score_rows(case, name, "transplant-null", null, f"{reason} or no other image of its class"),
-                score_rows(case, f"{name}-excess", "transplant-null", alike - null, f"{reason} or no other image"),
-            ]
-            steps = [similarity(maps[some], maps[some])]
-            steps += [_mean_similarity(similarity, maps[some], stage) for stage in between]
-            steps.append(alike[some])
-            xs = np.arange(len(groups) + 1, dtype=np.float64)
-            level = np.repeat(null[some][:, None], len(xs), axis=1)
-            cascade = f"randomization-cascade{suffix}"
-            curves += [
-                curve_rows(case, cascade, "map", some, xs, np.stack(steps, axis=1)),
-                curve_rows(case, cascade, "transplant-null", some, xs, level),
-            ]
+        full = _maps_after(_named(groups), self.draws, explained, everyone)
+        between = [_maps_after(_named(groups[:n]), self.draws, explained, some) for n in range(1, len(groups))]
+        scores, curves = [self._complexity(explained, full)], []
+        for suffix, similarity in SIMILARITIES.items():
+            if min(maps.shape[1:]) < SMALLEST and suffix not in RANKS:
+                continue
+            alike, null = mean_similarity(similarity, maps, full), null_similarity(similarity, explained)
+            scores += excess_rows(case, f"randomization-full{suffix}", alike, null, "constant map")
+            if suffix in RANKS:
+                steps = [mean_similarity(similarity, maps[some], stage) for stage in between] + [alike[some]]
+                curves += _curve(explained, f"randomization-cascade{suffix}", some, steps, null)
+            if not suffix:
+                average = mprt_average(np.stack(steps, axis=1))
+                scores += excess_rows(case.take(some), "mprt-average", average, null[some], "constant map")
+                scores += excess_rows(case, "mprt-last", mprt_last(alike[:, None]), null, "constant map")
         return Measured(scores=joined(SCORES, scores), curves=joined(CURVES, curves))
 
-
-def _maps_after(
-    groups: Sequence[Sequence[str]], draws: int, explained: Explained, index: Int[np.ndarray, " m"]
-) -> list[Float[np.ndarray, "m h w"]]:
-    """Return the maps of the images at `index` with these groups of layers random, one array a draw."""
-    case, layers = explained.case, [name for group in groups for name in group]
-    images, targets = case.images[torch.from_numpy(index)], case.targets[index]
-    return [explained.explain(images, targets, explained.random_network(layers, draw)) for draw in range(draws)]
+    def _complexity(self, explained: Explained, full: list[Float[np.ndarray, "n h w"]]) -> pd.DataFrame:
+        """Return how much the map's complexity rises with every layer random."""
+        rise = np.mean([efficient_mprt(explained.maps, other) for other in full], axis=0)
+        return score_rows(explained.case, "efficient-mprt", "map", rise, "constant map")
 
 
-def _absolute_similarity(a: Float[np.ndarray, "n h w"], b: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
-    """Return the rank correlation of absolute values."""
-    return spearman_similarity(np.abs(a), np.abs(b))
+@dataclass(frozen=True)
+class RandomizationOrders:
+    """The same test with layers randomised from the input upwards, and each group of layers alone.
+
+    The cascade from the output cannot say which layers a map depends on, because what is below a random layer is no
+    longer heard. Curves, shown and not judged.
+
+    Attributes
+    ----------
+    stages, draws, per_class
+        As in :class:`ParameterRandomization`, whose maps serve here where they are the same.
+    """
+
+    stages: int
+    draws: int
+    per_class: int
+
+    name = "randomization-orders"
+    asks_again = True
+
+    def measure(self, explained: Explained) -> Measured:
+        """Return both curves, signed and absolute."""
+        some, groups = explained.case.some(self.per_class), layer_groups(explained.case.subject, self.stages)
+        upwards = [_maps_after(_named(groups[-n:]), self.draws, explained, some) for n in range(1, len(groups))]
+        everyone = np.arange(len(explained.maps))
+        upwards.append([maps[some] for maps in _maps_after(_named(groups), self.draws, explained, everyone)])
+        alone = [_maps_after(group, self.draws, explained, some) for group in groups]
+        curves = []
+        for suffix, similarity in RANKS.items():
+            null = null_similarity(similarity, explained)
+            for order, stages in (("bottom-up", upwards), ("independent", alone)):
+                steps = [mean_similarity(similarity, explained.maps[some], stage) for stage in stages]
+                curves += _curve(explained, f"randomization-{order}{suffix}", some, steps, null)
+        return Measured(curves=joined(CURVES, curves))
 
 
-def _mean_similarity(
-    similarity: Similarity, maps: Float[np.ndarray, "n h w"], others: list[Float[np.ndarray, "n h w"]]
+@dataclass(frozen=True)
+class SmoothRandomization:
+    """Full randomisation of maps averaged over noisy copies of the image (Hedstroem et al. 2024).
+
+    A gradient is ragged, and two ragged maps are unlike for that alone; their means over noise are not.
+
+    Attributes
+    ----------
+    stages, draws
+        As in :class:`ParameterRandomization`.
+    per_class
+        Images of each class.
+    copies
+        Noisy copies of an image.
+    spread
+        Standard deviation of the noise as a share of the range of values that a pixel can take.
+    """
+
+    stages: int
+    draws: int
+    per_class: int
+    copies: int
+    spread: float = 0.1
+
+    name = "smooth-randomization"
+    asks_again = True
+
+    def measure(self, explained: Explained) -> Measured:
+        """Return the similarity of the mean maps, and that of mean maps of two images of a class."""
+        few = explained.some(self.per_class)
+        case, layers = few.case, _named(layer_groups(explained.case.subject, self.stages))
+        before = self._noisy_maps(few, None)
+        after = [self._noisy_maps(few, few.random_network(layers, draw)) for draw in range(self.draws)]
+        alike = np.mean([smooth_mprt(before, other, spearman_similarity) for other in after], axis=0)
+        null = np.where(few.donors < 0, np.nan, smooth_mprt(before, before[few.donors], spearman_similarity))
+        return Measured(scores=joined(SCORES, excess_rows(case, "smooth-mprt", alike, null, "constant map")))
+
+    def _noisy_maps(self, few: Explained, subject: Subject | None) -> Float[np.ndarray, "n copies h w"]:
+        """Return the maps of every image's noisy copies, the same copies under every network."""
+        images, n = few.case.images, len(few.maps)
+        spec, shape = few.case.subject.spec, (self.copies, *images.shape[1:])
+        drawn = [np.random.default_rng([few.case.seed, key]).standard_normal(shape) for key in few.case.keys]
+        noise = torch.from_numpy(np.stack(drawn)).to(images) * self.spread * (spec.high - spec.low)
+        noisy = (images[:, None] + noise).flatten(0, 1)
+        maps = few.explain(noisy, np.repeat(few.case.targets, self.copies), subject)
+        return maps.reshape(n, self.copies, *maps.shape[1:])
+
+
+def excess_rows(
+    case: Case, name: str, alike: Float[np.ndarray, " n"], null: Float[np.ndarray, " n"], reason: str
+) -> list[pd.DataFrame]:
+    """Return the rows of a similarity, of the same similarity to another image's map, and of what it is beyond that."""
+    return [
+        score_rows(case, name, "map", alike, reason),
+        score_rows(case, name, "transplant-null", null, f"{reason} or no other image of its class"),
+        score_rows(case, f"{name}-excess", "transplant-null", alike - null, f"{reason} or no other image"),
+    ]
+
+
+def null_similarity(similarity: Similarity, explained: Explained) -> Float[np.ndarray, " n"]:
+    """Return how alike each map is to the map of another image of its class; NaN where there is none."""
+    return np.where(explained.donors < 0, np.nan, similarity(explained.maps, explained.transplanted))
+
+
+def mean_similarity(
+    similarity: Similarity, maps: Float[np.ndarray, "n h w"], others: Sequence[Float[np.ndarray, "n h w"]]
 ) -> Float[np.ndarray, " n"]:
     """Return the mean over draws of each map's similarity; undefined where any draw is."""
     mean: np.ndarray = np.mean([similarity(maps, other) for other in others], axis=0)
     return mean
+
+
+def _curve(
+    explained: Explained,
+    name: str,
+    some: Int[np.ndarray, " m"],
+    steps: Sequence[Float[np.ndarray, " m"]],
+    null: Float[np.ndarray, " n"],
+) -> list[pd.DataFrame]:
+    """Return the rows of a curve that begins at the trained network, and of its null's level all along it."""
+    case, maps = explained.case, explained.maps[some]
+    similarity = RANKS["-absolute" if name.endswith("-absolute") else ""]
+    points = np.stack([similarity(maps, maps), *steps], axis=1)
+    xs = np.arange(points.shape[1], dtype=np.float64)
+    level = np.repeat(null[some][:, None], len(xs), axis=1)
+    return [
+        curve_rows(case, name, "map", some, xs, points),
+        curve_rows(case, name, "transplant-null", some, xs, level),
+    ]
+
+
+def _named(groups: Sequence[Sequence[str]]) -> list[str]:
+    """Return the layers of several groups."""
+    return [name for group in groups for name in group]
+
+
+def _maps_after(
+    layers: Sequence[str], draws: int, explained: Explained, index: Int[np.ndarray, " m"]
+) -> list[Float[np.ndarray, "m h w"]]:
+    """Return the maps of the images at `index` with these layers random, one array a draw."""
+    images, targets = explained.case.images[torch.from_numpy(index)], explained.case.targets[index]
+    return [explained.explain(images, targets, explained.random_network(layers, draw)) for draw in range(draws)]

@@ -938,6 +938,19 @@ _CONFUSION = (
         reference="",
         compared_with="scikit-learn precision_score",
     ),
+    MetricCard(
+        name="turn-back",
+        family="confusion",
+        function=confusion.turn_back,
+        low=-2.0,
+        high=2.0,
+        higher_is_better=True,
+        chance=_NULL,
+        cost="one forward",
+        undefined="the image was classified right, or an output is NaN",
+        reference="",
+        compared_with="probabilities known by hand",
+    ),
 )
 
 _CARDS = (

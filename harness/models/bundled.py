@@ -33,6 +33,8 @@ class BundledSubject:
         Makes the subject on a device.
     licence, reference, what
         Terms of use, where it comes from, and one line on what it is.
+    random_labels
+        The bundled network of the same architecture trained on permuted labels of the same faces, or "".
     """
 
     name: str
@@ -40,6 +42,7 @@ class BundledSubject:
     licence: str
     reference: str
     what: str
+    random_labels: str = ""
 
 
 def _faces_cnn(name: str) -> Callable[[torch.device], Subject]:
@@ -85,6 +88,7 @@ SUBJECTS: Mapping[str, BundledSubject] = MappingProxyType(
                 "MIT",
                 _RENDERED,
                 "small CNN for 7 expressions, 48x48 grey",
+                random_labels="faces-cnn-random-labels",
             ),
             BundledSubject(
                 "faces-cnn-shortcut",

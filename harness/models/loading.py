@@ -62,6 +62,44 @@ def load_subject(text: str, device: torch.device | str = "cpu") -> Subject:
     return _with_weights(subject, Path(weights), device) if weights else subject
 
 
+def load_twin(text: str | None, subject: Subject, subject_text: str) -> Subject | None:
+    """Return the network that stands beside the subject as the same architecture trained on permuted labels.
+
+    Parameters
+    ----------
+    text
+        In the forms of :func:`load_subject`; None for what is known of a bundled subject.
+    subject, subject_text
+        Beside which it stands, and the words that it was asked for in.
+
+    Returns
+    -------
+    Subject or None
+        None where no twin is known.
+
+    Raises
+    ------
+    UsageError
+        Where its layers, classes or input are not the subject's.
+    """
+    known = SUBJECTS[subject_text].random_labels if subject_text in SUBJECTS else ""
+    if not (text or known):
+        return None
+    twin = load_subject(text or known, subject.device)
+    shapes, theirs = ({key: tuple(v.shape) for key, v in s.network.state_dict().items()} for s in (subject, twin))
+    if shapes != theirs:
+        raise UsageError(
+            f"--random-labels {twin.name}: its weights are not shaped as those of {subject.name}; "
+            "give the same architecture"
+        )
+    if (twin.classes, twin.spec) != (subject.classes, subject.spec):
+        raise UsageError(
+            f"--random-labels {twin.name}: its classes or input are not those of {subject.name}; "
+            "give a network of the same classes in the same order, and the same InputSpec"
+        )
+    return twin
+
+
 def _made(text: str) -> Any:
     """Return what the user's factory makes; a ready subject or module stands for itself."""
     found = load_object(text)

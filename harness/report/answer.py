@@ -11,6 +11,9 @@ from harness.report import reading, words
 from harness.report.reading import ALL
 from harness.store import RunFolder
 
+APART = ("confusion", "mistakes")
+"""Families that decide nothing: they are about classes, and about the few images on which the network was wrong."""
+
 Row = dict[str, Any]
 """One verdict, by the names of its columns."""
 
@@ -52,7 +55,7 @@ def deciding(run: RunFolder) -> list[str]:
 
 def beliefs(run: RunFolder) -> dict[tuple[str, str], Belief]:
     """Return the standing of every explainer over all images and, where classes were judged, for each class."""
-    held = run.verdicts[run.verdicts["check"].isin(deciding(run)) & (run.verdicts["family"] != "confusion")]
+    held = run.verdicts[run.verdicts["check"].isin(deciding(run)) & ~run.verdicts["family"].isin(APART)]
     found: dict[tuple[str, str], list[Row]] = {}
     for row in held.to_dict("records"):
         found.setdefault((str(row["explainer"]), str(row["class"])), []).append({str(k): v for k, v in row.items()})

@@ -134,10 +134,18 @@ def _curve_legend(figure: Figure, nulls: Mapping[str, Any], *, with_controls: bo
     figure.legend(handles=lines, loc="upper left", ncols=len(lines), bbox_to_anchor=anchor, handlelength=2.6)
 
 
+_ORDERS = {
+    "randomization-cascade": "layers randomised from the top",
+    "randomization-bottom-up": "layers randomised from the bottom",
+    "randomization-independent": "one group of layers randomised at a time",
+}
+
+
 def cascade_figure(run: RunFolder, metric: str = "randomization-cascade", explainers: Sequence[str] = ()) -> Figure:
-    """Return, panel by explainer, how alike a map stays while layers are randomised from the top of the network."""
+    """Return, panel by explainer, how alike a map stays while layers of the network are randomised in some order."""
     names = list(explainers) or list(reading.families(run))
-    ticks = ["trained", *reading.layers(run)]
+    order, layers = metric.removesuffix("-absolute"), reading.layers(run)
+    ticks = ["trained", *(layers[::-1] if order == "randomization-bottom-up" else layers)]
     held = {name: reading.curves(run, metric, name) for name in names}
     bands = {name: _own(run, each) for name, each in held.items()}
     asked = reading.curve_images(run, metric)[ALL]
@@ -157,7 +165,7 @@ def cascade_figure(run: RunFolder, metric: str = "randomization-cascade", explai
             panel_title(ax, name, reading.family(run, name))
             _curve_panel(ax, reading.family(run, name), held[name], bands[name], asked)
         told = "signs dropped" if metric.endswith("absolute") else "signed"
-        heading(figure, f"Similarity to the map of the trained network ({told}), layers randomised from the top")
+        heading(figure, f"Similarity to the map of the trained network ({told}), {_ORDERS[order]}")
         nulls = {"transplant-null": _NULL_LINES["transplant-null"]}
         _curve_legend(figure, nulls, with_controls=any(reading.family(run, name) == "control" for name in names))
     return figure

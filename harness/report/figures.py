@@ -89,9 +89,9 @@ def plates(run: RunFolder) -> Iterator[Plate]:
     for metric in ("deletion", "insertion"):
         if metric in curves:
             yield from _curve_plates(run, metric)
-    for metric in ("randomization-cascade", "randomization-cascade-absolute"):
+    for metric, caption in _ORDERS.items():
         if metric in curves:
-            plate = Plate(metric, "Randomisation of the network, layer by layer", _CASCADE, _nothing)
+            plate = Plate(metric, "Randomisation of the network, layer by layer", caption, _nothing)
             yield from _pages(plate, chunks(everyone, 20), partial(cascade_figure, run, metric))
     yield Plate("part-effects", "What the network uses", _EFFECTS, partial(effects_figure, run))
     yield Plate("confusion", "What the network confuses", _CONFUSION, partial(confusion_figure, run))
@@ -202,6 +202,18 @@ _CASCADE = (
     "downwards. A map that depends on what the network learned falls to its transplant null; one that stays high would "
     "say the same of a network that knows nothing."
 )
+_ORDERS = {
+    "randomization-cascade": _CASCADE,
+    "randomization-cascade-absolute": _CASCADE,
+    "randomization-bottom-up": (
+        "The same from the input upwards: the last point is again the network that knows nothing. A map that stays "
+        "high until the last layers are random depends on those alone."
+    ),
+    "randomization-independent": (
+        "Each group of layers random alone, all others as trained. A point that stays high says that the map does not "
+        "depend on what those layers learned."
+    ),
+}
 _CONFUSION = (
     "Rows are true classes, columns predicted ones; numbers are images. Beside it, how alike the mean images of two "
     "classes are: maps may be alike for that reason alone."

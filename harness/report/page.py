@@ -256,7 +256,7 @@ def _side(check: Mapping[str, Any]) -> str:
 
 def _rule(run: RunFolder) -> str:
     """Return when a verdict is a pass, and when an explainer is believed."""
-    judged = {str(row) for row in run.verdicts.loc[run.verdicts["family"] != "confusion", "check"]}
+    judged = {str(row) for row in run.verdicts.loc[~run.verdicts["family"].isin(answer.APART), "check"]}
     decisive = [name for name in answer.deciding(run) if name in judged]
     alpha, confidence = run.info.get("alpha", 0.01), float(run.info.get("confidence", 0.99))
     return (

@@ -32,6 +32,10 @@ _AREA = "area under the target's probability over the fraction of pixels"
 _ALIKE = "similarity of the map to the map of a fully randomised network"
 _MOVED = "how much less the map moves under noise than it differs from another image's, in its own lengths"
 _STEEP = "how much lower under noise than between two images of the class"
+_STAGES = "similarity of the map to the maps of networks randomised from the output downwards"
+_TWIN = "similarity of the map to the map of the same architecture trained on permuted labels"
+_RIVAL = "the class that it is most confused with"
+_MISLED = "as the tenth of the pixels that speaks most for the wrong class is removed"
 
 MEASURES = {
     "deletion-auc": Measure(f"{_AREA} removed, most relevant first", "lower"),
@@ -55,6 +59,32 @@ MEASURES = {
     "randomization-full-absolute-excess": Measure(
         f"{_ALIKE}, signs dropped, beyond that of the null map", "lower", True
     ),
+    **{
+        f"randomization-full-{name}{suffix}{excess}": Measure(
+            f"{title} of the map and the map of a fully randomised network{told}{beyond}", "lower", bool(excess)
+        )
+        for name, title in (("ssim", "structural similarity (SSIM)"), ("hog", "likeness of oriented gradients (HOG)"))
+        for suffix, told in (("", ""), ("-absolute", ", signs dropped"))
+        for excess, beyond in (("", ""), ("-excess", ", beyond that of the null map"))
+    },
+    "mprt-average": Measure(f"{_STAGES}, mean over the stages", "lower"),
+    "mprt-average-excess": Measure(f"{_STAGES}, mean over the stages, beyond that of the null map", "lower", True),
+    "mprt-last": Measure(f"{_STAGES}, at the last stage", "lower"),
+    "mprt-last-excess": Measure(f"{_STAGES}, at the last stage, beyond that of the null map", "lower", True),
+    "efficient-mprt": Measure("relative rise of the map's entropy with every layer random", "higher", True),
+    "smooth-mprt": Measure(f"{_ALIKE}, both averaged over noisy copies of the image", "lower"),
+    "smooth-mprt-excess": Measure(
+        f"{_ALIKE}, both averaged over noisy copies, beyond that of the null map", "lower", True
+    ),
+    "randomization-labels": Measure(_TWIN, "lower"),
+    "randomization-labels-excess": Measure(f"{_TWIN}, beyond that of the null map", "lower", True),
+    "random-logit": Measure("similarity of the target's map and a random other class's", "lower"),
+    "random-logit-rival": Measure(f"similarity of the target's map and that of {_RIVAL}", "lower"),
+    "target-specificity": Measure(
+        f"how far the deletion curve by the target's map runs under that by the map of {_RIVAL}", "higher", True
+    ),
+    "turn-back": Measure(f"change of p(true) - p(predicted) {_MISLED}", "higher", True),
+    "turn-back-gain": Measure(f"change of p(true) - p(predicted) {_MISLED}, beyond its null map's", "higher", True),
     "mass-on-mark": Measure("share of the map's positive relevance on the planted mark", "higher"),
     "mass-on-mark-gain": Measure("share of positive relevance on the mark, beyond its null map's", "higher", True),
     "max-sensitivity": Measure("how far the map moves at most under slight noise, in its own lengths", "lower"),

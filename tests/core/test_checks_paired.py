@@ -6,6 +6,7 @@ import pytest
 from scipy.stats import bootstrap
 
 from harness.checks import CHECKS, EVERYTHING, Evidence, Finding, Verdict, judged
+from harness.checks.paired import PairedScores
 from harness.statistics import noninferiority_p, sign_flip_p
 from harness.store import MATRICES, SCORES, frame
 
@@ -203,3 +204,12 @@ def test_a_claim_of_removal_is_judged_by_its_own_gain(check: str, metric: str, v
     )
     whole = table[table["class"] == EVERYTHING].set_index("explainer")["verdict"]
     assert whole.to_dict() == {"good": Verdict.PASS, "bad": Verdict.FAIL}
+
+
+def test_classes_are_left_out_where_they_are_not_judged() -> None:
+    held = evidence(scores("e", np.linspace(0.1, 0.2, N)))
+    whole = PairedScores("deletion-gain", "spectrum-null", by_class=False)(CHECKS["deletion-spectrum"], held, "e")
+    each = PairedScores("deletion-gain", "spectrum-null")(CHECKS["deletion-spectrum"], held, "e")
+    assert [finding.kind for finding in whole] == [EVERYTHING]
+    assert whole[0] == each[0]
+    assert [finding.kind for finding in each] == [EVERYTHING, *CLASSES]

@@ -72,7 +72,7 @@ def test_a_run_ends_with_zero_though_checks_fail(run: Path) -> None:
 def test_a_run_prints_its_verdicts_scores_and_page(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*ASKED, "--explainer", "gradient", "--out", "printed"]) == 0
     printed = capsys.readouterr().out
-    for said in ("gradient", "randomization-full", "pass", "left", str(Path("printed", "report.html"))):
+    for said in ("gradient", "targets-differ", "pass", "left", str(Path("printed", "report.html"))):
         assert said in printed
 
 
@@ -135,6 +135,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     ),
     "file that is not there": ([*RUN, "--explainer", "her.py:f"], r"there is no file her\.py"),
     "file with a syntax error": ([*RUN, "--explainer", "bad.py:f"], r"importing .*bad\.py failed \(SyntaxError: "),
+    "twin that is not there": ([*RUN, "--random-labels", "twni"], "no subject is called 'twni'"),
     "no image of a class": ([*RUN, "--per-class", "0"], "--per-class 0: give 1 or more"),
     "no number": ([*RUN, "--per-class", "few"], "argument --per-class: invalid int value: 'few'"),
     "negative seed": ([*RUN, "--seed", "-1"], "argument --seed: '-1' is no seed; give a whole number from 0"),
@@ -167,7 +168,7 @@ def test_wrong_use_is_one_line_and_status_two(mistake: str, capsys: pytest.Captu
 
 def test_a_wrong_metric_of_a_run_is_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["table", str(run), "--metric", "deletion"]) == 2
-    assert "holds no metric 'deletion'; choose one of: randomization-full" in capsys.readouterr().err
+    assert "holds no metric 'deletion'; choose one of: efficient-mprt" in capsys.readouterr().err
 
 
 def test_help_ends_well(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,6 @@
 """Parameter randomisation tells a map of the network from a map of the image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,14 +8,23 @@ import pandas as pd
 import pytest
 import torch
 from tiny import CLASSES, SIDE, bright_patch_faces, make_case
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.case import Case
 from harness.checks import CHECKS, Evidence, Verdict, judged
 from harness.explainers.gradient import gradient
-from harness.measurements import Explained, Measured, ParameterRandomization
+from harness.measurements import (
+    Explained,
+    Measured,
+    Measurement,
+    ParameterRandomization,
+    RandomizationOrders,
+    SmoothRandomization,
+)
+from harness.metrics.complexity import histogram_entropy
+from harness.metrics.similarity import Similarity, hog_similarity, spearman_similarity, ssim_similarity
 from harness.random_networks import layer_groups, randomized
-from harness.subject import Subject
+from harness.subject import InputSpec, Subject
 
 Explain = Callable[[Subject, Tensor, Tensor], Tensor | np.ndarray]
 TEST = ParameterRandomization(stages=3, draws=1, cascade_per_class=2)
@@ -26,7 +35,7 @@ def case(subject: Subject) -> Case:
     return make_case(subject, bright_patch_faces(30))
 
 
-def measured(case: Case, explain: Explain, test: ParameterRandomization = TEST) -> Measured:
+def measured(case: Case, explain: Explain, test: Measurement = TEST) -> Measured:
     def again(images, targets, subject=None):
         maps = explain(subject or case.subject, images, torch.from_numpy(targets))
         return np.asarray(maps, dtype=np.float32)
@@ -160,3 +169,152 @@ def test_the_cascade_of_a_map_that_ignores_the_network_is_flat(case: Case) -> No
 def test_the_null_level_is_drawn_along_the_whole_cascade(case: Case) -> None:
     level = cascade(measured(case, gradient), "transplant-null")
     assert (level.nunique(axis=1, dropna=False) == 1).all()
+
+
+# ---------------------------------------------------------------------- the other similarities
+
+
+@pytest.mark.parametrize(
+    ("suffix", "similarity"),
+    [
+        ("-ssim", ssim_similarity),
+        ("-ssim-absolute", lambda a, b: ssim_similarity(np.abs(a), np.abs(b))),
+        ("-hog", hog_similarity),
+        ("-hog-absolute", lambda a, b: hog_similarity(np.abs(a), np.abs(b))),
+    ],
+)
+def test_each_similarity_compares_the_trained_and_the_random_networks_maps(
+    suffix: str, similarity: Similarity, case: Case
+) -> None:
+    layers = [name for group in layer_groups(case.subject, TEST.stages) for name in group]
+    drawn = randomized(case.subject, layers, seed=case.seed, images=case.images)
+    before, after = (np.asarray(gradient(s, case.images, case.target_tensor())) for s in (case.subject, drawn))
+    found = measured(case, gradient)
+    np.testing.assert_array_equal(values(found, f"randomization-full{suffix}", "map"), similarity(before, after))
+
+
+def test_what_is_too_small_for_structure_is_ranked_alone() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 3))
+    subject = Subject(network, name="six", classes=CLASSES, spec=InputSpec(6, 6))
+    metrics = set(measured(make_case(subject, bright_patch_faces(30)), gradient).scores["metric"])
+    assert "randomization-full-absolute" in metrics
+    assert not [name for name in metrics if "ssim" in name or "hog" in name]
+
+
+def test_mprt_takes_the_mean_and_the_last_of_the_cascade_without_its_start(case: Case) -> None:
+    found = measured(case, gradient)
+    curve = cascade(found)
+    average, last = (
+        found.scores[(found.scores["metric"] == f"mprt-{name}") & (found.scores["variant"] == "map")]
+        .set_index("image")["value"]
+        .loc[curve.index]
+        for name in ("average", "last")
+    )
+    # Sums of three doubles in another order.
+    np.testing.assert_allclose(average, curve[curve.columns[1:]].mean(axis=1), rtol=0, atol=1e-15)
+    np.testing.assert_array_equal(last, curve[curve.columns[-1]])
+
+
+def test_mprt_is_one_for_a_map_that_ignores_the_network_and_its_complexity_stays(case: Case) -> None:
+    found = measured(case, picture)
+    for name in ("mprt-average", "mprt-last"):
+        np.testing.assert_allclose(values(found, name, "map"), 1, rtol=0, atol=1e-12)
+    assert (values(found, "efficient-mprt", "map") == 0).all()
+
+
+def test_efficient_mprt_is_the_rise_of_the_maps_entropy(case: Case) -> None:
+    layers = [name for group in layer_groups(case.subject, TEST.stages) for name in group]
+    drawn = randomized(case.subject, layers, seed=case.seed, images=case.images)
+    before, after = (
+        histogram_entropy(np.asarray(gradient(s, case.images, case.target_tensor()))) for s in (case.subject, drawn)
+    )
+    found = values(measured(case, gradient), "efficient-mprt", "map")
+    # A difference and a quotient of doubles.
+    np.testing.assert_allclose(found, (after - before) / before, rtol=0, atol=1e-14)
+
+
+# ---------------------------------------------------------------------- the other orders
+
+
+ORDERS = RandomizationOrders(stages=3, draws=1, per_class=2)
+
+
+def order(found: Measured, name: str) -> pd.DataFrame:
+    held = found.curves[(found.curves["metric"] == f"randomization-{name}") & (found.curves["variant"] == "map")]
+    return held.pivot(index="image", columns="x", values="value")
+
+
+def expected(case: Case, layers: Sequence[str], images: Sequence[int]) -> np.ndarray:
+    """Similarity of the gradient to that of the network with some layers random."""
+    drawn = randomized(case.subject, layers, seed=case.seed, images=case.images)
+    before, after = (np.asarray(gradient(s, case.images, case.target_tensor())) for s in (case.subject, drawn))
+    alike = pd.Series(spearman_similarity(before, after), index=case.faces.ids)
+    return alike.loc[list(images)].to_numpy()
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_each_order_randomises_its_own_layers(stage: int, case: Case) -> None:
+    groups = layer_groups(case.subject, ORDERS.stages)
+    found = measured(case, gradient, ORDERS)
+    upwards, alone = order(found, "bottom-up"), order(found, "independent")
+    below = [name for group in groups[len(groups) - 1 - stage :] for name in group]
+    # The same pictures in another batch.
+    np.testing.assert_allclose(upwards[stage + 1], expected(case, below, upwards.index), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(alone[stage + 1], expected(case, groups[stage], alone.index), rtol=0, atol=1e-6)
+
+
+def test_every_order_begins_at_the_trained_network(case: Case) -> None:
+    found = measured(case, gradient, ORDERS)
+    for name in ("bottom-up", "independent", "bottom-up-absolute", "independent-absolute"):
+        np.testing.assert_allclose(order(found, name)[0], 1, rtol=0, atol=1e-12)
+
+
+def test_the_orders_share_maps_with_the_cascade(case: Case) -> None:
+    asked: list[tuple[bytes, str]] = []
+
+    def counted(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        asked.append((images.numpy().tobytes(), subject.digest))
+        return gradient(subject, images, targets)
+
+    measured(case, counted)
+    before = set(asked)
+    measured(case, counted, ORDERS)
+    # Two from below, the lowest of which is also the lowest group alone, and the middle group alone; the cascade has
+    # asked for the top group alone and for the wholly random network.
+    assert len(set(asked) - before) == 3
+
+
+# ---------------------------------------------------------------------- smooth maps
+
+
+SMOOTH = SmoothRandomization(stages=3, draws=1, per_class=3, copies=3)
+
+
+def test_smooth_maps_that_ignore_the_network_stay_as_they_were(case: Case) -> None:
+    np.testing.assert_allclose(values(measured(case, picture, SMOOTH), "smooth-mprt", "map"), 1, rtol=0, atol=1e-12)
+
+
+def test_smooth_maps_are_means_over_the_same_copies_under_both_networks(case: Case) -> None:
+    def noisy_picture(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        sign = 1.0 if subject is case.subject else -1.0
+        return sign * images[:, 0]
+
+    found = measured(case, noisy_picture, SMOOTH)
+    np.testing.assert_allclose(values(found, "smooth-mprt", "map"), -1, rtol=0, atol=1e-12)
+    assert len(found.scores) == 3 * len(case.some(SMOOTH.per_class))
+
+
+def test_without_noise_a_smooth_map_is_the_map(case: Case) -> None:
+    found = measured(case, gradient, replace(SMOOTH, spread=0.0, copies=2))
+    smooth = found.scores[(found.scores["metric"] == "smooth-mprt") & (found.scores["variant"] == "map")]
+    full = pd.Series(values(measured(case, gradient), "randomization-full", "map"), index=case.faces.ids)
+    # Single precision in another batch.
+    np.testing.assert_allclose(smooth["value"], full.loc[smooth["image"].to_numpy()], rtol=0, atol=1e-6)
+
+
+def test_an_images_noise_does_not_depend_on_its_company(case: Case) -> None:
+    index = case.some(SMOOTH.per_class)
+    whole = values(measured(case, gradient, SMOOTH), "smooth-mprt", "map")
+    part = values(measured(case.take(index), gradient, SMOOTH), "smooth-mprt", "map")
+    # The random network is brought to scale on other images.
+    assert np.corrcoef(whole, part)[0, 1] > 0.99

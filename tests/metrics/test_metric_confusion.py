@@ -6,7 +6,14 @@ import sklearn.metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.metrics.confusion import class_means, confusion_matrix, precision, recall, similarity_matrix
+from harness.metrics.confusion import (
+    class_means,
+    confusion_matrix,
+    precision,
+    recall,
+    similarity_matrix,
+    turn_back,
+)
 from harness.metrics.similarity import pearson_similarity
 
 K = 4
@@ -86,3 +93,31 @@ def test_an_absent_class_is_like_nothing_itself_included():
     assert undefined[2].all()
     assert undefined[:, 2].all()
     assert undefined.sum() == 2 * K - 1
+
+
+def test_an_answer_turned_from_sure_of_the_wrong_to_sure_of_the_right_class_scores_two():
+    wrong, right = np.array([[0.0, 1.0, 0.0]]), np.array([[0.0, 0.0, 1.0]])
+    assert turn_back(wrong, right, np.array([2]), np.array([1])).tolist() == [2]
+    assert turn_back(right, wrong, np.array([2]), np.array([1])).tolist() == [-2]
+
+
+def test_what_goes_to_a_third_class_counts_by_the_two_alone():
+    before, after = np.array([[0.125, 0.75, 0.125]]), np.array([[0.125, 0.25, 0.625]])
+    assert turn_back(before, after, np.array([0]), np.array([1])).tolist() == [0.5]
+    assert turn_back(before, after, np.array([1]), np.array([2])).tolist() == [-1]
+
+
+def test_nothing_turns_where_the_answer_was_right():
+    given = np.array([[0.25, 0.75], [0.5, 0.5]])
+    assert np.isnan(turn_back(given, given, np.array([1, 0]), np.array([1, 1]))).tolist() == [True, False]
+
+
+def test_an_output_that_is_nan_leaves_its_own_image_undefined():
+    before, after = np.array([[0.25, 0.75], [0.25, 0.75]]), np.array([[np.nan, 0.5], [0.5, 0.5]])
+    assert np.isnan(turn_back(before, after, np.array([0, 0]), np.array([1, 1]))).tolist() == [True, False]
+
+
+def test_a_class_that_does_not_exist_has_no_answer_to_turn():
+    given = np.array([[0.25, 0.75]])
+    with pytest.raises(ValueError, match="class 2 does not exist"):
+        turn_back(given, given, np.array([2]), np.array([1]))

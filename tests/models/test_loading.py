@@ -8,7 +8,7 @@ from harness.errors import UsageError
 from harness.models import bundled
 from harness.models.bundled import SUBJECTS
 from harness.models.faces_cnn import FacesCNN
-from harness.models.loading import load_subject
+from harness.models.loading import load_subject, load_twin
 
 MINE = """
 import torch
@@ -118,3 +118,37 @@ def test_minixception_that_was_not_fetched_says_how_to(tmp_path: Path, monkeypat
 @pytest.mark.parametrize("name", [name for name in SUBJECTS if name.startswith("faces-cnn")])
 def test_the_bundled_networks_load(name: str) -> None:
     assert load_subject(name).logits(torch.zeros(1, 1, 48, 48)).shape == (1, 7)
+
+
+# ---------------------------------------------------------------------- its twin on permuted labels
+
+
+def test_a_bundled_subjects_twin_is_known() -> None:
+    twin = load_twin(None, load_subject("faces-cnn"), "faces-cnn")
+    assert twin is not None
+    assert twin.digest == load_subject("faces-cnn-random-labels").digest
+
+
+@pytest.mark.parametrize("name", ["faces-cnn-shortcut", "faces-cnn-random-labels"])
+def test_other_subjects_have_no_twin_but_the_one_given(name: str) -> None:
+    subject = load_subject(name)
+    assert load_twin(None, subject, name) is None
+    given = load_twin("faces-cnn-random-labels", subject, name)
+    assert given is not None
+    assert given.name == "faces-cnn-random-labels"
+
+
+def test_a_users_network_of_a_bundled_name_has_no_twin(mine: Path) -> None:
+    assert load_twin(None, load_subject("faces-cnn"), f"{mine}:as_subject") is None
+
+
+def test_a_twin_of_another_architecture_is_refused(mine: Path) -> None:
+    with pytest.raises(UsageError, match=r"--random-labels mine: its weights are not shaped as those of faces-cnn"):
+        load_twin(f"{mine}:as_subject", load_subject("faces-cnn"), "faces-cnn")
+
+
+def test_a_twin_of_other_classes_is_refused(tmp_path: Path, mine: Path) -> None:
+    other = tmp_path / "other.py"
+    other.write_text(MINE.replace('["a", "b"]', '["b", "a"]'))
+    with pytest.raises(UsageError, match=r"--random-labels mine: its classes or input are not those of mine"):
+        load_twin(f"{other}:as_subject", load_subject(f"{mine}:as_subject"), f"{mine}:as_subject")

@@ -14,7 +14,12 @@ Told = tuple[str, str, str, str]
 
 def with_verdicts(run: RunFolder, told: Sequence[Told]) -> RunFolder:
     """The run with other verdicts."""
-    families = {"deletion": "faithfulness", "insertion": "faithfulness", "randomization": "randomization"}
+    families = {
+        "deletion": "faithfulness",
+        "insertion": "faithfulness",
+        "randomization": "randomization",
+        "turn": "mistakes",
+    }
     rows = [
         {name: np.nan if kind == "float64" else 0 if kind == "int64" else "" for name, kind in VERDICTS.items()}
         | {"explainer": explainer, "check": check, "class": where, "verdict": verdict, "n": 20}
@@ -57,7 +62,7 @@ def test_randomization_alone_makes_nobody_believed(small: RunFolder) -> None:
     assert state(small, [("randomization-full", "pass")]) is State.UNJUDGED
 
 
-@pytest.mark.parametrize("check", ["randomization-full-absolute", "confusion-recall"])
+@pytest.mark.parametrize("check", ["randomization-full-absolute", "confusion-recall", "turn-back-spectrum"])
 def test_what_is_only_shown_decides_nothing(small: RunFolder, check: str) -> None:
     assert state(small, [("deletion-spectrum", "pass"), (check, "fail")]) is State.BELIEVED
 

@@ -1,0 +1,100 @@
+"""Whether the map tells of the class that it is asked for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from harness.case import Case
+from harness.measurements.base import MAP, Explained, Measured, score_rows
+from harness.metrics.confusion import confusion_matrix
+from harness.metrics.randomization import random_logit, target_specificity
+from harness.metrics.similarity import spearman_similarity
+from harness.perturbation import Fill, removal_order, removed_steps, step_fractions
+from harness.store import SCORES, joined
+
+
+@dataclass(frozen=True)
+class TargetDependence:
+    """Maps of the target and of another class: how alike they are, and which of them finds what the target needs.
+
+    The other class is drawn at random (Random Logit, Sixt et al. 2020), and it is the target's rival. A random class is
+    often one that nothing in the picture speaks for; against the rival, only what tells the two apart counts.
+
+    Attributes
+    ----------
+    fill
+        What stands where pixels were removed.
+    steps
+        Steps from nothing to everything removed.
+    per_class
+        Images of each class.
+    """
+
+    fill: Fill
+    steps: int
+    per_class: int
+
+    name = "targets"
+    asks_again = True
+
+    def measure(self, explained: Explained) -> Measured:
+        """Return how alike the maps are, for both other classes, and target-specificity against the rival."""
+        few, case = explained.some(self.per_class), explained.case
+        if len(case.subject.classes) < 2:
+            return Measured()
+        rivals, others = rivals_of(case)[case.some(self.per_class)], drawn_classes(few.case)
+        by_rival = few.explain(few.case.images, rivals)
+        by_other, differs = by_rival.copy(), np.flatnonzero(others != rivals)
+        if len(differs):
+            by_other[differs] = few.explain(few.case.images[torch.from_numpy(differs)], others[differs])
+        found = {
+            "random-logit": random_logit(few.maps, by_other, spearman_similarity),
+            "random-logit-rival": random_logit(few.maps, by_rival, spearman_similarity),
+            "target-specificity": np.where(few.constant, np.nan, self._specificity(few, by_rival)),
+        }
+        reason = "constant map of the target or of the other class"
+        return Measured(
+            scores=joined(SCORES, [score_rows(few.case, name, MAP, values, reason) for name, values in found.items()])
+        )
+
+    def _specificity(self, few: Explained, by_rival: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
+        """Return how much more the target loses by its own map than by the rival's."""
+        case, replacement, fractions = few.case, self.fill.prepare(few.case.images), step_fractions(self.steps)
+        targets = np.arange(len(case.targets)), case.targets
+
+        def deleted(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n steps"]:
+            order = removal_order(maps, seed=case.seed, keys=case.keys)
+            removed = removed_steps(order, fractions, maps.shape[1:])
+            found = [case.subject.probabilities(replacement(removed[:, n], case.seed)) for n in range(len(fractions))]
+            return np.stack([each.double().cpu().numpy()[targets] for each in found], axis=1)
+
+        return target_specificity(fractions, deleted(few.maps), deleted(by_rival))
+
+
+def drawn_classes(case: Case) -> Int[np.ndarray, " n"]:
+    """Return a random class other than the target for each image, from the seed and the image alone."""
+    k = len(case.subject.classes)
+    steps = [np.random.default_rng([case.seed, key, k]).integers(1, k) for key in case.keys]
+    drawn: np.ndarray = (case.targets + np.array(steps, dtype=np.int64)) % k
+    return drawn
+
+
+def rivals_of(case: Case) -> Int[np.ndarray, " n"]:
+    """Return the class that each image's target is most confused with, whichever of the two was right.
+
+    Where two are confused with it equally often, or the faces have no labels, probability decides: the mean over the
+    target's images, or the image's own.
+    """
+    doubt = case.probabilities.copy()
+    doubt[np.arange(len(doubt)), case.targets] = -1
+    if case.faces.labels is None:
+        second: np.ndarray = doubt.argmax(1)
+        return second
+    counts = confusion_matrix(case.faces.labels.astype(np.int64), case.targets, len(case.subject.classes))
+    # One count outweighs any mean probability.
+    scores = {t: (counts + counts.T)[t] + doubt[case.targets == t].mean(0) for t in np.unique(case.targets)}
+    for target, found in scores.items():
+        found[target] = -1
+    return np.array([scores[target].argmax() for target in case.targets], dtype=np.int64)
