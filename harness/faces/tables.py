@@ -18,6 +18,9 @@ from harness.faces.faceset import EXPRESSIONS, FaceSet
 TEST_USAGES = ("publictest", "privatetest")
 """The splits that are read unless another is asked for."""
 
+USAGES = ("training", *TEST_USAGES)
+"""FER2013's splits. Where one of them is read, a row of any other Usage is a misspelling and would be lost unseen."""
+
 _LABELLED = (("emotion", "pixels"), ("label", "feature"))
 _UNLABELLED = ({"id", "feature"}, {"pixels"})
 
@@ -46,6 +49,7 @@ def load_table(path: Path, usage: str | None = None) -> FaceSet:
     pixels, labels, ids, side = bytearray(), [], [], 0
     for number, row in _rows(path, columns):
         if wanted is not None and _usage(row, columns) not in wanted:
+            _check_usage(path, number, row, columns, wanted)
             continue
         picture = _picture(_Cell(path, number, columns.names[columns.pixels]), row[columns.pixels], side)
         side = side or isqrt(len(picture))
@@ -149,6 +153,14 @@ def _rows(path: Path, columns: _Columns) -> Iterator[tuple[int, list[str]]]:
 def _usage(row: list[str], columns: _Columns) -> str:
     """Return the split that a row belongs to."""
     return row[columns.usage].strip().casefold() if columns.usage is not None else ""
+
+
+def _check_usage(path: Path, number: int, row: list[str], columns: _Columns, wanted: frozenset[str]) -> None:
+    """Refuse a row that is passed over for a Usage which FER2013 does not have, where its splits are read."""
+    if columns.usage is not None and wanted <= set(USAGES) and _usage(row, columns) not in USAGES:
+        cell = _Cell(path, number, columns.names[columns.usage])
+        said = row[columns.usage].strip()[:20]
+        raise cell.error(f"{said!r} is none of Training, PublicTest and PrivateTest; write one, or read #all")
 
 
 def _wanted(path: Path, columns: _Columns, usage: str | None) -> frozenset[str] | None:
