@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,8 +31,8 @@ def script(name: str) -> ModuleType:
         sys.path.remove(str(FIXTURES))
 
 
-storage, train, marks, networks, build, unfinished, splits = map(
-    script, ("storage", "train", "marks", "networks", "build", "unfinished", "rendering.splits")
+storage, train, marks, networks, build, describe, unfinished, splits = map(
+    script, ("storage", "train", "marks", "networks", "build", "describe", "unfinished", "rendering.splits")
 )
 
 
@@ -404,6 +405,30 @@ def test_network_reacts_little_to_brightness(faces: Arrays) -> None:
     kept, some = network("faces-cnn"), faces["images"][::5]
     darker = np.clip(some.astype(int) - 20, 0, 255).astype(np.uint8)
     assert (train.predictions(kept, some) == train.predictions(kept, darker)).mean() > 0.85
+
+
+def numbers(text: str) -> list[float]:
+    """All numbers of a text: 1,050 is one, and what is part of a word is none."""
+    return [float(found.replace(",", "")) for found in re.findall(r"(?<![\w.-])-?\d*(?:,\d{3})*\.?\d+(?![\w%])", text)]
+
+
+def test_every_figure_of_the_readmes_tables_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["describe.py"])
+    describe.main()
+    printed = set(numbers(capsys.readouterr().out))
+    readme = (FIXTURES / "README.md").read_text()
+    cells = [
+        cell
+        for line in readme[readme.index("## Networks") : readme.index("## Licence")].splitlines()
+        if line.startswith("|")
+        for cell in line.split("|")[2:]
+    ]
+    stated = [number for cell in cells if re.fullmatch(r"[\d\s,.-]+", cell) for number in numbers(cell)]
+    assert len(stated) > 7 * 8 + 5 * 7  # the confusion matrix with recall, and the effects
+    # 0.1429, chance, stands in words; a table's minus zero is zero.
+    assert {number for number in stated if number not in printed} == set()
 
 
 def never(*_: object) -> None:

@@ -52,6 +52,16 @@ def test_a_split_is_chosen_by_name(usage: str, rows: list[int], tmp_path: Path) 
     assert load_faces(f"{written(tmp_path, FER)}#{usage}").ids.tolist() == rows
 
 
+def test_what_is_learnt_from_is_never_what_is_judged_on_by_default(tmp_path: Path) -> None:
+    path = str(written(tmp_path, FER))
+    assert load_faces(path, training=True).ids.tolist() == [0, 1, 3]
+    assert load_faces(path).ids.tolist() == [2, 4]
+
+
+def test_a_table_without_splits_is_learnt_from_whole(tmp_path: Path) -> None:
+    assert len(load_faces(str(written(tmp_path, HOMEWORK)), training=True)) == 5
+
+
 def test_a_table_without_test_splits_is_read_whole(tmp_path: Path) -> None:
     text = FER.replace("PublicTest", "Training").replace("PrivateTest", "Training")
     assert len(load_table(written(tmp_path, text))) == 5
