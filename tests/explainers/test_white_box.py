@@ -63,7 +63,7 @@ def maps_of(name: str, place: int, target: int) -> Tensor:
 def test_known_attributions_are_found_exactly(name: str, place: int) -> None:
     expected = torch.zeros(4, 5)
     expected[*A], expected[*B] = KNOWN[name][1 + place]
-    # Measured: 0, but for the quadrature's rounding, 6e-8.
+    # Measured: 1.2e-7, in the quadrature.
     torch.testing.assert_close(maps_of(name, place, 0), expected, atol=1e-6, rtol=0)
 
 
