@@ -335,7 +335,7 @@ def _train(options: argparse.Namespace) -> int:
 
     writable(options.out)
     device = asked_device(options.device)
-    made = train(load_faces(options.faces), seed=options.seed, epochs=options.epochs, device=device)
+    made = train(load_faces(options.faces, training=True), seed=options.seed, epochs=options.epochs, device=device)
     made.save(options.out)
     held, rows = made.held, zip(made.classes, made.held.confusion.tolist(), made.held.recall, strict=True)
     table = [[name, *counts, None if math.isnan(recall) else f"{recall:.2f}"] for name, counts, recall in rows]

@@ -5,7 +5,7 @@ import pandas as pd
 from jaxtyping import Float, Int, UInt8
 
 from harness.errors import UsageError
-from harness.faces.faceset import Counterfactuals, FaceSet
+from harness.faces.faceset import Counterfactuals, FaceSet, changed_pixels
 from harness.store import EFFECTS, frame, joined
 from harness.subject import Subject
 
@@ -40,10 +40,7 @@ def part_effects(subject: Subject, faces: FaceSet) -> pd.DataFrame:
     UsageError
         Where the faces have no labels or no counterfactuals.
     """
-    known, labels = faces.counterfactuals, faces.labels
-    if known is None or labels is None or not len(known.faces):
-        raise UsageError(f"faces {faces.name!r} have no labelled counterfactuals; part effects need rendered faces")
-    truth = labels[known.faces]
+    known, truth = _with_truth(faces)
     whole = _answers(subject, faces.images[known.faces], truth)
     at_rest = [_answers(subject, known.at_rest[:, place], truth) for place in range(len(known.groups))]
     tables = [
@@ -61,39 +58,57 @@ def part_effects(subject: Subject, faces: FaceSet) -> pd.DataFrame:
 
 
 def cause_maps(subject: Subject, faces: FaceSet) -> tuple[Float[np.ndarray, "m h w"], Int[np.ndarray, " m"]]:
-    """Return where the causes of each face's class lie, and which faces that is known of.
+    """Return the map of true causes of each face with counterfactuals: what an explainer that knew them would draw.
 
-    A group of facial actions counts by how much the label's logit falls when the group is put to rest, and lies where
-    resting it changes the picture: |image - at rest|, scaled to sum to one over the picture. Groups that speak against
-    the class count negative; a face whose actions change nothing has a map of zeros.
+    Each group of actions spreads its effect (the true class's logit of the face, minus that with the group at rest)
+    over the pixels that it changes, in proportion to how much it changes them; the maps of all groups but ``all`` are
+    added.
+    Signed: a group that speaks against the class counts negative. In units of logits: a map's sum is the sum of its
+    groups' effects. A group that changes no pixel, or has no effect, adds nothing, so that a face in which no group
+    acts (Neutral) has a map of zeros. What hair, light or outline do is not in it.
 
     Parameters
     ----------
     subject
         Any network over the faces' classes.
     faces
-        With counterfactuals; their labels say which class is asked about.
+        With labels and counterfactuals.
+
+    Returns
+    -------
+    maps
+        One a face, at the pictures' own size, never NaN.
+    index
+        Place in `faces` of each map's face.
 
     Raises
     ------
     UsageError
         Where the faces have no labels or no counterfactuals.
     """
-    known, labels = faces.counterfactuals, faces.labels
-    if known is None or labels is None or not len(known.faces):
-        raise UsageError(f"faces {faces.name!r} have no labelled counterfactuals; causes need rendered faces")
-    truth, pictures = labels[known.faces], faces.images[known.faces]
-    whole = _answers(subject, pictures, truth)[:, 0]
-    maps = np.zeros(pictures.shape, np.float32)
+    known, truth = _with_truth(faces)
+    whole, changed = _answers(subject, faces.images[known.faces], truth)[:, 0], changed_pixels(faces)
+    maps = np.zeros((len(truth), *faces.images.shape[1:3]))
     for place, group in enumerate(known.groups):
         if group != EVERYTHING:
-            rested = known.at_rest[:, place]
-            effect = whole - _answers(subject, rested, truth)[:, 0]
-            moved = np.abs(pictures.astype(np.float64) - rested)
-            total = moved.sum(axis=(1, 2), keepdims=True)
-            share = np.divide(moved, total, out=np.zeros_like(moved), where=total > 0)
-            maps += (effect[:, None, None] * share).astype(np.float32)
-    return maps, known.faces
+            effect = whole - _answers(subject, known.at_rest[:, place], truth)[:, 0]
+            maps += effect[:, None, None] * _shares(changed[:, place])
+    return maps.astype(np.float32), known.faces
+
+
+def _with_truth(faces: FaceSet) -> tuple[Counterfactuals, Int[np.ndarray, " m"]]:
+    """Return the counterfactuals and the true class of each of their faces."""
+    known, labels = faces.counterfactuals, faces.labels
+    if known is None or labels is None or not len(known.faces):
+        raise UsageError(f"faces {faces.name!r} have no labelled counterfactuals; part effects need rendered faces")
+    return known, labels[known.faces]
+
+
+def _shares(changed: UInt8[np.ndarray, "m h w"]) -> Float[np.ndarray, "m h w"]:
+    """Return each pixel's share of a face's change; zeros where nothing changes."""
+    total = changed.sum(axis=(1, 2), dtype=np.float64, keepdims=True)
+    shares: np.ndarray = changed / np.maximum(total, 1)  # a sum of bytes: below 1 it is 0
+    return shares
 
 
 def _answers(

@@ -60,55 +60,49 @@ class Profile:
         return self if per_class is None else replace(self, per_class=per_class)
 
 
-PROFILES = {
-    profile.name: profile
-    for profile in (
-        # 20 a class: the smallest p of an exact sign-flip test is 2**-20, which survives Holm over ~1,000 claims.
-        # 32 masks of each of four sizes: 128 passes an image, which serve every explainer.
-        Profile(
-            "quick",
-            20,
-            16,
-            2,
-            4,
-            3,
-            1,
-            costly_per_class=3,
-            smooth_per_class=2,
-            imputed_steps=5,
-            noisy_copies=2,
-            seeds=2,
-            masks=32,
-        ),
-        Profile(
-            "standard",
-            60,
-            32,
-            4,
-            8,
-            10,
-            2,
-            costly_per_class=10,
-            smooth_per_class=5,
-            imputed_steps=10,
-            noisy_copies=4,
-            seeds=3,
-            masks=64,
-        ),
-        Profile(
-            "full",
-            None,
-            64,
-            8,
-            16,
-            20,
-            5,
-            costly_per_class=20,
-            smooth_per_class=10,
-            imputed_steps=20,
-            noisy_copies=8,
-            seeds=5,
-            masks=128,
-        ),
-    )
-}
+QUICK = Profile(
+    "quick",
+    per_class=20,  # the smallest p of an exact sign-flip test is 2**-20, which survives Holm over ~1,000 claims
+    steps=16,
+    spectrum_draws=2,
+    cascade_stages=4,
+    cascade_per_class=3,
+    random_networks=1,
+    costly_per_class=3,
+    smooth_per_class=2,
+    noisy_copies=2,
+    seeds=2,
+    masks=32,  # of each of four sizes: 128 passes an image, which serve every explainer
+    imputed_steps=5,
+)
+STANDARD = Profile(
+    "standard",
+    per_class=60,
+    steps=32,
+    spectrum_draws=4,
+    cascade_stages=8,
+    cascade_per_class=10,
+    random_networks=2,
+    costly_per_class=10,
+    smooth_per_class=5,
+    noisy_copies=4,
+    seeds=3,
+    masks=64,
+    imputed_steps=10,
+)
+FULL = Profile(
+    "full",
+    per_class=None,
+    steps=64,
+    spectrum_draws=8,
+    cascade_stages=16,
+    cascade_per_class=20,
+    random_networks=5,
+    costly_per_class=20,
+    smooth_per_class=10,
+    noisy_copies=8,
+    seeds=5,
+    masks=128,
+    imputed_steps=20,
+)
+PROFILES = {profile.name: profile for profile in (QUICK, STANDARD, FULL)}

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,8 +31,8 @@ def script(name: str) -> ModuleType:
         sys.path.remove(str(FIXTURES))
 
 
-storage, train, marks, networks, build, splits = map(
-    script, ("storage", "train", "marks", "networks", "build", "rendering.splits")
+storage, train, marks, networks, build, describe, unfinished, splits = map(
+    script, ("storage", "train", "marks", "networks", "build", "describe", "unfinished", "rendering.splits")
 )
 
 
@@ -404,6 +405,71 @@ def test_network_reacts_little_to_brightness(faces: Arrays) -> None:
     kept, some = network("faces-cnn"), faces["images"][::5]
     darker = np.clip(some.astype(int) - 20, 0, 255).astype(np.uint8)
     assert (train.predictions(kept, some) == train.predictions(kept, darker)).mean() > 0.85
+
+
+def numbers(text: str) -> list[float]:
+    """All numbers of a text: 1,050 is one, and what is part of a word is none."""
+    return [float(found.replace(",", "")) for found in re.findall(r"(?<![\w.-])-?\d*(?:,\d{3})*\.?\d+(?![\w%])", text)]
+
+
+def test_every_figure_of_the_readmes_tables_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["describe.py"])
+    describe.main()
+    printed = set(numbers(capsys.readouterr().out))
+    readme = (FIXTURES / "README.md").read_text()
+    cells = [
+        cell
+        for line in readme[readme.index("## Networks") : readme.index("## Licence")].splitlines()
+        if line.startswith("|")
+        for cell in line.split("|")[2:]
+    ]
+    stated = [number for cell in cells if re.fullmatch(r"[\d\s,.-]+", cell) for number in numbers(cell)]
+    assert len(stated) > 7 * 8 + 5 * 7  # the confusion matrix with recall, and the effects
+    # 0.1429, chance, stands in words; a table's minus zero is zero.
+    assert {number for number in stated if number not in printed} == set()
+
+
+def never(*_: object) -> None:
+    raise AssertionError("made twice")
+
+
+def test_a_network_that_was_finished_before_a_stop_is_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(networks, "PIECES", tmp_path)
+    images, labels = np.zeros((2, 48, 48), np.uint8), np.array([0, 1])
+    recipe = train.Recipe(epochs=1, batch=2)
+    first, _ = networks.learned(images, labels, recipe, 0)
+    monkeypatch.setattr(networks, "trained", never)
+    again, _ = networks.learned(images, labels, recipe, 0)
+    assert all(torch.equal(first.state_dict()[key], again.state_dict()[key]) for key in first.state_dict())
+    with pytest.raises(AssertionError, match="made twice"):
+        networks.learned(images, labels, recipe, 1)
+
+
+def test_a_piece_of_other_code_is_not_taken_up(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("one")
+    before = unfinished.code_key([tmp_path / "a.py"], "x")
+    assert unfinished.code_key([tmp_path / "a.py"], "y") != before
+    (tmp_path / "a.py").write_text("two")
+    assert unfinished.code_key([tmp_path / "a.py"], "x") != before
+
+
+def test_a_piece_that_fails_leaves_nothing_behind_to_take_up(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError):
+        unfinished.remembered(tmp_path / "a.npz", never)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_build_that_ends_leaves_no_piece_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unfinished, "PIECES", tmp_path / "pieces")
+    monkeypatch.setattr(build, "AGAIN", tmp_path / "again")
+    monkeypatch.setattr(sys, "argv", ["build.py", "--only", "digests"])
+    (tmp_path / "pieces").mkdir()
+    assert build.main() == 0
+    assert not (tmp_path / "pieces").exists()
 
 
 @pytest.mark.parametrize("size", [0, 7, 50])

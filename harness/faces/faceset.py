@@ -166,6 +166,26 @@ def balanced_choice(
     return np.concatenate(chosen)
 
 
+def changed_pixels(faces: FaceSet) -> UInt8[np.ndarray, "m g h w"]:
+    """Return by how many grey levels each pixel changes when a group of actions is put to rest: ``|image - at_rest|``.
+
+    This is truth in pixels: what the group looks like in this very picture. Faces without counterfactuals have no row;
+    ``faces.counterfactuals.faces`` says whose the rows are, and its ``groups`` name the maps of a row.
+
+    Raises
+    ------
+    UsageError
+        Where no face has counterfactuals.
+    """
+    known = faces.counterfactuals
+    if known is None:
+        raise UsageError(f"faces {faces.name!r} have no counterfactuals; what a part changes needs rendered faces")
+    images = faces.images[known.faces][:, None]
+    # Bytes wrap below zero, so the smaller is taken from the larger.
+    changed: np.ndarray = np.maximum(images, known.at_rest) - np.minimum(images, known.at_rest)
+    return changed
+
+
 def is_right(labels: Int[np.ndarray, " n"] | None, predicted: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
     """Return which predictions equal the label; all of them where there are no labels to contradict them."""
     return np.ones(len(predicted), bool) if labels is None else labels == predicted

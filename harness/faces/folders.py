@@ -15,10 +15,11 @@ SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", "
 """Files that count as pictures."""
 
 _SPLITS = frozenset({"train", "training", "valid", "validation", "val", "test", "publictest", "privatetest"})
+_TEST, _TRAINING = ("test",), ("train", "training")
 _GREY = frozenset({"1", "L", "LA"})
 
 
-def load_folder(path: Path, split: str | None = None) -> FaceSet:
+def load_folder(path: Path, split: str | None = None, *, training: bool = False) -> FaceSet:
     """Return the pictures of a folder, all of one size, sorted by path; ids are their places in that order.
 
     A class is matched by its folder's name, in any case and order. Where all names are expressions, classes are
@@ -31,13 +32,15 @@ def load_folder(path: Path, split: str | None = None) -> FaceSet:
         The folder. It may hold splits (``train``, ``test`` ...) that hold the class folders.
     split
         Which split to read, or ``"all"``; by default ``test`` where there is one, else everything.
+    training
+        Read ``train`` (or ``training``) by default, not ``test``.
 
     Raises
     ------
     UsageError
         Naming the first file or folder that is wrong: unreadable, of another size than the others, without pictures.
     """
-    roots = _roots(path, split)
+    roots = _roots(path, split, _TRAINING if training else _TEST)
     name = path.resolve().name if split is None else f"{path.resolve().name}#{split}"
     folders = sorted(folder for root in roots for folder in _subfolders(root))
     if not folders:
@@ -90,17 +93,18 @@ def _stacked(paths: Sequence[Path]) -> UInt8[np.ndarray, "n h w *colour"]:
     return np.stack(pictures)
 
 
-def _roots(path: Path, split: str | None) -> list[Path]:
+def _roots(path: Path, split: str | None, preferred: tuple[str, ...]) -> list[Path]:
     """Return the folders that hold the class folders."""
     splits = {folder.name.casefold(): folder for folder in _subfolders(path)}
     if not splits or not splits.keys() <= _SPLITS:
         if split is not None and split.casefold() != "all":
             raise UsageError(f"folder {path} has no splits to choose {split!r} from; leave out #{split}")
         return [path]
-    chosen = (split or "test").casefold()
-    if chosen in splits:
-        return [splits[chosen]]
-    if split is None or chosen == "all":
+    chosen = preferred if split is None else (split.casefold(),)
+    found = [splits[name] for name in chosen if name in splits]
+    if found:
+        return found[:1]
+    if split is None or split.casefold() == "all":
         return list(splits.values())
     raise UsageError(f"folder {path} has no split {split!r}; it has {', '.join(sorted(splits))}, and all")
 

@@ -60,12 +60,15 @@ FACES: Mapping[str, BundledFaces] = MappingProxyType(
 """Every face set known by name."""
 
 
-_READERS: Mapping[str, Callable[[Path, str | None], FaceSet]] = MappingProxyType(
-    {".csv": load_table, ".npz": lambda path, part: _arrays(path, part)}
+_READERS: Mapping[str, Callable[[Path, str | None, bool], FaceSet]] = MappingProxyType(
+    {
+        ".csv": lambda path, part, training: load_table(path, part, training=training),
+        ".npz": lambda path, part, _: _arrays(path, part),
+    }
 )
 
 
-def load_faces(text: str, classes: tuple[str, ...] | None = None) -> FaceSet:
+def load_faces(text: str, classes: tuple[str, ...] | None = None, *, training: bool = False) -> FaceSet:
     """Return the faces that `text` names.
 
     Parameters
@@ -76,28 +79,31 @@ def load_faces(text: str, classes: tuple[str, ...] | None = None) -> FaceSet:
         ``path#part`` chooses a split, such as ``fer2013.csv#Training``, ``fer2013.csv#all`` or ``folder#train``.
     classes
         The subject's classes: labels are made to index them, matched by name. None keeps the set's own.
+    training
+        To learn from: of a table or folder with splits, that for training is read where no part is chosen, not that
+        for testing.
 
     Raises
     ------
     UsageError
         Where nothing is called so, the file is damaged, or a face is of a class that `classes` lacks.
     """
-    faces = FACES[text].loader() if text in FACES else _own_faces(text)
+    faces = FACES[text].loader() if text in FACES else _own_faces(text, training)
     return faces if classes is None else aligned(faces, classes)
 
 
-def _own_faces(text: str) -> FaceSet:
+def _own_faces(text: str, training: bool) -> FaceSet:
     """Return the user's faces."""
     path, part = Path(text), None
     if not path.exists() and "#" in text:
         before, _, part = text.rpartition("#")
         path = Path(before)
     if path.is_dir():
-        return load_folder(path, part)
+        return load_folder(path, part, training=training)
     if path.is_file():
         if path.suffix.casefold() not in _READERS:
             raise UsageError(f"{path} is no table of faces; give .csv, .npz or a folder of pictures")
-        return _READERS[path.suffix.casefold()](path, part)
+        return _READERS[path.suffix.casefold()](path, part, training)
     if part is None and ".py:" in text:
         return _made(text)
     raise UsageError(

@@ -18,11 +18,17 @@ from harness.faces.faceset import EXPRESSIONS, FaceSet
 TEST_USAGES = ("publictest", "privatetest")
 """The splits that are read unless another is asked for."""
 
+TRAINING_USAGES = ("training",)
+"""The split that is learnt from unless another is asked for."""
+
+USAGES = (*TRAINING_USAGES, *TEST_USAGES)
+"""FER2013's splits. Where one of them is read, a row of any other Usage is a misspelling and would be lost unseen."""
+
 _LABELLED = (("emotion", "pixels"), ("label", "feature"))
 _UNLABELLED = ({"id", "feature"}, {"pixels"})
 
 
-def load_table(path: Path, usage: str | None = None) -> FaceSet:
+def load_table(path: Path, usage: str | None = None, *, training: bool = False) -> FaceSet:
     """Return the faces of a table, (n, side, side), labelled in FER2013's order of classes.
 
     The file is read row by row: memory is that of the pictures kept, whatever the size of the text. Rows count from
@@ -35,6 +41,8 @@ def load_table(path: Path, usage: str | None = None) -> FaceSet:
     usage
         Which split to read, as named in its column ``Usage``, or ``"all"``. By default ``PublicTest`` and
         ``PrivateTest`` where the table has them, else everything.
+    training
+        Read ``Training`` by default, not the test splits.
 
     Raises
     ------
@@ -42,10 +50,11 @@ def load_table(path: Path, usage: str | None = None) -> FaceSet:
         Naming file, row and column of the first thing that is wrong.
     """
     columns = _columns(path)
-    wanted = _wanted(path, columns, usage)
+    wanted = _wanted(path, columns, usage, TRAINING_USAGES if training else TEST_USAGES)
     pixels, labels, ids, side = bytearray(), [], [], 0
     for number, row in _rows(path, columns):
         if wanted is not None and _usage(row, columns) not in wanted:
+            _check_usage(path, number, row, columns, wanted)
             continue
         picture = _picture(_Cell(path, number, columns.names[columns.pixels]), row[columns.pixels], side)
         side = side or isqrt(len(picture))
@@ -151,7 +160,15 @@ def _usage(row: list[str], columns: _Columns) -> str:
     return row[columns.usage].strip().casefold() if columns.usage is not None else ""
 
 
-def _wanted(path: Path, columns: _Columns, usage: str | None) -> frozenset[str] | None:
+def _check_usage(path: Path, number: int, row: list[str], columns: _Columns, wanted: frozenset[str]) -> None:
+    """Refuse a row that is passed over for a Usage which FER2013 does not have, where its splits are read."""
+    if columns.usage is not None and wanted <= set(USAGES) and _usage(row, columns) not in USAGES:
+        cell = _Cell(path, number, columns.names[columns.usage])
+        said = row[columns.usage].strip()[:20]
+        raise cell.error(f"{said!r} is none of Training, PublicTest and PrivateTest; write one, or read #all")
+
+
+def _wanted(path: Path, columns: _Columns, usage: str | None, preferred: tuple[str, ...]) -> frozenset[str] | None:
     """Return the splits to read, None for everything."""
     if usage is not None and usage.casefold() == "all":
         return None
@@ -159,7 +176,7 @@ def _wanted(path: Path, columns: _Columns, usage: str | None) -> frozenset[str] 
         if usage is not None:
             raise UsageError(f"{path} has no column Usage to choose {usage!r} by; leave out #{usage}")
         return None
-    asked = frozenset(TEST_USAGES if usage is None else [usage.casefold()])
+    asked = frozenset(preferred if usage is None else [usage.casefold()])
     if any(_usage(row, columns) in asked for _, row in _rows(path, columns)):
         return asked
     if usage is None:

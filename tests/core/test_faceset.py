@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tiny import CLASSES, SIDE, bright_patch_faces
 
 from harness.errors import UsageError
-from harness.faces.faceset import Counterfactuals, FaceSet, balanced_choice, is_right
+from harness.faces.faceset import Counterfactuals, FaceSet, balanced_choice, changed_pixels, is_right
 
 N = 6
 
@@ -150,3 +150,17 @@ def test_without_labels_every_prediction_counts_as_right() -> None:
 
 def test_a_prediction_is_right_where_it_equals_the_label() -> None:
     assert is_right(np.array([0, 1]), np.array([0, 2])).tolist() == [True, False]
+
+
+def test_changed_pixels_tell_each_group_by_how_much_and_whose() -> None:
+    images = np.full((3, 2, 2), 100, np.uint8)
+    at_rest = np.full((1, 2, 2, 2), 100, np.uint8)
+    at_rest[0, 0, 0, 0], at_rest[0, 1, 1, 1] = 90, 255  # darker, and brighter
+    known = Counterfactuals(np.array([2]), ("brows", "mouth"), at_rest, at_rest)
+    changed = changed_pixels(FaceSet("plain", images, CLASSES, counterfactuals=known))
+    assert changed.tolist() == [[[[10, 0], [0, 0]], [[0, 0], [0, 155]]]]
+
+
+def test_changed_pixels_of_faces_without_counterfactuals_are_refused() -> None:
+    with pytest.raises(UsageError, match="no counterfactuals"):
+        changed_pixels(FaceSet("plain", np.zeros((3, 4, 4), np.uint8), CLASSES))

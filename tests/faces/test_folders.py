@@ -50,6 +50,11 @@ def test_a_split_is_chosen_by_name(split: str, n: int, kaggle: Path) -> None:
     assert len(load_faces(f"{kaggle}#{split}")) == n
 
 
+def test_by_default_the_training_split_is_learnt_from(kaggle: Path) -> None:
+    (kaggle / "train/sad/extra.png").write_bytes((kaggle / "train/sad/1.png").read_bytes())
+    assert (len(load_folder(kaggle, training=True)), len(load_folder(kaggle))) == (15, 14)
+
+
 def test_case_and_nouns_do_not_matter(tmp_path: Path) -> None:
     for folder in ("HAPPINESS", "Sad", "anger"):
         picture(tmp_path / folder / "1.png", 0)

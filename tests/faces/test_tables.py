@@ -3,10 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.cli import main
 from harness.errors import UsageError
 from harness.faces.faceset import EXPRESSIONS
 from harness.faces.loading import load_faces
 from harness.faces.tables import load_table
+from harness.subject import Subject
 
 SIDE = 4
 USAGES = ("Training", "Training", "PublicTest", "Training", "PrivateTest")
@@ -48,6 +50,16 @@ def test_by_default_the_test_splits_are_read_and_keep_their_row_numbers(text: st
 @pytest.mark.parametrize(("usage", "rows"), [("Training", [0, 1, 3]), ("privatetest", [4]), ("PublicTest", [2])])
 def test_a_split_is_chosen_by_name(usage: str, rows: list[int], tmp_path: Path) -> None:
     assert load_faces(f"{written(tmp_path, FER)}#{usage}").ids.tolist() == rows
+
+
+def test_what_is_learnt_from_is_never_what_is_judged_on_by_default(tmp_path: Path) -> None:
+    path = str(written(tmp_path, FER))
+    assert load_faces(path, training=True).ids.tolist() == [0, 1, 3]
+    assert load_faces(path).ids.tolist() == [2, 4]
+
+
+def test_a_table_without_splits_is_learnt_from_whole(tmp_path: Path) -> None:
+    assert len(load_faces(str(written(tmp_path, HOMEWORK)), training=True)) == 5
 
 
 def test_a_table_without_test_splits_is_read_whole(tmp_path: Path) -> None:
@@ -140,6 +152,46 @@ def test_each_damage_is_one_line_that_says_where(what: str, tmp_path: Path) -> N
         load_table(written(tmp_path, text), "all" if "Usage" in text else None)
     assert "\n" not in str(caught.value)
     assert str(tmp_path / "faces.csv") in str(caught.value)
+
+
+BROKEN_FILES = {what: text.encode() for what, (text, _) in DAMAGED.items()} | {
+    "cut off in the last row": FER.rstrip().encode()[: -len(",PrivateTest") - 9],
+    "cut off in the last split's name": FER.rstrip().encode()[:-4],
+    "wrong separator": FER.replace(",", ";").encode(),
+    "unknown split": damaged(1, "Training", "Trainning").encode(),
+    "another quote left open": FER.replace(",", ',"', 1).encode(),
+    "no text": b"emotion,pixels\n0,\xff\xfe\n",
+    "zero bytes": b"",
+}
+
+
+@pytest.mark.parametrize("what", BROKEN_FILES)
+def test_the_command_says_each_damage_in_one_line(
+    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Subject, "tuned", lambda self: self)
+    (tmp_path / "faces.csv").write_bytes(BROKEN_FILES[what])
+    rows_are_tested = what in ("unknown split", "cut off in the last split's name")
+    part = "" if rows_are_tested or b"Usage" not in BROKEN_FILES[what] else "#all"
+    status = main(["run", "--faces", f"{tmp_path / 'faces.csv'}{part}", "--out", str(tmp_path / "run")])
+    said = capsys.readouterr().err
+    assert status == 2
+    assert said.count("\n") == 1
+    assert "faces.csv" in said
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("usage", [None, "Training", "publictest"])
+def test_a_misspelt_split_is_not_lost_unseen(usage: str | None, tmp_path: Path) -> None:
+    path = written(tmp_path, damaged(1, "Training", "Trainning"))
+    with pytest.raises(UsageError, match="row 1, column Usage: 'Trainning' is none of Training, PublicTest and"):
+        load_table(path, usage)
+
+
+def test_splits_of_the_users_own_are_read_by_name_or_all(tmp_path: Path) -> None:
+    path = written(tmp_path, FER.replace("Training", "fold1").replace("PublicTest", "fold2"))
+    assert load_table(path, "fold1").ids.tolist() == [0, 1, 3]
+    assert len(load_table(path, "all")) == 5
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
