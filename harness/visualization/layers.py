@@ -69,10 +69,8 @@ def convolution_layers(subject: Subject, wanted: Sequence[int] = (2, 4)) -> Laye
     names = tuple(dict.fromkeys(held[min(place, len(held)) - 1] for place in wanted))
     if max(wanted) <= len(held):
         return Layers(names)
-    return Layers(
-        names,
-        f"of {len(held)} convolutions {_listed(names)} {'are' if len(names) > 1 else 'is'} shown; asked for were the {asked}",
-    )
+    are = "are" if len(names) > 1 else "is"
+    return Layers(names, f"of {len(held)} convolutions {_listed(names)} {are} shown; asked for were the {asked}")
 
 
 def activation_after(subject: Subject, layer: str) -> str:
