@@ -44,7 +44,7 @@ def activation_layers(subject: Subject, count: int = 2) -> Layers:
     before = [name for name in stages if not isinstance(subject.layer(name), ACTIVATIONS)]
     notes = [f"{_listed(before)} is shown before its activation, which no module makes"] if before else []
     if len(stages) < count:
-        notes.append(f"the network has {len(stages)} layer of filters over places, {count} were asked for")
+        notes.append(f"layers of filters over places: {len(stages)}, asked for: {count}")
     return Layers(tuple(stages), "; ".join(notes))
 
 
@@ -69,7 +69,8 @@ def convolution_layers(subject: Subject, wanted: Sequence[int] = (2, 4)) -> Laye
     names = tuple(dict.fromkeys(held[min(place, len(held)) - 1] for place in wanted))
     if max(wanted) <= len(held):
         return Layers(names)
-    return Layers(names, f"of {len(held)} convolutions {_listed(names)} is shown; asked for were the {asked}")
+    are = "are" if len(names) > 1 else "is"
+    return Layers(names, f"of {len(held)} convolutions {_listed(names)} {are} shown; asked for were the {asked}")
 
 
 def activation_after(subject: Subject, layer: str) -> str:

@@ -51,7 +51,7 @@ def test_where_a_function_activates_the_layer_before_is_shown_and_said(mixed: Su
 
 
 def test_fewer_layers_than_asked_are_said(subject: Subject) -> None:
-    assert "has 2 layer of filters over places, 3 were asked for" in activation_layers(subject, 3).note
+    assert "layers of filters over places: 2, asked for: 3" in activation_layers(subject, 3).note
 
 
 def test_a_network_without_filters_shows_its_units_and_says_so() -> None:
@@ -65,7 +65,7 @@ def test_convolutions_are_counted_in_running_order(mixed: Subject) -> None:
     assert convolution_layers(mixed, (1, 3)).names == ("conv1", "conv3")
     fewer = convolution_layers(mixed)
     assert fewer.names == ("conv2", "conv3")
-    assert fewer.note == "of 3 convolutions conv2 and conv3 is shown; asked for were the second and fourth"
+    assert fewer.note == "of 3 convolutions conv2 and conv3 are shown; asked for were the second and fourth"
 
 
 def test_outputs_are_the_layers_own_before_its_activation(mixed: Subject) -> None:
