@@ -436,7 +436,7 @@ COMPARISONS: tuple[Comparison, ...] = (
     Comparison("eigen-cam", "pytorch_grad_cam", "EigenCAM", eigen_cam, 2e-7, note="but for its sign", ours=torch.abs),
     Comparison("guided-ig", "saliency", "GuidedIG",
                saliency("GuidedIG", x_steps=32, fraction=0.1, max_dist=0.1), 5e-16),
-    Comparison("lime-fast", "lime", "LimeImageExplainer", lime, 5e-7, precision=torch.float32),
+    Comparison("lime-fast", "lime", "LimeImageExplainer", lime, 2e-6, precision=torch.float32),
     Comparison("guided-backprop", "captum", "GuidedBackprop", captum("GuidedBackprop"), INF, ("faces-cnn",),
                note="theirs leaves leaky ReLUs alone and is the plain gradient"),
     Comparison("deconvnet", "captum", "Deconvolution", captum("Deconvolution"), INF, ("faces-cnn",),

@@ -411,6 +411,9 @@ class Subject:
         """Run one blank image and note the modules that gave a tensor, in the order in which they did."""
         order: list[str] = []
         blank = torch.zeros(1, self.spec.channels, self.spec.height, self.spec.width, device=self.device)
+        # A network in double precision reads doubles.
+        kinds = (parameter.dtype for parameter in self._network.parameters() if parameter.is_floating_point())
+        blank = blank.to(next(kinds, blank.dtype))
 
         def note(name: str, output: Any) -> None:
             if isinstance(output, Tensor):
