@@ -54,8 +54,6 @@ from harness.random_networks import layer_groups
 from harness.store import EFFECTS, SCORES, Examples, RunFolder, frame
 from harness.subject import Subject
 
-CONTROLS = ("random", "edges")
-"""Stand-ins that every run carries."""
 PACKAGES = ("explanation-harness", "torch", "captum", "lime", "numpy", "scipy", "pandas", "scikit-image")
 
 
@@ -85,7 +83,7 @@ class Request:
     def with_controls(self) -> "Request":
         """Return the request with the controls that it lacks."""
         held = {explainer.name for explainer in self.explainers}
-        missing = tuple(registered()[name] for name in CONTROLS if name not in held)
+        missing = tuple(registered()[name] for name in self.profile.controls if name not in held)
         return replace(self, explainers=self.explainers + missing)
 
     def measurements(self) -> tuple[Measurement, ...]:

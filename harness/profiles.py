@@ -37,6 +37,8 @@ class Profile:
         Steps of a removal whose pixels are solved for: each takes longer than the pass that follows it.
     smooth_per_class
         Images of each class for maps averaged over noise, under the trained network and under the random ones.
+    controls
+        Stand-ins that every run carries, beside those that are known of the faces (mean face, true causes).
     """
 
     name: str
@@ -52,6 +54,7 @@ class Profile:
     masks: int
     imputed_steps: int
     smooth_per_class: int
+    controls: tuple[str, ...] = ("random", "edges")
 
     def with_per_class(self, per_class: int | None) -> "Profile":
         """Return the profile with another number of images a class; None leaves it as it is."""
@@ -60,6 +63,7 @@ class Profile:
         return self if per_class is None else replace(self, per_class=per_class)
 
 
+EVERY_CONTROL = ("random", "constant", "edges", "intensity", "centre")
 QUICK = Profile(
     "quick",
     per_class=20,  # the smallest p of an exact sign-flip test is 2**-20, which survives Holm over ~1,000 claims
@@ -89,6 +93,7 @@ STANDARD = Profile(
     seeds=3,
     masks=64,
     imputed_steps=10,
+    controls=EVERY_CONTROL,
 )
 FULL = Profile(
     "full",
@@ -104,5 +109,6 @@ FULL = Profile(
     seeds=5,
     masks=128,
     imputed_steps=20,
+    controls=EVERY_CONTROL,
 )
 PROFILES = {profile.name: profile for profile in (QUICK, STANDARD, FULL)}

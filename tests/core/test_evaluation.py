@@ -15,14 +15,16 @@ from torch import Tensor
 from harness import bench
 from harness.checks import CHECKS, Verdict
 from harness.errors import UsageError
-from harness.evaluation import CONTROLS, PACKAGES, Request, evaluate
+from harness.evaluation import PACKAGES, Request, evaluate
 from harness.explainers import Explainer
 from harness.explainers.gradient import gradient
 from harness.faces.faceset import Counterfactuals, FaceSet
+from harness.profiles import EVERY_CONTROL, PROFILES
 from harness.store import CURVES, EFFECTS, EXAMINATIONS, MATRICES, SCHEMA_VERSION, SCORES, VERDICTS, RunFolder
 from harness.subject import Subject
 
 FEW = (CHECKS["randomization-full"],)
+CONTROLS = SMALL.controls
 STAND_INS = (*CONTROLS, "mean-face")
 """Controls of a run of which no cause is known."""
 TABLES = {
@@ -453,3 +455,12 @@ def test_progress_sees_every_job(tmp_path: Path) -> None:
     assert [title for title in seen if title.endswith(": randomization")] == [
         f"{name}: randomization" for name in ("gradient", *CONTROLS)
     ]
+
+
+def test_longer_profiles_carry_every_control() -> None:
+    carried = {
+        name: [each.name for each in request(profile=profile).with_controls().explainers]
+        for name, profile in PROFILES.items()
+    }
+    assert carried["quick"] == ["gradient", "random", "edges"]
+    assert carried["standard"] == carried["full"] == ["gradient", *EVERY_CONTROL]

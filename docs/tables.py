@@ -1,0 +1,91 @@
+"""Writes the reference tables beside it from what the package says of itself: ``python docs/tables.py``.
+
+A test holds the tables to what this prints, so that they cannot fall behind.
+"""
+
+from pathlib import Path
+
+from harness.checks import CHECKS
+from harness.explainers import registered
+from harness.metrics.cards import MetricCard, metric_cards
+
+HERE = Path(__file__).parent
+GENERATED = "Written by `python docs/tables.py`.\n"
+
+
+def metrics() -> str:
+    """Return what each metric is, and how far it is from the implementation that it was compared with."""
+    head = ("metric", "family", "range", "better", "chance", "cost", "compared with", "largest difference", "differs")
+    rows = [_metric(card) for card in metric_cards().values()]
+    return _page(
+        "Metrics",
+        "What is in scores, by name. The largest difference is the largest absolute one from that implementation on "
+        "the same maps and network, as `python benchmarks/metrics_parity.py` measures it and the tests hold it; where none "
+        "is given the two are not comparable number by number, and an exact case stands in the tests instead. The last "
+        "column says where the difference is meant.",
+        head,
+        rows,
+    )
+
+
+def _metric(card: MetricCard) -> list[str]:
+    """Return one metric's row."""
+    better = {None: "neither", True: "higher", False: "lower"}[card.higher_is_better]
+    largest = "" if card.largest_difference is None else f"{card.largest_difference:.0e}".replace("0e+00", "0")
+    span = f"{card.low:g} to {card.high:g}".replace("inf", "∞")
+    held = (card.name, card.family, span, better, card.chance, card.cost)
+    return [*held, f"{card.compared_with} ({card.reference})".strip(), largest, card.differs]
+
+
+def explainers() -> str:
+    """Return what each explainer is."""
+    rows = [
+        [each.name, each.facts.family, each.facts.cost, ", ".join(sorted(each.facts.axioms)), each.facts.reference]
+        for each in registered().values()
+        if each.facts.family != "user"
+    ]
+    return _page(
+        "Explainers",
+        "By family. Cost is in images passed for one map. `python benchmarks/explainers_parity.py` prints how far each "
+        "is from its reference implementation, and `harness list explainers` whether it keeps the contract.",
+        ("explainer", "family", "cost", "claims", "reference"),
+        rows,
+    )
+
+
+def checks() -> str:
+    """Return what each check claims."""
+    rows = [
+        [
+            check.name,
+            check.claim,
+            check.control,
+            f"{'at most' if check.at_most else 'more than'} {check.margin:g}: {check.margin_reason}",
+            "yes" if check.decides and check.family not in ("confusion", "mistakes") else "shown",
+            check.reference,
+        ]
+        for check in CHECKS.values()
+    ]
+    return _page(
+        "Checks",
+        "Each is a claim about an explainer, judged over images; the margin was set before any result was seen. What "
+        "decides is what an explainer has to pass to be believed.",
+        ("check", "claim", "against", "margin and why", "decides", "reference"),
+        rows,
+    )
+
+
+def _page(title: str, said: str, head: tuple[str, ...], rows: list[list[str]]) -> str:
+    """Return a page of one table."""
+    lines = [head, ["---"] * len(head), *rows]
+    # Not padded to equal columns: one long cell would make every line as long.
+    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return f"# {title}\n\n{said}\n\n{GENERATED}\n{table}\n"
+
+
+PAGES = {"metrics.md": metrics, "explainers.md": explainers, "checks.md": checks}
+
+if __name__ == "__main__":
+    for name, made in PAGES.items():
+        (HERE / name).write_text(made())
+        print(HERE / name)
