@@ -21,8 +21,8 @@ def metrics() -> str:
         "Metrics",
         "What is in scores, by name. The largest difference is the largest absolute one from that implementation on "
         "the same maps and network, as `python benchmarks/metrics_parity.py` measures it and the tests hold it; where "
-        "none is given the two are not comparable number by number, and an exact case stands in the tests instead. The last "
-        "column says where the difference is meant.",
+        "none is given the two are not comparable number by number, and an exact case stands in the tests instead. "
+        "The last column says where the difference is meant.",
         head,
         rows,
     )
