@@ -34,6 +34,8 @@ def _on_causes(null: str, what: str) -> Check:
         figure="figures/maps.png",
         needs=frozenset({"localization"}),
         judge=PairedScores("localization-gain", null),
+        # The pixels that a change of expression moves hold edges: a map that knows nothing of the network finds them.
+        decides=False,
         evidence="counterfactuals",
     )
 
