@@ -65,7 +65,8 @@ def _run(options: argparse.Namespace) -> int:
     request = asked_request(options, options.per_class)
     folder = options.out or default_folder(request, options.profile)
     run = evaluate(request, RunFolder(folder), shown_progress, options.command_line)
-    print(tables.render(tables.verdict_table(run), "text"))
+    for table in tables.verdict_tables(run):
+        print(tables.render(table, "text"))
     print()
     if len(run.scores):
         print(tables.render(tables.metric_table(run, default_metric(run)), "text"))

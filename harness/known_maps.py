@@ -116,7 +116,7 @@ def _noisy(
 
 def _control(name: str, keys: Int[np.ndarray, " n"], maps: Float[np.ndarray, "n h w"]) -> Explainer:
     """Return known maps as an explainer that can be asked for the images of its case alone."""
-    facts = Facts("control", cost="none", fixed=True)
+    facts = Facts("oracle", cost="none", fixed=True)
     # The maps' digest is a setting, so that maps of other causes are not taken for these.
     return Explainer(name, _Known(keys, maps), {"maps": digest(keys, maps)}, facts, f"{__name__}:oracles")
 

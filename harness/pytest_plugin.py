@@ -389,7 +389,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if run is None:
         return
     terminalreporter.section("explainers and checks")
-    terminalreporter.write_line(tables.render(tables.verdict_table(run), "text"))
+    for table in tables.verdict_tables(run):
+        terminalreporter.write_line(tables.render(table, "text"))
     counts = run.verdicts[run.verdicts["class"] == EVERYTHING]["verdict"].value_counts()
     terminalreporter.write_line(", ".join(f"{counts.get(verdict.value, 0)} {verdict.value}" for verdict in Verdict))
     terminalreporter.write_line(f"run: {run.path}   page: {run.path / 'report.html'}")

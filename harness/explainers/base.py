@@ -17,7 +17,7 @@ from harness.errors import DefinitionError, ExplainerFault
 from harness.explainers._randomness import global_generators_seeded, seeds
 from harness.subject import Subject
 
-FAMILIES = ("gradient", "backprop", "cam", "perturbation", "surrogate", "user", "control")
+FAMILIES = ("gradient", "backprop", "cam", "perturbation", "surrogate", "user", "control", "oracle")
 """In the order in which tables show them."""
 
 MapFunction = Callable[..., Any]
@@ -87,8 +87,8 @@ class Explainer:
 
     @property
     def is_control(self) -> bool:
-        """Whether it is a stand-in that cannot be faithful."""
-        return self.facts.family == "control"
+        """Whether it is a stand-in and no method: one that cannot be faithful, or one made of the true causes."""
+        return self.facts.family in ("control", "oracle")
 
     @property
     def is_seeded(self) -> bool:

@@ -11,9 +11,6 @@ from harness.report import reading, words
 from harness.report.reading import ALL
 from harness.store import RunFolder
 
-APART = ("confusion", "mistakes")
-"""Families that decide nothing: they are about classes, and about the few images on which the network was wrong."""
-
 Row = dict[str, Any]
 """One verdict, by the names of its columns."""
 
@@ -48,14 +45,9 @@ class Belief:
     because: tuple[Row, ...]
 
 
-def deciding(run: RunFolder) -> list[str]:
-    """Return the checks that the answer rests on."""
-    return [str(check["name"]) for check in run.info["checks"] if check.get("decides", True)]
-
-
 def beliefs(run: RunFolder) -> dict[tuple[str, str], Belief]:
     """Return the standing of every explainer over all images and, where classes were judged, for each class."""
-    held = run.verdicts[run.verdicts["check"].isin(deciding(run)) & ~run.verdicts["family"].isin(APART)]
+    held = run.verdicts[run.verdicts["check"].isin(reading.deciding(run))]
     found: dict[tuple[str, str], list[Row]] = {}
     for row in held.to_dict("records"):
         found.setdefault((str(row["explainer"]), str(row["class"])), []).append({str(k): v for k, v in row.items()})
@@ -239,12 +231,19 @@ def _controls(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
     if not names:
         return "The run has no controls, so nothing shows that its checks can refuse a map."
     fooled = [name for name in names if held[name, ALL].state is State.BELIEVED]
+    known = _oracle(run, held)
     if fooled:
         return (
             f"Caution: {words.listed(fooled)} cannot be faithful and yet passed every claim that applies. "
-            "On this subject these checks do not tell a faithful map from a control."
+            f"On this subject these checks do not tell a faithful map from a control.{known}"
         )
-    return f"None of the {len(names)} controls ({words.listed(names)}) passed every claim, as it should be."
+    return f"None of the {len(names)} controls ({words.listed(names)}) passed every claim, as it should be.{known}"
+
+
+def _oracle(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
+    """Return where the true causes themselves stand, in a sentence; nothing where no cause is known."""
+    names = reading.oracles(run)
+    return f" The true causes ({names[0]}) are {held[names[0], ALL].state.value}." if names else ""
 
 
 def _confusion(run: RunFolder) -> list[str]:

@@ -79,7 +79,10 @@ def plates(run: RunFolder) -> Iterator[Plate]:
     everyone = list(reading.families(run))
     curves, metrics = set(run.curves["metric"]), reading.metrics(run)
     few = 20 if len(reading.classes(run)) <= 10 else 10
-    yield Plate(VERDICTS_PLATE, "Verdicts", _VERDICTS, partial(verdict_figure, run))
+    columns = [names for group in reading.check_groups(run).values() for names in chunks(group, 12)]
+    yield from _pages(
+        Plate(VERDICTS_PLATE, "Verdicts", _VERDICTS, _nothing), columns or [[]], partial(verdict_figure, run)
+    )
     yield Plate("overview", "Gains over all images", _OVERVIEW, partial(overview_figure, run))
     yield from _galleries(run)
     for metric in ("deletion-gain", "insertion-gain"):

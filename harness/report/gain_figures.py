@@ -133,9 +133,9 @@ def _draw(ax: Axes, dots: Sequence[Dot], families: Sequence[str]) -> None:
             _beside(ax, place, "undefined" if asked else "")
             continue
         if np.isfinite(found.low):
-            style = (0, (2, 1)) if family == "control" else dashes(family)
+            style = (0, (2, 1)) if family in ("control", "oracle") else dashes(family)
             ax.plot([found.low, found.high], [place, place], linestyle=style, color=colour(family), linewidth=1.3)
-        face = "white" if family == "control" else colour(family)
+        face = "white" if family in ("control", "oracle") else colour(family)
         ax.plot(found.estimate, place, "o", markersize=3.6, color=colour(family), markerfacecolor=face)
         if found.n < asked:
             _beside(ax, place, f"{found.n}/{asked}")

@@ -33,6 +33,7 @@ FAMILIES = {
     "surrogate": "#CC79A7",
     "user": "#E69F00",
     "control": CONTROL,
+    "oracle": CONTROL,
 }
 
 VERDICTS = {"pass": "#a6d9c7", "fail": "#f2b48f", "inconclusive": "#f4eecb", "not applicable": "#f2f2f2"}

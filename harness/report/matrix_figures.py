@@ -172,9 +172,19 @@ def _scale(figure: Figure, ax: Axes) -> None:
         spine.set_visible(False)
 
 
-def verdict_figure(run: RunFolder) -> Figure | None:
-    """Return the verdicts over all images as a coloured table, explainer by check; None where there are none."""
-    held, checks, names = reading.verdicts(run), reading.checks(run), list(reading.families(run))
+def verdict_figure(run: RunFolder, checks: Sequence[str] = ()) -> Figure | None:
+    """Return the verdicts over all images as a coloured table, explainer by check; None where there are none.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    checks
+        Which columns; all by default.
+    """
+    checks = list(checks) or reading.checks(run)
+    held, names = reading.verdicts(run), list(reading.families(run))
+    held = held[held["check"].isin(checks)]
     if held.empty:
         return None
     left = 0.2 + _LETTER * max(map(len, names))

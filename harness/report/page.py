@@ -95,7 +95,8 @@ def _contents(run: RunFolder) -> dict[str, Any]:
         "command": str(run.info.get("command", "")),
         "answer": answer.answer(run),
         "standing": _standing(run),
-        "verdicts": _verdicts(run),
+        "verdicts": [_verdicts(run, title, names) for title, names in reading.check_groups(run).items()],
+        "verdict_notes": tables.verdict_table(run).attrs["notes"],
         "metrics": _plain_grid(tables.overview_table(run)),
         "examinations": _plain_grid(tables.examination_table(run)),
         "tables": [_scores(run, *pair) for pair in TABLES if pair[1] in reading.metrics(run).get(pair[0], ())],
@@ -137,7 +138,7 @@ def _standing(run: RunFolder) -> Grid:
     held = answer.beliefs(run)
     shown = [ALL, *reading.classes(run)]
     rows = [
-        (name, family == "control", [_standing_cell(held[name, where]) for where in shown])
+        (name, family in ("control", reading.ORACLE), [_standing_cell(held[name, where]) for where in shown])
         for name, family in reading.families(run).items()
     ]
     return Grid("Who can be believed for which class", ["explainer", *shown], rows)
@@ -149,16 +150,15 @@ def _standing_cell(belief: Belief) -> Cell:
     return Cell(mark, fill=VERDICTS[verdict])
 
 
-def _verdicts(run: RunFolder) -> Grid:
-    """Return the verdict matrix with effect and n in every cell."""
-    table, held = tables.verdict_table(run), reading.verdicts(run)
+def _verdicts(run: RunFolder, title: str, checks: Sequence[str]) -> Grid:
+    """Return the verdict matrix of some checks with effect and n in every cell."""
+    held = reading.verdicts(run)
     found = {(str(row["explainer"]), str(row["check"])): row for row in held.to_dict("records")}
-    checks = reading.checks(run)
     rows = [
-        (name, family == "control", [_verdict_cell(found.get((name, check))) for check in checks])
+        (name, family in ("control", reading.ORACLE), [_verdict_cell(found.get((name, check))) for check in checks])
         for name, family in reading.families(run).items()
     ]
-    return Grid("Verdicts over all images", ["explainer", *checks], rows, list(table.attrs["notes"]))
+    return Grid(title.capitalize(), ["explainer", *checks], rows)
 
 
 def _verdict_cell(row: Mapping[Any, Any] | None) -> Cell:
@@ -176,7 +176,7 @@ def _scores(run: RunFolder, metric: str, variant: str) -> Grid:
     shown = tables.readable(table)
     names = table.attrs["explainers"]
     top = float(table.loc[names].astype(float).abs().max().max()) or 1.0
-    controls = reading.controls(run)
+    controls = [*reading.controls(run), *reading.oracles(run)]
     rows = []
     for row in shown.itertuples(index=False):
         name = str(row[0])
@@ -208,7 +208,7 @@ def _fill(value: Any, top: float) -> str:
 def _sections(run: RunFolder) -> list[Section]:
     """Return the figures, pages of one kind together."""
     # The verdicts stand on the page as a table, which a reader can search and select.
-    saved = [each for each in figures.save_figures(run) if each.path.stem != figures.VERDICTS_PLATE]
+    saved = [each for each in figures.save_figures(run) if not each.path.stem.startswith(figures.VERDICTS_PLATE)]
     return [
         Section(title, caption, [_picture(title, each.path) for each in group])
         for (title, caption), group in groupby(saved, key=lambda each: (each.title, each.caption))
@@ -256,8 +256,7 @@ def _side(check: Mapping[str, Any]) -> str:
 
 def _rule(run: RunFolder) -> str:
     """Return when a verdict is a pass, and when an explainer is believed."""
-    judged = {str(row) for row in run.verdicts.loc[~run.verdicts["family"].isin(answer.APART), "check"]}
-    decisive = [name for name in answer.deciding(run) if name in judged]
+    decisive = reading.check_groups(run).get("what decides", [])
     alpha, confidence = run.info.get("alpha", 0.01), float(run.info.get("confidence", 0.99))
     return (
         "Scores are paired by image; the effect is the mean difference with its bootstrap interval (confidence "

@@ -10,6 +10,10 @@ from harness.store import RunFolder
 
 DEFAULT_METRIC = "deletion-gain"
 ALL = "all"
+ORACLE = "oracle"
+"""Family of what is made of the true causes."""
+APART = ("confusion", "mistakes")
+"""Families that decide nothing: they are about classes, and about the few images on which the network was wrong."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,11 @@ def classes(run: RunFolder) -> list[str]:
 
 
 def families(run: RunFolder) -> dict[str, str]:
-    """Return each explainer's family; methods come first, controls last, each in the run's order."""
+    """Return each explainer's family; methods come first, then controls, then oracles, each in the run's order."""
     held = {str(each["name"]): str(each.get("family") or "user") for each in run.info["explainers"]}
     controls = {str(each["name"]) for each in run.info["explainers"] if each.get("control")}
-    ordered = sorted(held, key=lambda name: name in controls)
-    return {name: "control" if name in controls else held[name] for name in ordered}
+    ordered = sorted(held, key=lambda name: (held[name] == ORACLE, name in controls))
+    return {name: "control" if name in controls and held[name] != ORACLE else held[name] for name in ordered}
 
 
 def family(run: RunFolder, name: str) -> str:
@@ -42,13 +46,43 @@ def family(run: RunFolder, name: str) -> str:
 
 
 def methods(run: RunFolder) -> list[str]:
-    """Return the explainers that are not controls."""
-    return [name for name, family in families(run).items() if family != "control"]
+    """Return the explainers that are neither controls nor oracles."""
+    return [name for name, family in families(run).items() if family not in ("control", ORACLE)]
 
 
 def controls(run: RunFolder) -> list[str]:
-    """Return the controls."""
+    """Return the controls, which cannot be faithful."""
     return [name for name, family in families(run).items() if family == "control"]
+
+
+def oracles(run: RunFolder) -> list[str]:
+    """Return the maps made of the true causes, without noise and with."""
+    return [name for name, family in families(run).items() if family == ORACLE]
+
+
+def deciding(run: RunFolder) -> list[str]:
+    """Return the checks that decide whether an explainer is believed."""
+    told = run.info.get("checks", [])
+    return [str(each["name"]) for each in told if each.get("decides", True) and each.get("family") not in APART]
+
+
+def check_groups(run: RunFolder) -> dict[str, list[str]]:
+    """Return the checks that apply to any explainer, under the titles "what decides" and "what is shown"."""
+    held = verdicts(run)
+    applied = set(held.loc[held["verdict"] != "not applicable", "check"])
+    decisive = set(deciding(run))
+    shown = [name for name in checks(run) if name in applied]
+    groups = {
+        "what decides": [name for name in shown if name in decisive],
+        "what is shown": [name for name in shown if name not in decisive],
+    }
+    return {title: names for title, names in groups.items() if names}
+
+
+def unapplied(run: RunFolder) -> list[str]:
+    """Return the checks that apply to no explainer."""
+    shown = {name for names in check_groups(run).values() for name in names}
+    return [name for name in checks(run) if name not in shown]
 
 
 def metrics(run: RunFolder) -> dict[str, list[str]]:

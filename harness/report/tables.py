@@ -69,8 +69,26 @@ def metric_table(
     return made
 
 
-def verdict_table(run: RunFolder) -> pd.DataFrame:
+def verdict_tables(run: RunFolder) -> list[pd.DataFrame]:
+    """Return each explainer's verdicts over all images in two tables: what decides, and what is shown."""
+    groups = reading.check_groups(run)
+    made = [verdict_table(run, names) for names in groups.values()]
+    for table, title in zip(made, groups, strict=True):
+        table.attrs["title"] += f"; {title}"
+    for table in made[:-1]:
+        table.attrs["notes"] = []
+    return made or [verdict_table(run)]
+
+
+def verdict_table(run: RunFolder, checks: Sequence[str] | None = None) -> pd.DataFrame:
     """Return each explainer's verdicts over all images.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    checks
+        Which ones; all by default.
 
     Returns
     -------
@@ -79,14 +97,17 @@ def verdict_table(run: RunFolder) -> pd.DataFrame:
         and the effect. The first column, ``n``, counts the images with a defined value of those asked for.
     """
     held = reading.verdicts(run)
-    names, checks = list(reading.families(run)), reading.checks(run)
+    checks = reading.checks(run) if checks is None else list(checks)
+    held, names = held[held["check"].isin(checks)], list(reading.families(run))
     cells = _cells(held, "explainer", "check").reindex(index=names, columns=checks).fillna("")
     made = cells.rename_axis(index="explainer", columns=None)
     counted = _images(held, "explainer") | dict.fromkeys(reading.faults(run), "no maps")
     made.insert(0, "n", [counted.get(name, "–") for name in names])
     made.attrs = {
         "kind": "verdicts", "title": "verdicts over all images: mark and effect", "records": _records(held),
-        "notes": [_marks_note(), _alpha_note(run), *_class_check_notes(held), *_control_notes(run)],
+        "notes": [
+            _marks_note(), _alpha_note(run), *_class_check_notes(held), *_unapplied_notes(run), *_control_notes(run),
+        ],
     }  # fmt: skip
     return made
 
@@ -259,9 +280,18 @@ def _missing(run: RunFolder, held: pd.DataFrame) -> list[str]:
 
 
 def _control_notes(run: RunFolder) -> list[str]:
-    """Return which rows cannot be faithful."""
-    held = reading.controls(run)
-    return [f"controls, which cannot be faithful: {', '.join(held)}."] if held else []
+    """Return which rows are no methods: those that cannot be faithful, and those made of the true causes."""
+    told = {
+        "controls, which cannot be faithful": reading.controls(run),
+        "made of the true causes, with shares of noise": reading.oracles(run),
+    }
+    return [f"{what}: {', '.join(names)}." for what, names in told.items() if names]
+
+
+def _unapplied_notes(run: RunFolder) -> list[str]:
+    """Return which checks are left out, because they apply to nothing in this run."""
+    names = reading.unapplied(run)
+    return [f"not applicable here: {', '.join(names)}."] if names else []
 
 
 def _marks_note() -> str:

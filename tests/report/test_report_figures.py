@@ -101,7 +101,7 @@ def test_every_figure_is_written_as_png_of_160_dots_an_inch(few: RunFolder, save
 def test_figures_of_a_run_have_their_expected_names(saved: list[str]) -> None:
     assert saved == [
         "confusion", "deletion", "deletion-gain", "insertion", "insertion-gain", "map-similarity", "maps", "overview",
-        "randomization-cascade", "randomization-cascade-absolute", "recall", "verdicts",
+        "randomization-cascade", "randomization-cascade-absolute", "recall", "verdicts", "verdicts-2",
     ]  # fmt: skip
 
 
