@@ -165,10 +165,19 @@ class Sitting:
     @cached_property
     def first(self) -> Watched:
         """The batch, each image for its own target, on a copy that is looked at before and after."""
+        return self._watched(1)
+
+    @cached_property
+    def again(self) -> Watched:
+        """The same with other states of the global generators, and all that a first call imports imported."""
+        return self._watched(2)
+
+    def _watched(self, state_of_generators: int) -> Watched:
+        """Call the explainer on the batch and look at what it did beside."""
         twin, images, targets = self.twin(), *self.given(self.batch, self.targets[: len(self.batch)])
         given, classes, state = images.clone(), targets.clone(), twin.state_digest()
         modes = [module.training for module in twin.network.modules()]
-        with global_generators_seeded(1), _global_hooks_kept():
+        with global_generators_seeded(state_of_generators), _global_hooks_kept():
             before = _generator_states()
             maps = self.called(twin, given, classes)
             moved = tuple(name for name, after in _generator_states().items() if after != before[name])
@@ -181,12 +190,6 @@ class Sitting:
             input_kept=torch.equal(given, images) and torch.equal(classes, targets),
             input_records=given.requires_grad or given.grad is not None,
         )
-
-    @cached_property
-    def again(self) -> Answer:
-        """The same with other states of the global generators."""
-        with global_generators_seeded(2), _global_hooks_kept():
-            return self.called(self.twin(), *self.given(self.batch, self.targets[: len(self.batch)]))
 
     def maps(self, numbers: Sequence[int], targets: Sequence[int]) -> Answer:
         """Return the maps of some images for some targets; what the call raised is raised again."""
@@ -395,7 +398,7 @@ def is_finite(sitting: Sitting) -> str | None:
 
 def is_deterministic(sitting: Sitting) -> str | None:
     """Look whether one seed gives one map, whatever the global generators hold."""
-    gap = _gap(sitting.first.maps, sitting.again)
+    gap = _gap(sitting.first.maps, sitting.again.maps)
     if gap > SAME:
         return f"the same seed gave maps that differ by {gap:.2g} of their norm; take a keyword seed and draw from it"
     return None
@@ -459,8 +462,11 @@ def leaves_network(sitting: Sitting) -> str | None:
 
 
 def leaves_generators(sitting: Sitting) -> str | None:
-    """Look whether the global generators of Python, NumPy and torch are as they were."""
-    moved = sitting.first.generators
+    """Look whether the global generators of Python, NumPy and torch are as they were.
+
+    The second call is looked at: a module that the first one imports may draw as it is imported.
+    """
+    moved = sitting.again.generators
     return f"changed the global generator of {', '.join(moved)}; draw from one of your own" if moved else None
 
 

@@ -295,3 +295,15 @@ def test_no_call_is_made_twice_and_few_are_made() -> None:
     examined(wrapped(counted), subject(network()), pictures(), TARGETS, 0)
     # The batch twice, each image alone, the second for the first's target, three for hooks that grow, four probes.
     assert sum(images for images, *_ in calls) == 2 * 2 + 2 + 1 + 3 + 4
+
+
+def test_what_a_first_call_imports_may_draw() -> None:
+    calls: list[int] = []
+
+    def imports(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        if not calls:
+            random.random()
+        calls.append(1)
+        return decent(of, images, targets)
+
+    assert examined(wrapped(imports), subject(network()), pictures(), TARGETS, 0).broken == {}
