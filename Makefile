@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/installed
 
-.PHONY: demo test lint types unit suites suites-rendered suites-orl bench contract fixtures clean
+.PHONY: demo test lint types unit arithmetic suites suites-rendered suites-orl bench portability contract fixtures clean
 
 demo: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
@@ -13,7 +13,7 @@ demo: $(SETUP)
 	$(BIN)/harness run --subject faces-cnn --faces rendered --profile quick --out results/rendered
 	@echo "Open results/orl/report.html and results/rendered/report.html"
 
-test: lint types unit suites
+test: lint types unit arithmetic suites
 
 lint: $(SETUP)
 	$(BIN)/ruff check .
@@ -25,6 +25,10 @@ types: $(SETUP)
 unit: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
 	$(BIN)/python -m pytest tests -n 2 --dist loadfile
+
+# The tests of numbers again, as two other machines would compute them.
+arithmetic: $(SETUP)
+	$(BIN)/python benchmarks/portability.py --parts arithmetic --legs sse41 avx2 --out results/arithmetic
 
 # Two processes of one thread each are faster on two cores than one process of two threads.
 suites: $(SETUP)
@@ -44,6 +48,11 @@ bench: $(SETUP)
 	$(BIN)/python benchmarks/lime_overhead.py
 	$(BIN)/python benchmarks/metrics_parity.py
 	$(BIN)/python benchmarks/planted_faults.py
+
+# Plays other machines on this one: tests, contract and both quick suites under each; goes on where it was stopped.
+portability: $(SETUP)
+	$(BIN)/harness fetch fer2013-minixception orl
+	$(BIN)/python benchmarks/portability.py
 
 # Puts every explainer to the contract and notes who keeps it, which `harness list explainers` shows.
 contract: $(SETUP)

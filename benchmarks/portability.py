@@ -1,0 +1,319 @@
+"""Plays other machines on this one: the same tests, contract and quick suites under other arithmetic, and what moves.
+
+A processor with other instructions, another number of threads or another memory layout sums in another order, so that
+last bits differ. Nothing that is said of an explainer may hang on them. Each leg is a set of switches that make the
+libraries in the process (oneDNN, ATen, MKL, OpenBLAS, NumPy) act as they would elsewhere; every part of a leg is
+compared with the same part of the first leg. Parts that are done are kept under a name of the code, so that a stopped
+call goes on.
+
+    python benchmarks/portability.py                    # every leg, every part
+    python benchmarks/portability.py --parts arithmetic --legs sse41 avx2
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from numpy._core._multiarray_umath import __cpu_dispatch__
+
+from harness.digest import digest
+
+ROOT = Path(__file__).parents[1]
+SWITCHES = (
+    "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_CBWR", "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES",
+    "OMP_NUM_THREADS",
+)  # fmt: skip
+"""What a leg sets; a leg that does not name one runs without it."""
+PAIRS = {"rendered": ("faces-cnn", "rendered"), "orl": ("fer2013-minixception", "orl")}
+ARITHMETIC = ("tests/explainers", "tests/metrics", "tests/arithmetic")
+"""Tests of numbers: the contract and its planted faults, parity with other implementations, exact cases."""
+PARTS = ("unit", *PAIRS)
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One machine that is played.
+
+    Attributes
+    ----------
+    name
+        What the table calls it.
+    switches
+        Environment variables, from :data:`SWITCHES`.
+    feed
+        As ``--feed`` of the suites takes it.
+    needs
+        Flags that the processor must have for the leg to mean anything.
+    """
+
+    name: str
+    switches: Mapping[str, str] = field(default_factory=dict)
+    feed: str = "contiguous:64"
+    needs: frozenset[str] = frozenset()
+
+    @property
+    def threads(self) -> int:
+        """How many threads it computes with."""
+        return int(self.switches.get("OMP_NUM_THREADS", "1"))
+
+    def environment(self) -> dict[str, str]:
+        """Return this process's environment with the leg's switches and no others."""
+        kept = {name: value for name, value in os.environ.items() if name not in SWITCHES}
+        return kept | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **self.switches}
+
+
+def _numpy_without(*kept: str) -> str:
+    """Return the kernels that NumPy was built with beside its baseline, but for those that are kept."""
+    return " ".join(name for name in __cpu_dispatch__ if not name.startswith(kept))
+
+
+AVX2, AVX512 = frozenset({"avx2"}), frozenset({"avx512f", "avx512bw", "avx512vl", "avx512dq"})
+LEGS = (
+    Leg("as it is"),
+    Leg(
+        "sse41",  # an x86-64 of before 2011 in every library at once
+        {
+            "ONEDNN_MAX_CPU_ISA": "SSE41",
+            "ATEN_CPU_CAPABILITY": "default",
+            "MKL_CBWR": "COMPATIBLE",
+            "OPENBLAS_CORETYPE": "Nehalem",
+            "NPY_DISABLE_CPU_FEATURES": _numpy_without("none"),
+        },
+    ),
+    Leg(
+        "avx2",
+        {
+            "ONEDNN_MAX_CPU_ISA": "AVX2",
+            "ATEN_CPU_CAPABILITY": "avx2",
+            "MKL_CBWR": "AVX2",
+            "OPENBLAS_CORETYPE": "Haswell",
+            "NPY_DISABLE_CPU_FEATURES": _numpy_without("X86_V3", "AVX2", "FMA3"),
+        },
+        "channels-last:64",
+        AVX2,
+    ),
+    Leg("avx512", {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE", "ATEN_CPU_CAPABILITY": "avx512"}, "channels-last:16", AVX512),
+    Leg("channels-last", {}, "channels-last:64"),
+    Leg("micro-batches of 16", {}, "contiguous:16"),
+    Leg("oneDNN at SSE41 alone", {"ONEDNN_MAX_CPU_ISA": "SSE41"}, "channels-last:64"),
+    Leg("ATen's plain kernels alone", {"ATEN_CPU_CAPABILITY": "default"}),
+    Leg("two threads", {"OMP_NUM_THREADS": "2"}),
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One part of one leg."""
+
+    leg: Leg
+    part: str
+    folder: Path
+
+    @property
+    def done(self) -> bool:
+        """Whether it has been run to its end."""
+        return (self.folder / "seconds.json").is_file()
+
+    @property
+    def run(self) -> Path:
+        """The run folder of a suite."""
+        return self.folder / "run"
+
+    def command(self) -> list[str]:
+        """Return what runs it."""
+        pytest = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            f"--junit-xml={self.folder / 'items.xml'}",
+        ]
+        if self.part in PAIRS:
+            subject, faces = PAIRS[self.part]
+            asked = ["--profile", "quick", "--subject", subject, "--faces", faces, "--feed", self.leg.feed]
+            return [*pytest, "suites", *asked, "--out", str(self.run)]
+        where = ["tests"] if self.part == "unit" else [name for name in ARITHMETIC if (ROOT / name).exists()]
+        return [*pytest, *where]
+
+    def execute(self) -> None:
+        """Run it, keep what it said, and mark it as done."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        start = time.perf_counter()
+        with (self.folder / "said.txt").open("w") as said:
+            subprocess.run(self.command(), cwd=ROOT, env=self.leg.environment(), stdout=said, stderr=said, check=False)
+        if not (self.folder / "items.xml").is_file():
+            raise SystemExit(f"{self.leg.name}, {self.part}: pytest did not finish; see {self.folder / 'said.txt'}")
+        (self.folder / "seconds.json").write_text(json.dumps(round(time.perf_counter() - start, 1)))
+
+    def outcomes(self) -> dict[str, str]:
+        """Return what became of each item: passed, failed or skipped (known failures among them)."""
+        found = {}
+        for case in ElementTree.parse(self.folder / "items.xml").getroot().iter("testcase"):
+            kinds = {child.tag for child in case}
+            outcome = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
+            found[f"{case.get('classname')}::{case.get('name')}"] = outcome
+        return found
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What differs between a part of a leg and the same part of the first leg.
+
+    Attributes
+    ----------
+    items, failed
+        Tests run, and the names of those that failed.
+    clauses
+        Clauses of the contract whose outcome is another.
+    verdicts
+        Verdicts that are others, in one line each.
+    scores, largest
+        How many scores differ at all, of how many, and by how much at most, with the metric.
+    """
+
+    items: int
+    failed: tuple[str, ...]
+    clauses: tuple[str, ...] = ()
+    verdicts: tuple[str, ...] = ()
+    scores: str = ""
+    largest: str = ""
+
+
+def compared(job: Job, base: Job) -> Moved:
+    """Return what a part of a leg says otherwise than the same part of the first leg."""
+    outcomes, others = job.outcomes(), base.outcomes()
+    failed = tuple(name for name, outcome in outcomes.items() if outcome == "failed")
+    if job.part not in PAIRS:
+        return Moved(len(outcomes), failed)
+    clauses = tuple(name for name, outcome in outcomes.items() if "clause" in name and others.get(name) != outcome)
+    verdicts, scores, largest = run_differences(base.run, job.run)
+    return Moved(len(outcomes), failed, clauses, verdicts, scores, largest)
+
+
+def run_differences(base: Path, other: Path) -> tuple[tuple[str, ...], str, str]:
+    """Return the verdicts of two runs that differ, how many scores do, and the largest difference."""
+    keys = ["explainer", "check", "class"]
+    verdicts = _paired(base, other, "verdicts", keys)
+    flipped = verdicts[verdicts["verdict_base"] != verdicts["verdict_other"]]
+    lines = tuple(
+        f"{row['explainer']} / {row['check']} / {row['class']}: {row['verdict_base']} -> {row['verdict_other']} (effect "
+        f"{row['effect_base']:+.4f} -> {row['effect_other']:+.4f}, margin {row['margin_base']:g}, adjusted p "
+        f"{row['p_adjusted_base']:.3g} -> {row['p_adjusted_other']:.3g})"
+        for row in flipped.to_dict("records")
+    )
+    scores = _paired(base, other, "scores", ["explainer", "metric", "variant", "image", "target"])
+    gap = (scores["value_base"] - scores["value_other"]).abs()
+    scale = scores[["value_base", "value_other"]].abs().max(axis=1).clip(lower=1)
+    unlike = gap.gt(0) | (scores["value_base"].isna() != scores["value_other"].isna())
+    worst = (gap / scale).idxmax() if gap.notna().any() else None
+    largest = "" if worst is None else f"{gap[worst]:.2g} ({scores['metric'][worst]}, {scores['explainer'][worst]})"
+    return lines, f"{int(unlike.sum())} of {len(scores)}", largest
+
+
+def _paired(base: Path, other: Path, table: str, keys: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of one table of two runs side by side."""
+    one, two = (pd.read_parquet(folder / f"{table}.parquet") for folder in (base, other))
+    return one.merge(two, on=list(keys), how="outer", suffixes=("_base", "_other"))
+
+
+# ---------------------------------------------------------------------- the call
+
+
+def processor_flags() -> frozenset[str]:
+    """Return what the processor can do, as Linux names it; empty elsewhere."""
+    file = Path("/proc/cpuinfo")
+    if not file.is_file():
+        return frozenset()
+    lines = [line.split(":", 1)[1] for line in file.read_text().splitlines() if line.startswith("flags")]
+    return frozenset(lines[0].split()) if lines else frozenset()
+
+
+def playable(legs: Sequence[Leg]) -> tuple[list[Leg], list[Leg]]:
+    """Return the legs that this machine can play, and those that it cannot."""
+    flags, is_x86 = processor_flags(), platform.machine() in ("x86_64", "AMD64")
+    can = [leg for leg in legs if leg.needs <= flags and (is_x86 or set(leg.switches) <= {"OMP_NUM_THREADS"})]
+    can = [leg for leg in can if leg.threads <= (os.cpu_count() or 1)]
+    return can, [leg for leg in legs if leg not in can]
+
+
+def code_name() -> str:
+    """Return a name of all code that a part runs."""
+    files = [file for folder in ("harness", "suites", "tests") for file in sorted((ROOT / folder).rglob("*"))]
+    texts = [file.read_text() for file in files if file.suffix in (".py", ".toml", ".json", ".html", ".j2")]
+    return digest(*texts)[:12]
+
+
+def executed(jobs: Sequence[Job], processes: int) -> Iterator[Job]:
+    """Run jobs side by side where each computes with one thread, the others alone; yield each as it ends."""
+    waiting = [job for job in jobs if not job.done]
+    yield from (job for job in jobs if job.done)
+    with ThreadPoolExecutor(processes) as pool:
+        single = {pool.submit(job.execute): job for job in waiting if job.leg.threads == 1}
+        for finished in as_completed(single):
+            finished.result()
+            yield single[finished]
+    for job in waiting:
+        if job.leg.threads > 1:
+            job.execute()
+            yield job
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run what was asked for, print the table, and return 1 where anything failed or flipped."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--legs", nargs="+", metavar="LEG", choices=[leg.name for leg in LEGS], help="by default all")
+    parser.add_argument("--parts", nargs="+", choices=[*PARTS, "arithmetic"], default=list(PARTS))
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="legs of one thread side by side")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "portability")
+    asked = parser.parse_args(words)
+
+    legs, missing = playable([leg for leg in LEGS if not asked.legs or leg.name in asked.legs])
+    folder = asked.out / code_name()
+    # Parts in the outer loop, longest first: what is compared is at hand early.
+    jobs = [
+        Job(leg, part, folder / leg.name.replace(" ", "-") / part)
+        for part in sorted(asked.parts, key=lambda part: part not in PAIRS)
+        for leg in legs
+    ]
+    for number, job in enumerate(executed(jobs, asked.processes), start=1):
+        seconds = json.loads((job.folder / "seconds.json").read_text())
+        print(f"[{number}/{len(jobs)}] {job.leg.name}: {job.part}, {seconds:.0f} s", file=sys.stderr, flush=True)
+
+    by_part = {part: [job for job in jobs if job.part == part] for part in asked.parts}
+    moved = {(job.leg.name, job.part): compared(job, same[0]) for same in by_part.values() for job in same}
+    rows = [
+        {
+            "leg": leg, "part": part, "items": found.items, "failed": len(found.failed),
+            "clauses flipped": len(found.clauses), "verdicts flipped": len(found.verdicts),
+            "scores that differ": found.scores, "largest difference": found.largest,
+        }
+        for (leg, part), found in moved.items()
+    ]  # fmt: skip
+    print(pd.DataFrame(rows).to_markdown(index=False))
+    for leg in missing:
+        print(f"not run, since this machine lacks it: {leg.name}")
+    for (leg_name, part), found in moved.items():
+        for what, lines in (("failed", found.failed), ("clause", found.clauses), ("verdict", found.verdicts)):
+            for line in lines:
+                print(f"{leg_name}, {part}, {what}: {line}")
+    failed, clauses, verdicts = (
+        sum(len(getattr(found, what)) for found in moved.values()) for what in ("failed", "clauses", "verdicts")
+    )
+    print(f"{failed} tests failed, {clauses} clauses flipped, {verdicts} verdicts flipped over {len(legs)} legs")
+    return 1 if failed or clauses or verdicts else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
