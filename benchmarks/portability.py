@@ -208,8 +208,8 @@ def run_differences(base: Path, other: Path) -> tuple[tuple[str, ...], str, str]
     verdicts = _paired(base, other, "verdicts", keys)
     flipped = verdicts[verdicts["verdict_base"] != verdicts["verdict_other"]]
     lines = tuple(
-        f"{row['explainer']} / {row['check']} / {row['class']}: {row['verdict_base']} -> {row['verdict_other']} (effect "
-        f"{row['effect_base']:+.4f} -> {row['effect_other']:+.4f}, margin {row['margin_base']:g}, adjusted p "
+        f"{row['explainer']} / {row['check']} / {row['class']}: {row['verdict_base']} -> {row['verdict_other']} ("
+        f"effect {row['effect_base']:+.4f} -> {row['effect_other']:+.4f}, margin {row['margin_base']:g}, adjusted p "
         f"{row['p_adjusted_base']:.3g} -> {row['p_adjusted_other']:.3g})"
         for row in flipped.to_dict("records")
     )
