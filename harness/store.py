@@ -52,6 +52,16 @@ VERDICTS = {
 """One row an explainer, check and class ("all" or a name)."""
 
 
+LADDER = {
+    "explainer": "str", "class": "str", "rung": "int64", "name": "str", "reached": "str", "resolution": "int64",
+    "effect": "float64", "low": "float64", "high": "float64", "p_adjusted": "float64", "check": "str", "n": "int64",
+    "unit": "str", "reason": "str",
+}  # fmt: skip
+"""One row an explainer, class ("all" or a name) and rung; resolution in pixels of a cell's side, 0 where it has none.
+
+Effect, interval, p and n are those of the claim that decides the rung: `check`.
+"""
+
 EXAMINATIONS = {
     "metric": "str", "n": "int64", "undefined": "int64", "discrimination": "float64", "low": "float64",
     "high": "float64", "p": "float64", "verdict": "str", "reason": "str",
@@ -161,6 +171,11 @@ class RunFolder:
     def verdicts(self) -> pd.DataFrame:
         """One row an explainer, check and class; see :data:`VERDICTS`."""
         return self._table("verdicts")
+
+    @cached_property
+    def ladder(self) -> pd.DataFrame:
+        """How far each explainer can be believed; see :data:`LADDER`."""
+        return self._table("ladder")
 
     @cached_property
     def effects(self) -> pd.DataFrame:

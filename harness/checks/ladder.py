@@ -1,0 +1,269 @@
+"""How far an explainer can be believed, and for whom: rungs, each with the claims that it rests on.
+
+A yes or no over everything says too little: a map may show what counted and not tell one image from another. So the
+claims that decide stand on rungs, from what every explainer owes to true causes, and what is said of an explainer is
+the highest rung that it reaches without a gap. Everything here reads verdicts; it measures nothing.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.checks.base import EVERYTHING, Verdict
+from harness.store import LADDER, frame
+
+
+class Reached(StrEnum):
+    """Whether an explainer stands on a rung."""
+
+    YES = "yes"
+    NO = "no"
+    OPEN = "open"
+    NOT_APPLICABLE = "not applicable"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One step of the ladder.
+
+    Attributes
+    ----------
+    number, name
+        From the bottom; what tables call it.
+    claim
+        What may be said of an explainer that stands on it, with "it" for the explainer.
+    gap
+        What must not be read into its maps where it does not stand on it.
+    """
+
+    number: int
+    name: str
+    claim: str
+    gap: str
+
+
+CONTRACT, NETWORK, COUNTED, CLASSES, IMAGES, AMOUNTS, CAUSES = RUNGS = (
+    Rung(1, "contract", "keeps its contract", "breaks what every explainer owes"),
+    Rung(2, "network", "shows the network", "would look alike had the network learned nothing"),
+    Rung(3, "what counts", "shows what counted", "do not read it as what counted"),
+    Rung(4, "classes", "tells classes apart", "do not read it as what speaks for one class and not for another"),
+    Rung(5, "images", "tells images apart", "do not read it as being about this very image"),
+    Rung(6, "amounts", "gives amounts", "do not read its values as amounts"),
+    Rung(7, "causes", "finds causes", "do not read it as what in the world made the answer"),
+)
+"""From the bottom up."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One resolution of the truth of cells.
+
+    Attributes
+    ----------
+    name
+        As its scores' and checks' names have it.
+    share
+        Side of its cells as a share of the picture's shorter side.
+    """
+
+    name: str
+    share: float
+
+    def pixels(self, side: int) -> int:
+        """Return the side of its cells in a picture whose shorter side has `side` pixels."""
+        return max(1, int(side * self.share))
+
+
+def ladder(
+    verdicts: pd.DataFrame,
+    rungs: Mapping[str, int],
+    *,
+    explainers: Mapping[str, str],
+    classes: Sequence[str],
+    uncalibrated: Mapping[str, str],
+    resolutions: Mapping[str, int],
+) -> pd.DataFrame:
+    """Return which rungs each explainer stands on, over all images and for each class.
+
+    A rung is reached where every claim that decides it holds; it is not where one of them fails; it is open where none
+    fails and one is not settled or could not be judged. Claims at several resolutions are one claim at each: the rung
+    stands at the finest at which they all hold, if they hold at the coarsest.
+
+    Parameters
+    ----------
+    verdicts
+        See :data:`harness.store.VERDICTS`.
+    rungs
+        The rung of each check that decides one.
+    explainers
+        Every explainer with its fault or refusal, "" where there is none.
+    classes
+        The subject's.
+    uncalibrated
+        Checks that decide nothing on this subject, with the reason.
+    resolutions
+        Side in pixels of the cells that a check looks at, for checks that look at cells.
+
+    Returns
+    -------
+    pd.DataFrame
+        See :data:`harness.store.LADDER`.
+    """
+    held: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    for row in verdicts[verdicts["check"].isin(rungs)].to_dict("records"):
+        held.setdefault((str(row["explainer"]), str(row["class"])), {})[str(row["check"])] = {
+            str(key): value for key, value in row.items()
+        }
+    rows = []
+    for name, fault in explainers.items():
+        for where in (EVERYTHING, *classes):
+            rows.append(_contract_row(name, where, fault))
+            for rung in RUNGS[1:]:
+                claims = [] if fault else _claims(held, name, where, [c for c, n in rungs.items() if n == rung.number])
+                rows.append(_row(name, where, rung, claims, uncalibrated, resolutions))
+    return frame(LADDER, rows)
+
+
+def highest(table: pd.DataFrame, explainer: str, where: str = EVERYTHING) -> int:
+    """Return the highest rung reached without a gap; rungs that do not apply are no gap, and none is reached alone.
+
+    Examples
+    --------
+    >>> rows = [("a", "all", n, r) for n, r in enumerate(["yes", "yes", "open", "yes"], start=1)]
+    >>> highest(pd.DataFrame(rows, columns=["explainer", "class", "rung", "reached"]), "a")
+    2
+    """
+    mine = table[(table["explainer"] == explainer) & (table["class"] == where)].sort_values("rung")
+    top = 0
+    for number, reached in zip(mine["rung"], mine["reached"], strict=True):
+        if reached == Reached.YES:
+            top = int(number)
+        elif reached != Reached.NOT_APPLICABLE:
+            break
+    return top
+
+
+def uncalibrated_checks(
+    verdicts: pd.DataFrame, rungs: Mapping[str, int], truths: Collection[str], nulls: Collection[str]
+) -> dict[str, str]:
+    """Return the deciding checks that cannot decide on this subject at this n, with the reason.
+
+    A check may decide where a map of the truth passes it and no map that knows nothing of the network does. Truths and
+    nulls that the check does not judge (a control is not compared with itself) say nothing of it.
+
+    Parameters
+    ----------
+    verdicts, rungs
+        As in :func:`ladder`.
+    truths, nulls
+        Names of the explainers that are known to be right, and of those known to be empty.
+    """
+    whole = verdicts[(verdicts["class"] == EVERYTHING) & (verdicts["verdict"] != Verdict.NOT_APPLICABLE)]
+    found = {}
+    for check in rungs:
+        passed = whole[(whole["check"] == check)].set_index("explainer")["verdict"] == Verdict.PASS
+        right = passed[passed.index.isin(list(truths))]
+        fooled = sorted(passed.index[passed & passed.index.isin(list(nulls))])
+        if len(right) and not right.any():
+            found[check] = f"the truth itself ({', '.join(right.index)}) does not pass it here"
+        elif fooled:
+            found[check] = f"{', '.join(fooled)} passes it here and cannot be faithful"
+    return found
+
+
+def _claims(
+    held: Mapping[tuple[str, str], Mapping[str, dict[str, Any]]], name: str, where: str, checks: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return an explainer's verdicts on one rung; a check that is judged over all images alone stands for a class."""
+    whole, own = held.get((name, EVERYTHING), {}), held.get((name, where), {})
+    judged_by_class = {check for (_, kind), rows in held.items() if kind != EVERYTHING for check in rows}
+    found = [own.get(check) or (None if check in judged_by_class else whole.get(check)) for check in checks]
+    return [row for row in found if row is not None]
+
+
+def _contract_row(name: str, where: str, fault: str) -> dict[str, Any]:
+    """Return the first rung, which the contract decides before anything is measured."""
+    reached = Reached.NO if fault else Reached.YES
+    return _filled(name, where, CONTRACT, reached, reason=fault)
+
+
+def _row(
+    name: str,
+    where: str,
+    rung: Rung,
+    claims: Sequence[dict[str, Any]],
+    uncalibrated: Mapping[str, str],
+    resolutions: Mapping[str, int],
+) -> dict[str, Any]:
+    """Return one rung of one explainer."""
+    deciding = [row for row in claims if row["check"] not in uncalibrated]
+    if not deciding:
+        why = [uncalibrated[row["check"]] for row in claims] + [str(row["reason"]) for row in claims]
+        said = next((reason for reason in why if reason), "no claim of this rung was judged")
+        return _filled(name, where, rung, Reached.NOT_APPLICABLE, reason=said)
+    levels = sorted({resolutions.get(row["check"], 0) for row in deciding}, reverse=True)
+    found = {level: _reached([r for r in deciding if resolutions.get(r["check"], 0) == level]) for level in levels}
+    # A claim without a resolution holds at all of them.
+    general = found.pop(0, None)
+    if general is not None and (general[0] is not Reached.YES or not found):
+        return _filled(name, where, rung, *general)
+    standing, finest = general, 0
+    for level, (reached, row, reason) in found.items():
+        if reached is not Reached.YES:
+            break
+        standing, finest = (reached, row, reason), level
+    if standing is None or (finest == 0 and found):
+        coarsest = next(iter(found.values()))
+        return _filled(name, where, rung, *coarsest)
+    return _filled(name, where, rung, *standing, resolution=finest)
+
+
+def _reached(claims: Sequence[dict[str, Any]]) -> tuple[Reached, dict[str, Any], str]:
+    """Weigh claims that must all hold; return what they say together, the claim that decides it, and why."""
+    of = {verdict: [row for row in claims if row["verdict"] == verdict] for verdict in Verdict}
+    if of[Verdict.FAIL]:
+        worst = min(of[Verdict.FAIL], key=_clearance)
+        return Reached.NO, worst, f"{worst['check']}: {worst['reason']}"
+    unsettled = of[Verdict.INCONCLUSIVE] or (of[Verdict.NOT_APPLICABLE] if of[Verdict.PASS] else [])
+    if unsettled:
+        return Reached.OPEN, unsettled[0], f"{unsettled[0]['check']}: {unsettled[0]['reason']}"
+    if not of[Verdict.PASS]:
+        return Reached.NOT_APPLICABLE, claims[0], str(claims[0]["reason"])
+    return Reached.YES, min(of[Verdict.PASS], key=_clearance), ""
+
+
+def _clearance(row: Mapping[str, Any]) -> float:
+    """Return how far the effect lies from its margin, in lengths of the interval."""
+    width = float(row["high"]) - float(row["low"])
+    distance = abs(float(row["effect"]) - float(row["margin"]))
+    return distance / width if width > 0 else np.inf
+
+
+def _filled(
+    name: str,
+    where: str,
+    rung: Rung,
+    reached: Reached,
+    row: Mapping[str, Any] | None = None,
+    reason: str = "",
+    resolution: int = 0,
+) -> dict[str, Any]:
+    """Return a row of the table."""
+    numbers = {key: np.nan if row is None else row[key] for key in ("effect", "low", "high", "p_adjusted")}
+    return {
+        "explainer": name,
+        "class": where,
+        "rung": rung.number,
+        "name": rung.name,
+        "reached": reached.value,
+        "resolution": resolution,
+        **numbers,
+        "check": "" if row is None else row["check"],
+        "n": 0 if row is None else row["n"],
+        "unit": "" if row is None else row.get("unit", "images"),
+        "reason": reason,
+    }
