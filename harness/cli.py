@@ -14,6 +14,7 @@ import torch
 from tqdm import tqdm
 
 from harness import __version__
+from harness.arithmetic import AUTO, on_arithmetic
 from harness.checks import CHECKS, Check
 from harness.checks.record import contract_states
 from harness.engines import Job
@@ -86,12 +87,12 @@ def asked_request(options: argparse.Namespace, per_class: int | None = None) -> 
     profile = PROFILES[options.profile].with_per_class(per_class)
     names = asked_checks(options.check)
     explainers = asked_explainers(options.explainer)
-    subject = load_subject(options.subject, asked_device(options.device)).tuned()
+    subject = load_subject(options.subject, asked_device(options.device))
     faces = load_faces(options.faces, subject.classes)
     checks = tuple(CHECKS[name] for name in names if options.check or _has_evidence(CHECKS[name], faces))
     everything = not options.check or "all" in options.check
     twin = load_twin(options.random_labels, subject, options.subject)
-    return Request(subject, faces, explainers, checks, profile, options.seed, everything, twin)
+    return Request(subject, faces, explainers, checks, profile, options.seed, everything, twin, options.feed)
 
 
 def _has_evidence(check: Check, faces: FaceSet) -> bool:
@@ -196,7 +197,7 @@ def _gallery(options: argparse.Namespace) -> int:
     from harness.report.gallery_page import spoken, write_gallery
     from harness.report.gallery_reading import StoredGallery
 
-    subject = load_subject(options.subject, asked_device(options.device)).tuned()
+    subject = load_subject(options.subject, asked_device(options.device))
     faces = load_faces(options.faces, subject.classes)
     gallery = Gallery(subject, faces, options.seed, options.image, options.after_activation)
     gallery.check()
@@ -204,9 +205,18 @@ def _gallery(options: argparse.Namespace) -> int:
         run = RunFolder.existing(options.run_folder)
         gallery.check_run(run)
     folder = RunFolder(options.out or Path("results") / f"gallery-{subject.name}-{faces.name}")
+    folder = on_arithmetic(subject, folder, options.feed)
     if not options.run_folder:
         checks = tuple(check for check in CHECKS.values() if _has_evidence(check, faces))
-        request = Request(subject, faces, asked_explainers(EXPLAINERS), checks, PROFILES["quick"], options.seed)
+        request = Request(
+            subject,
+            faces,
+            asked_explainers(EXPLAINERS),
+            checks,
+            PROFILES["quick"],
+            options.seed,
+            feed=str(subject.feed),
+        )
         run = evaluate(request, RunFolder(folder.path / "run"), shown_progress, options.command_line)
     fill(gallery, folder, run, options.command_line)
     held = StoredGallery(folder, run)
@@ -287,7 +297,7 @@ def _examined_metrics(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Say of each metric whether it tells true causes from noise on a subject."""
     if options.what != "metrics":
         raise UsageError(f"--examined goes with metrics: harness list metrics --examined {options.examined}")
-    subject = load_subject(options.examined, asked_device("auto")).tuned()
+    subject = load_subject(options.examined, asked_device("auto"))
     faces = load_faces(options.faces, subject.classes)
     request = Request(subject, faces, (), (), PROFILES["quick"])
     folder = RunFolder(Path("results") / f"examination-{subject.name}-{faces.name}")
@@ -377,7 +387,14 @@ def add_run_options(parser: Any) -> None:
     add(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the network runs (default %(default)s)"
     )
+    _add_feed(add)
     add("--out", metavar="DIR", type=Path, help="run folder; the same folder goes on where it stopped")
+
+
+def _add_feed(add: Any) -> None:
+    """Add the word that says how images are handed to the network."""
+    words = "memory layout and images a pass: auto, contiguous:64, channels-last:64 or channels-last:FORWARD:BACKWARD"
+    add("--feed", metavar="L:N", default=AUTO, help=f"{words} (default: measured once for the run)")
 
 
 def _seed(text: str) -> int:
@@ -430,6 +447,7 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", metavar="K", type=_seed, default=0, help="of every random draw (default %(default)s)"
     )
     gallery.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default %(default)s)")
+    _add_feed(gallery.add_argument)
     gallery.set_defaults(run=_gallery)
 
     listing = commands.add_parser("list", help="say what there is")

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from harness.arithmetic import AUTO, arithmetic, on_arithmetic
 from harness.bench import Bench
 from harness.case import Case, chosen_case
 from harness.checks import ALPHA, CONFIDENCE, Check, Evidence, barred, examination_table, examined, judged
@@ -69,6 +70,8 @@ class Request:
         Whether metrics are measured that no check is judged by.
     random_labels
         The subject's architecture trained on permuted labels, or None where no such network is known.
+    feed
+        How images are handed to the network, as :func:`harness.arithmetic.settle_feed` takes it.
     """
 
     subject: Subject
@@ -79,6 +82,7 @@ class Request:
     seed: int = 0
     everything: bool = False
     random_labels: Subject | None = None
+    feed: str = AUTO
 
     def with_controls(self) -> "Request":
         """Return the request with the controls that it lacks."""
@@ -150,6 +154,7 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
     request = request.with_controls()
     _check_faces(request.subject, request.faces)
     folder.unfinished()
+    folder = prepared(request, folder)
     probabilities = _probabilities(request, folder)
     case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
     bench = Bench(case, request.measurements(), folder)
@@ -200,6 +205,14 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
     return RunFolder(folder.path)
 
 
+def prepared(request: Request, folder: RunFolder) -> RunFolder:
+    """Give the networks of a request the feed of a run, and return the folder with the pieces of this arithmetic."""
+    settled = on_arithmetic(request.subject, folder, request.feed)
+    if request.random_labels is not None:
+        request.random_labels.fed(request.subject.feed)
+    return settled
+
+
 def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataFrame:
     """Return whether each metric tells true causes from noise on a subject, without judging any explainer.
 
@@ -225,6 +238,7 @@ def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataF
     _check_faces(request.subject, request.faces)
     if not has_causes(request.faces):
         raise UsageError(f"no cause is known of faces {request.faces.name!r}; examine metrics on rendered faces")
+    folder = prepared(request, folder)
     probabilities = _probabilities(request, folder)
     case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
     everything = replace(request, everything=True).measurements()
@@ -382,7 +396,7 @@ def _provenance(request: Request, case: Case) -> dict[str, Any]:
         "random_labels": repr(request.random_labels) if request.random_labels else None,
         "cascade": [list(group) for group in layer_groups(subject, profile.cascade_stages)],
         "device": str(subject.device),
-        "feed": asdict(subject.feed),
+        "arithmetic": arithmetic(subject),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
     }
 

@@ -21,7 +21,7 @@ from harness.checks.contract import Clause, ContractGate, contract_clauses
 from harness.checks.record import RECORDED, write_record
 from harness.cli import add_run_options, asked_request, default_folder, shown_progress, write_report
 from harness.errors import HarnessError, UsageError
-from harness.evaluation import Request, evaluate
+from harness.evaluation import Request, evaluate, prepared
 from harness.explainers import Explainer, registered
 from harness.explainers.asked import asked_explainers, load_entry_points
 from harness.report import tables, words
@@ -115,7 +115,8 @@ class Session:
     def gate(self) -> ContractGate:
         """The contract, with what the run folder remembers of it."""
         request = self.request
-        return ContractGate(request.subject, request.faces, request.seed, RunFolder(self.folder).remembered)
+        folder = prepared(request, RunFolder(self.folder))
+        return ContractGate(request.subject, request.faces, request.seed, folder.remembered)
 
     def evaluated(self) -> RunFolder:
         """Return the run, made on the first call."""

@@ -106,10 +106,19 @@ class Examples:
 
 
 class RunFolder:
-    """The folder of one run: reads what is there, writes whole files or none."""
+    """The folder of one run: reads what is there, writes whole files or none.
 
-    def __init__(self, path: Path) -> None:
+    Parameters
+    ----------
+    path
+        The folder.
+    pieces
+        Under which name of the cache pieces are kept: those of one name never serve another.
+    """
+
+    def __init__(self, path: Path, pieces: str = "") -> None:
         self.path = path
+        self._pieces = pieces
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
@@ -262,14 +271,15 @@ class RunFolder:
 
         Tables (pandas) and arrays may be mixed; each is written whole, so that a killed run leaves nothing half done.
         """
-        folder = self.path / "cache" / key
+        name = "/".join(part for part in ("cache", self._pieces, key) if part)
+        folder = self.path / name
         if not (folder / "complete").is_file():
-            for name, value in make().items():
+            for part, value in make().items():
                 if isinstance(value, pd.DataFrame):
-                    self.write_table(f"cache/{key}/{name}", value)
+                    self.write_table(f"{name}/{part}", value)
                 else:
-                    self.write_arrays(f"cache/{key}/{name}.npz", {"value": value})
-            self.write_text(f"cache/{key}/complete", "")
+                    self.write_arrays(f"{name}/{part}.npz", {"value": value})
+            self.write_text(f"{name}/complete", "")
         # A killed run may have left half a file under a name that begins with a dot.
         tables = {file.stem: pd.read_parquet(file) for file in folder.glob("[!.]*.parquet")}
         return tables | {file.stem: _arrays(file)["value"] for file in folder.glob("[!.]*.npz")}

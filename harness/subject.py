@@ -85,11 +85,40 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class Feed:
-    """How images are handed to the network: memory layout, and images a pass forward and backward."""
+    """How images are handed to the network: memory layout, and images a pass forward and backward.
+
+    A network in another layout, or in other micro-batches, sums in another order: what it answers differs in its last
+    bits. So a feed belongs to a run (see :mod:`harness.arithmetic`), and its text names it.
+
+    Examples
+    --------
+    >>> str(Feed(True, 64, 16)), Feed.read("contiguous:32")
+    ('channels-last:64:16', Feed(channels_last=False, forward_batch=32, backward_batch=32))
+    """
 
     channels_last: bool = False
     forward_batch: int = 64
     backward_batch: int = 64
+
+    def __str__(self) -> str:
+        sizes = dict.fromkeys((self.forward_batch, self.backward_batch))
+        return ":".join(["channels-last" if self.channels_last else "contiguous", *map(str, sizes)])
+
+    @staticmethod
+    def read(text: str) -> "Feed":
+        """Return the feed that a text names: LAYOUT:IMAGES or LAYOUT:FORWARD:BACKWARD.
+
+        Raises
+        ------
+        UsageError
+            For another layout, or sizes that are no positive whole numbers.
+        """
+        layout, *sizes = text.split(":")
+        if layout not in ("contiguous", "channels-last") or len(sizes) not in (1, 2):
+            raise UsageError(f"{text!r} is no feed; give contiguous:64, channels-last:64 or channels-last:64:32")
+        if not all(size.isdecimal() and int(size) > 0 for size in sizes):
+            raise UsageError(f"{text!r} is no feed: {':'.join(sizes)} are no numbers of images; give 1 or more")
+        return Feed(layout == "channels-last", int(sizes[0]), int(sizes[-1]))
 
     def layout(self) -> torch.memory_format:
         """Return torch's name of the layout."""
@@ -362,14 +391,18 @@ class Subject:
         self._network = network
         self.model = CountedNetwork(network, self.passes).eval()
 
+    def fed(self, feed: Feed) -> "Subject":
+        """Use a feed from now on, and return the subject."""
+        self.feed = feed
+        self._network.to(memory_format=feed.layout())  # type: ignore[call-overload]
+        return self
+
     def tuned(self, seconds: float = 1.5) -> "Subject":
         """Measure the best feed on this machine within about `seconds`, use it from now on, and return the subject.
 
         The passes of the measurement are not counted.
         """
-        self.feed = measured_feed(self._network, self.spec, self.device, seconds)
-        self._network.to(memory_format=self.feed.layout())  # type: ignore[call-overload]
-        return self
+        return self.fed(measured_feed(self._network, self.spec, self.device, seconds))
 
     # ------------------------------------------------------------------ inside
 
@@ -456,28 +489,33 @@ def measured_feed(network: nn.Module, spec: InputSpec, device: torch.device, sec
     """
     network = copy.deepcopy(network)
     sizes = (16, 32, 64, 128) if device.type == "cpu" else (64, 256, 1024, 4096)
-    trials = [Feed(layout, size, size) for layout in (True, False) for size in sizes]
+    trials = [Feed(layout, size, size) for layout in (False, True) for size in sizes]
     forward = _fastest(trials, seconds / 2, lambda feed: _seconds_an_image(network, spec, device, feed, backward=False))
     trials = [replace(forward, backward_batch=size) for size in sizes]
     return _fastest(trials, seconds / 2, lambda feed: _seconds_an_image(network, spec, device, feed, backward=True))
 
 
 def _fastest(trials: list[Feed], seconds: float, cost: Callable[[Feed], float]) -> Feed:
-    """Try every feed once, then again in turn while time is left; each is judged by its best time.
+    """Try every feed, then again in turn while time is left; each is judged by its best time, an equal one by order.
 
     A feed of which one pass alone would take all the time is left out: a large network neither waits for it nor runs
-    out of memory.
+    out of memory. So is one that the network does not take, such as a layout that it cannot view or another number of
+    images than it was made for; where it takes none of them, the first is returned and says why when it is used.
     """
-    cost(trials[0])  # the first pass ever also sets the machine up
-    best = {trials[0]: cost(trials[0])}
-    for feed in trials[1:]:
-        if feed.backward_batch * min(best.values()) < seconds:
+    best: dict[Feed, float] = {}
+    for feed in trials:
+        if best and feed.backward_batch * min(best.values()) >= seconds:
+            continue
+        try:
+            cost(feed)  # the first pass of a feed also sets the machine up
             best[feed] = cost(feed)
+        except Exception:  # whatever a user's network raises
+            continue
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
+    while best and time.perf_counter() < end:
         for feed in best:
             best[feed] = min(best[feed], cost(feed))
-    return min(best, key=lambda feed: best[feed])
+    return min(best, key=lambda feed: best[feed], default=trials[0])
 
 
 def _seconds_an_image(

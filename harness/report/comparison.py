@@ -210,7 +210,7 @@ def _differences(runs: Sequence[RunFolder], a: int, b: int) -> list[str]:
     first, second = runs[a], runs[b]
     names = (_labels(runs)[a], _labels(runs)[b])
     held = [(run.info["subject"]["digest"], run.info["faces"]["digest"]) for run in (first, second)]
-    lines = []
+    lines = _other_arithmetic(names, first, second)
     if held[0][0] != held[1][0]:
         lines.append(f"other subjects: {_told(names, (held[0][0], held[1][0]))}: the networks differ.")
     if held[0][1] != held[1][1]:
@@ -223,6 +223,14 @@ def _differences(runs: Sequence[RunFolder], a: int, b: int) -> list[str]:
     if changed:
         lines.append(f"other code or settings in {names[0]} and {names[1]}: {', '.join(changed)}.")
     return lines
+
+
+def _other_arithmetic(names: tuple[str, str], first: RunFolder, second: RunFolder) -> list[str]:
+    """Return in what the arithmetic of two runs differs."""
+    held = [run.info.get("arithmetic", {}) for run in (first, second)]
+    unlike = [what for what in {**held[0], **held[1]} if held[0].get(what) != held[1].get(what)]
+    told = "; ".join(f"{what} {held[0].get(what, 'unknown')} and {held[1].get(what, 'unknown')}" for what in unlike)
+    return [f"other arithmetic in {names[0]} and {names[1]}, so last bits differ: {told}."] if told else []
 
 
 def _other_targets(names: tuple[str, str], first: RunFolder, second: RunFolder) -> list[str]:

@@ -283,7 +283,7 @@ def _provenance(run: RunFolder) -> list[tuple[str, str]]:
         ("seed", str(info.get("seed", ""))),
         ("images passed", f"{passes.get('forward', 0):,} forward, {passes.get('backward', 0):,} backward"),
         ("time", f"{_duration(float(info.get('seconds', 0)))} on {info.get('device', 'unknown')}"),
-        ("feed", _settings(info.get("feed", {}))),
+        ("arithmetic", _settings(info.get("arithmetic", {}))),
         ("layers randomised", "; ".join(", ".join(map(str, group)) for group in groups)),
         ("versions", versions),
         ("schema", str(info.get("schema_version", ""))),

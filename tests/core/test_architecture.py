@@ -20,7 +20,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"fetching", "store"}),
     frozenset({"faces", "subject"}),
     frozenset({"case", "random_networks", "explainers", "models", "effects"}),
-    frozenset({"oracles"}),
+    frozenset({"oracles", "arithmetic"}),
     frozenset({"equal_networks"}),
     frozenset({"measurements", "engines", "visualization", "known_maps"}),
     frozenset({"checks", "bench"}),

@@ -1,0 +1,106 @@
+"""Claims held against the truth of cells: the exact game of the network's own answers, on any network and pictures."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from harness.checks.base import Check
+from harness.checks.paired import PairedScores
+
+FINE = " within"
+"""Ends the name of a variant where parts of one cell are compared, as scores have it."""
+REFERENCE = "Shapley 1953, over the network's answers to all coalitions of cells"
+NOISE_MARGIN = 0.05
+NOISE_REASON = (
+    "one settled pair in twenty, which is one or two of a picture's: less than that, nobody who looks at the map could "
+    "tell"
+)
+OWN_MARGIN = 0.02
+OWN_REASON = (
+    "one settled pair in fifty, less than one a picture: maps of one method share what it says of every picture, so "
+    "that what is left to tell them apart is smaller than what tells it from noise"
+)
+
+
+def _claim(name: str, rung: int, claim: str, control: str, judge: PairedScores, *, own: bool) -> Check:
+    """Return one claim about cells."""
+    return Check(
+        name=name,
+        family="cells",
+        claim=claim,
+        control=control,
+        margin=OWN_MARGIN if own else NOISE_MARGIN,
+        margin_reason=OWN_REASON if own else NOISE_REASON,
+        reference=REFERENCE,
+        figure="figures/ladder.png",
+        needs=frozenset({"cells-by-class" if "asked for" in claim else "cells"}),
+        judge=judge,
+        rung=rung,
+    )
+
+
+def _against_control(control: str, what: str) -> Check:
+    """Return the claim that the map orders more pairs right than a control."""
+    return _claim(
+        f"cells-{control}",
+        3,
+        f"the map orders more of the settled pairs of cells right than {what}",
+        control,
+        PairedScores("settled-pairs", "map", against=control),
+        own=False,
+    )
+
+
+def _against_null(name: str, rung: int, null: str, what: str) -> Check:
+    """Return the claim that the map orders more pairs right than one of its null maps."""
+    return _claim(
+        name,
+        rung,
+        f"the map orders more of the settled pairs of cells right than {what}",
+        null,
+        PairedScores("settled-pairs-gain", null),
+        own=rung > 3,
+    )
+
+
+def _finer(check: Check) -> Check:
+    """Return the same claim about the parts of each cell."""
+    return replace(
+        check,
+        name=f"{check.name}-fine",
+        claim=check.claim.replace("pairs of cells", "pairs of parts of one cell"),
+        judge=replace(check.judge, variant=check.judge.variant + FINE),  # type: ignore[arg-type, attr-defined]
+    )
+
+
+COUNTED: Sequence[Check] = (
+    _against_control("edges", "a Sobel filter does"),
+    _against_control("centre", "the middle of the picture does"),
+    _against_control("mean-face", "the mean picture of the class does"),
+    _against_null("cells-scattered", 3, "spectrum-null", "the same values and smoothness in random places do"),
+)
+
+CHECKS = (
+    *COUNTED,
+    *(_finer(check) for check in COUNTED),
+    _claim(
+        "cells-rival",
+        4,
+        "asked for the class that the network finds next likely, the map orders more of that class's settled pairs "
+        "right 
+        "than the map of the predicted class does",
+        "predicted",
+        PairedScores("settled-pairs-rival-gain", "predicted", by_class=False),
+        own=True,
+    ),
+    _claim(
+        "cells-contrast",
+        4,
+        "asked for both classes, the difference of the maps orders more settled pairs of the two classes' difference "
+        "right than the map of the predicted class does",
+        "predicted",
+        PairedScores("settled-pairs-contrast-gain", "predicted", by_class=False),
+        own=True,
+    ),
+    _against_null("cells-another", 5, "transplant-null", "the same explainer's map of another image of the class does"),
+    _against_null("cells-portrait", 5, "portrait", "the mean of the explainer's maps of the class's other images does"),
+)
