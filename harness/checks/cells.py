@@ -86,8 +86,7 @@ CHECKS = (
         "cells-rival",
         4,
         "asked for the class that the network finds next likely, the map orders more of that class's settled pairs "
-        "right 
-        "than the map of the predicted class does",
+        "right than the map of the predicted class does",
         "predicted",
         PairedScores("settled-pairs-rival-gain", "predicted", by_class=False),
         own=True,
