@@ -9,7 +9,7 @@ import argparse
 import shlex
 import tomllib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from harness.checks import CHECKS, EVERYTHING, Check, Verdict
-from harness.checks.contract import Clause, ContractGate, contract_clauses
+from harness.checks.contract import Clause, ContractGate, contract_clauses, unmet
 from harness.checks.record import RECORDED, write_record
 from harness.cli import add_run_options, asked_request, default_folder, shown_progress, write_report
 from harness.errors import HarnessError, UsageError
@@ -104,12 +104,19 @@ def _as_list(value: object) -> list[object]:
 
 @dataclass
 class Session:
-    """What the command line asked for, and the run once it is made."""
+    """What the command line asked for, and the run once it is made.
+
+    Attributes
+    ----------
+    named
+        Explainers of which an item has failed for a fault that leaves nothing to be judged: one cause, one failure.
+    """
 
     config: pytest.Config
     request: Request
     folder: Path
     run: RunFolder | None = None
+    named: set[str] = field(default_factory=set)
 
     @cached_property
     def gate(self) -> ContractGate:
@@ -180,13 +187,14 @@ class Owed:
             pytest.exit(f"harness: {error}", returncode=2)
         what = found.broken.get(self.clause.name)
         if what is not None:
+            self.session.named.add(self.explainer.name)
             said = f"{self.explainer.name} breaks its contract: {self.clause.name}, {what}"
             pytest.fail(f"{said} (owed: {self.clause.claim})", pytrace=False)
         if found.refusal:
             _unsettled(self.session, f"refuses: {found.reason}")
-        barred = [name for name in self.clause.moot if name in found.broken]
-        if barred:
-            pytest.skip(f"not looked into, since {self.explainer.name} breaks {barred[0]}")
+        causes = unmet(self.clause, found.broken)
+        if causes:
+            pytest.skip(f"not looked into, since {self.explainer.name} breaks {causes[0]}")
 
 
 @dataclass(frozen=True)
@@ -208,13 +216,17 @@ class Claim:
         """Pass, fail, skip or expectedly fail, as the verdict says.
 
         A known failure is an expected one; where it passes it fails, since then what is written down is wrong. It is
-        declared of all images: a class may well pass.
+        declared of all images: a class may well pass. Where the explainer gave no maps that can be judged, its first
+        item fails, be it a clause of the contract or a claim, and the others are skipped with the reason.
         """
         run = self.session.evaluated()
         fault = {about["name"]: about["reason"] for about in run.info["explainers"]}[self.explainer]
         if fault and self._refused():
             _unsettled(self.session, f"refuses: {fault}")
+        if fault and self.explainer in self.session.named:
+            pytest.skip(f"not judged: {fault}")
         if fault:
+            self.session.named.add(self.explainer)
             pytest.fail(f"{fault}: no score was computed", pytrace=False)
         row = self._row(run.verdicts)
         verdict, said = Verdict(row["verdict"]), self._said(row, run)

@@ -254,9 +254,14 @@ class Subject:
         grads = [parameter.grad is not None for parameter in self._network.parameters()]
         return digest(dict(self._network.state_dict()), hooks, modes, needs, grads)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the images that it reads: double where the network's weights are, else single."""
+        return torch.float64 if _first_kind(self._network) == torch.float64 else torch.float32
+
     def prepare(self, pictures: UInt8[np.ndarray, "n h w *colour"]) -> Float[Tensor, "n c height width"]:
-        """Return pictures in the network's input units, on its device."""
-        return self.spec.prepare(pictures).to(self.device)
+        """Return pictures in the network's input units, on its device and in its precision."""
+        return self.spec.prepare(pictures).to(self.device, self.dtype)
 
     # ------------------------------------------------------------------ questions without gradient
 
@@ -386,6 +391,18 @@ class Subject:
         other.feed = self.feed
         return other
 
+    def in_double(self) -> "Subject":
+        """Return the subject with weights and statistics in double precision, which reads doubles.
+
+        Where single precision's rounding would decide: a sum that cancels, a value next to a kink.
+
+        Raises
+        ------
+        UsageError
+            Where the network does not run in double precision.
+        """
+        return self.with_network(copy.deepcopy(self._network).double(), self.name)
+
     def put_back(self, network: nn.Module) -> None:
         """Run `network` from now on: a copy from before something changed the subject's own."""
         self._network = network
@@ -445,8 +462,7 @@ class Subject:
         order: list[str] = []
         blank = torch.zeros(1, self.spec.channels, self.spec.height, self.spec.width, device=self.device)
         # A network in double precision reads doubles.
-        kinds = (parameter.dtype for parameter in self._network.parameters() if parameter.is_floating_point())
-        blank = blank.to(next(kinds, blank.dtype))
+        blank = blank.to(_first_kind(self._network))
 
         def note(name: str, output: Any) -> None:
             if isinstance(output, Tensor):
@@ -480,6 +496,12 @@ class Subject:
         modules = dict(self._network.named_modules())
         convolutions = [name for name in self.layers if isinstance(modules[name], nn.Conv2d)]
         return convolutions[-1] if convolutions else self.layers[-1] if self.layers else ""
+
+
+def _first_kind(network: nn.Module) -> torch.dtype:
+    """Return the precision of a network's first weights; single where it has none."""
+    kinds = (parameter.dtype for parameter in network.parameters() if parameter.is_floating_point())
+    return next(kinds, torch.float32)
 
 
 def measured_feed(network: nn.Module, spec: InputSpec, device: torch.device, seconds: float) -> Feed:

@@ -239,22 +239,13 @@ def relevances(
     UsageError
         Where the network runs a function that has no rule.
     """
-    precise, exact = _in_double(subject), images.double()
+    # Where a sum cancels, relevance is divided by next to nothing: in single precision the rounding of a batch's size
+    # alone moves the map of a network with shortcuts by more than rounding.
+    precise, exact = subject.in_double(), images.double()
     logits = precise.logits(exact).gather(1, targets.to(subject.device)[:, None])[:, :, None]
     # The gradient of a logit is 1, so relevance is found an image as a share of the logit and scaled by it.
     shares = rewritten_gradients(precise, exact, targets, lambda: _propagation(composite), LINEAR).sum(1)
     return (shares * logits).to(images.dtype)
-
-
-def _in_double(subject: Subject) -> Subject:
-    """Return the subject in double precision, counting into the same passes.
-
-    Where a sum cancels, relevance is divided by next to nothing: in single precision the rounding of a batch's size
-    alone moves the map of a network with shortcuts by more than rounding.
-    """
-    precise = subject.with_network(subject.network, subject.name)
-    precise.network.double()
-    return precise
 
 
 def _propagation(composite: Composite) -> Rewriting:

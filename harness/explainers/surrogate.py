@@ -231,7 +231,7 @@ def _lime_of_one(
     with _no_progress_bar():
         made = maker.explain_instance(
             picture,
-            _answers(subject),
+            _answers(subject, image.dtype),
             labels=(target,),
             top_labels=None,
             hide_color=picture.mean((0, 1)),
@@ -241,15 +241,15 @@ def _lime_of_one(
             random_seed=seed,
         )
     weights = dict(made.local_exp[target])
-    found: np.ndarray = np.array([weights[k] for k in range(labels.max() + 1)], np.float32)[labels]
+    found: np.ndarray = np.array([weights[k] for k in range(labels.max() + 1)])[labels]
     return found
 
 
-def _answers(subject: Subject) -> Callable[[np.ndarray], np.ndarray]:
+def _answers(subject: Subject, kind: torch.dtype) -> Callable[[np.ndarray], np.ndarray]:
     """Return the network as the package wants it: (m, h, w, 3) pictures -> (m, k) probabilities."""
 
     def probabilities(pictures: np.ndarray) -> np.ndarray:
-        images = torch.from_numpy(pictures).float().permute(0, 3, 1, 2)
+        images = torch.from_numpy(pictures).to(kind).permute(0, 3, 1, 2)
         images = images.mean(1, keepdim=True) if subject.spec.channels == 1 else images
         return subject.probabilities(images.to(subject.device)).cpu().numpy()
 

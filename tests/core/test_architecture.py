@@ -57,7 +57,7 @@ WRITERS = ("store.py", "fetching.py", "models/training.py", "report/look.py")
 """Modules that write files; everything else hands whole texts and tables to a run folder."""
 
 GLOBAL_DRAWS = frozenset({"rand", "randn", "randint", "randperm", "normal", "manual_seed", "seed", "shuffle", "choice"})
-DRAWERS = ("explainers/_randomness.py", "checks/contract.py", "models/training.py")
+DRAWERS = ("explainers/_randomness.py", "checks/contract/calls.py", "checks/contract/clauses.py", "models/training.py")
 """Modules that touch global generators, to put them back."""
 
 

@@ -77,7 +77,7 @@ def test_the_projects_own_record_is_well_formed() -> None:
 
 def test_clauses_say_what_is_owed() -> None:
     assert all(clause.claim.startswith("the explainer") for clause in contract_clauses().values())
-    assert all(set(clause.moot) <= set(contract_clauses()) for clause in contract_clauses().values())
+    assert all(set(clause.requires) <= set(contract_clauses()) for clause in contract_clauses().values())
 
 
 def test_record_lies_beside_the_code_that_reads_it() -> None:

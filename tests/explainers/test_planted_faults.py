@@ -1,5 +1,7 @@
 """Each fault that the contract names, planted in an otherwise decent explainer, is caught by its own clause alone."""
 
+import copy
+import functools
 import random
 from collections.abc import Callable
 from typing import Any
@@ -26,9 +28,13 @@ def decent(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
 
 def nan_for_one_image(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
     found = decent(of, images, targets)
-    # One image by its content, so that it is the same one alone as among others.
-    found[images.mean((1, 2, 3)) == pictures().mean((1, 2, 3))[1]] = torch.nan
+    found[is_picture(images, 1)] = torch.nan
     return found
+
+
+def is_picture(images: Tensor, number: int) -> Tensor:
+    """Which images are one of the pictures: by content, so that it is the same one alone as among others."""
+    return (images.float() == pictures()[number]).all((1, 2, 3))
 
 
 def wrong_shape(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
@@ -73,6 +79,57 @@ def seeds_the_global_generator(of: Subject, images: Tensor, targets: Tensor, *, 
 
 def depends_on_the_batch(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
     return decent(of, images, targets) * (images - images.mean(0)).abs().sum(1)
+
+
+def divides_by_the_batchs_mean(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    found = decent(of, images, targets)
+    return found / found.abs().mean()
+
+
+def divides_by_the_batchs_largest(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    found = decent(of, images, targets)
+    return found / found.abs().max()
+
+
+def divides_by_the_largest_pixel(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    return decent(of, images, targets) / images.max()
+
+
+def shares_out_by_the_batch(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    found = decent(of, images, targets)
+    return found * found.abs().sum((1, 2), keepdim=True).softmax(0)
+
+
+def keeps_a_count() -> Fault:
+    calls: list[int] = []
+
+    def later_maps_are_larger(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        calls.append(1)
+        return decent(of, images, targets) * (1 + 0.1 * len(calls))
+
+    return later_maps_are_larger
+
+
+def keeps_a_running_mean() -> Fault:
+    kept: list[Tensor] = []
+
+    def less_the_mean_of_maps_so_far(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        found = decent(of, images, targets)
+        kept.append(found.double().mean(0))
+        return found - torch.stack(kept).mean(0).to(found)
+
+    return less_the_mean_of_maps_so_far
+
+
+def alternates() -> Fault:
+    calls: list[int] = []
+
+    def every_second_map_is_its_size(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        calls.append(1)
+        found = decent(of, images, targets)
+        return found if len(calls) % 2 else found.abs()
+
+    return every_second_map_is_its_size
 
 
 def one_target_for_the_batch(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
@@ -145,6 +202,27 @@ def raises_on_an_image_alone(of: Subject, images: Tensor, targets: Tensor) -> Te
     return decent(of, images, targets)
 
 
+def in_single(function: Fault) -> Fault:
+    """Cast the images to single precision, which a network in double refuses."""
+
+    @functools.wraps(function)
+    def cast(of: Subject, images: Tensor, targets: Tensor, **seed: int) -> Tensor:
+        return function(of, images.float(), targets, **seed)
+
+    return cast
+
+
+def on_a_copy_in_single(function: Fault) -> Fault:
+    """Ask a copy of the network in single precision, whatever is given."""
+
+    @functools.wraps(function)
+    def copied(of: Subject, images: Tensor, targets: Tensor, **seed: int) -> Tensor:
+        single = of.with_network(copy.deepcopy(of.network).float(), of.name)
+        return function(single, images.float(), targets, **seed)
+
+    return copied
+
+
 def raises(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
     raise ValueError("no\nmore")
 
@@ -210,6 +288,13 @@ CAUGHT: dict[str, tuple[Fault, str]] = {
     "draws for each image from a global generator": (draws_unseeded_for_each_image, "deterministic"),
     "raises on an image alone": (raises_on_an_image_alone, "batch-invariant"),
     "output depends on the batch": (depends_on_the_batch, "batch-invariant"),
+    "divides by the mean of the batch": (divides_by_the_batchs_mean, "batch-invariant"),
+    "divides by the largest value of the batch": (divides_by_the_batchs_largest, "batch-invariant"),
+    "divides by the largest pixel of the batch": (divides_by_the_largest_pixel, "batch-invariant"),
+    "shares out by the batch": (shares_out_by_the_batch, "batch-invariant"),
+    "counts its calls": (keeps_a_count(), "deterministic"),
+    "keeps a running mean": (keeps_a_running_mean(), "deterministic"),
+    "every second call differs": (alternates(), "deterministic"),
     "one target for the batch": (one_target_for_the_batch, "targets"),
     "predicted class instead of the target": (ignores_its_target, "targets"),
     "dropout left on": (leaves_dropout_on, "network"),
@@ -230,6 +315,23 @@ def test_fault_is_caught_by_its_own_clause_alone(fault: str) -> None:
     function, clause = CAUGHT[fault]
     found = examined(wrapped(function), subject(network()), pictures(), TARGETS, 0).broken
     assert list(found) == [clause], found
+
+
+OF_MAPS = [name for name, (_, clause) in CAUGHT.items() if clause in ("deterministic", "batch-invariant", "targets")]
+"""Faults that show where maps are compared."""
+
+
+@pytest.mark.parametrize("narrow", [in_single, on_a_copy_in_single], ids=["cast", "copy"])
+@pytest.mark.parametrize("fault", OF_MAPS)
+def test_fault_does_not_hide_in_single_precision(fault: str, narrow: Callable[[Fault], Fault]) -> None:
+    function, clause = CAUGHT[fault]
+    found = examined(wrapped(narrow(function)), subject(network()), pictures(), TARGETS, 0).broken
+    assert list(found) == [clause], found
+
+
+@pytest.mark.parametrize("narrow", [in_single, on_a_copy_in_single], ids=["cast", "copy"])
+def test_single_precision_is_no_fault(narrow: Callable[[Fault], Fault]) -> None:
+    assert examined(wrapped(narrow(decent)), subject(network()), pictures(), TARGETS, 0).broken == {}
 
 
 @pytest.mark.parametrize(
@@ -279,8 +381,7 @@ def test_refusal_is_no_broken_clause() -> None:
 
 def test_maps_that_are_zero_for_some_images_alone_break_nothing() -> None:
     def rectified(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
-        last = (images.mean((1, 2, 3)) == pictures().mean((1, 2, 3))[2])[:, None, None]
-        return decent(of, images, targets) * last
+        return decent(of, images, targets) * is_picture(images, 2)[:, None, None]
 
     assert examined(wrapped(rectified), subject(network()), pictures(), TARGETS, 0).broken == {}
 
@@ -293,8 +394,8 @@ def test_no_call_is_made_twice_and_few_are_made() -> None:
         return decent(of, images, targets)
 
     examined(wrapped(counted), subject(network()), pictures(), TARGETS, 0)
-    # The batch twice, each image alone, the second for the first's target, three for hooks that grow, four probes.
-    assert sum(images for images, *_ in calls) == 2 * 2 + 2 + 1 + 3 + 4
+    # The batch as it is and twice in double, the first image three times, the second for either target, four probes.
+    assert sum(images for images, *_ in calls) == 3 * 2 + 3 + 2 + 4
 
 
 def test_what_a_first_call_imports_may_draw() -> None:
