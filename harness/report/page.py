@@ -167,6 +167,7 @@ def _verdict_cell(row: Mapping[Any, Any] | None) -> Cell:
         return Cell("")
     verdict = str(row["verdict"])
     below = "" if pd.isna(row["effect"]) else f"{row['n']} of {row['n'] + row['undefined']}"
+    below += f", {row['units']} people" if below and row["unit"] == "people" else ""
     return Cell(tables.cell(verdict, float(row["effect"])), below, VERDICTS.get(verdict, ""))
 
 
