@@ -120,7 +120,7 @@ def one_claim(shape: Shape, people: int, images: int, repeats: int, rng: np.rand
     """Return how often one claim at its margin is decided, by three tests at ALPHA: the larger of pass and fail."""
     drawn = scores(shape, rng, repeats, people, images)
     sums, flat = drawn.sum(2), drawn.reshape(repeats, -1)
-    tests = {
+    tests: Mapping[str, Callable[[int], np.ndarray]] = {
         "images, signs": lambda sign: sign_flip_p_rows(sign * flat[: repeats // 4], draws=1_999),
         "people, signs": lambda sign: sign_flip_p_rows(sign * sums, draws=1_999),
         "people, guarded": lambda sign: p_above(sign * sums, ALPHA),

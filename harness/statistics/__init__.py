@@ -1,5 +1,6 @@
 """Intervals, permutation tests, multiple testing and rankings; knows nothing of images or networks."""
 
+from harness.statistics.betting import betting_wealth, decided_at
 from harness.statistics.clusters import (
     Spread,
     images_of,
@@ -47,6 +48,8 @@ __all__ = [
     "Tost",
     "average_ranks",
     "benjamini_hochberg",
+    "betting_wealth",
+    "decided_at",
     "exact_correlation",
     "friedman",
     "hierarchical",

@@ -67,7 +67,7 @@ def hierarchical(
     --------
     >>> found = hierarchical(np.array([0.001, 0.2]), np.array([[0.001, 0.3], [0.6, 0.7]]), 0.05)
     >>> found.whole.tolist(), found.parts[0].tolist()
-    ([0.004, 0.8], [0.004, 0.6])
+    ([0.004, 0.6], [0.004, 0.6])
     """
     p = np.concatenate([whole[:, None], parts], axis=1)
     if np.any((p < 0) | (p > 1)):
