@@ -52,7 +52,7 @@ from harness.measurements import (
 from harness.perturbation import BlurFill, MeanFill, NoisyLinearFill
 from harness.profiles import Profile
 from harness.random_networks import layer_groups
-from harness.store import EFFECTS, SCORES, Examples, RunFolder, frame
+from harness.store import BLANK, EFFECTS, PERSONS, SCORES, Examples, RunFolder, frame
 from harness.subject import Subject
 
 PACKAGES = ("explanation-harness", "torch", "captum", "lime", "numpy", "scipy", "pandas", "scikit-image")
@@ -173,7 +173,8 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
             *[_failed(case, name, fault) for name, fault in faults.items()],
         ]
     )
-    evidence = Evidence(found.scores, found.matrices, request.subject.classes, request.seed)
+    blank = {explainer.name: _blank(case, bench.maps(explainer)) for explainer in sound}
+    evidence = replace(_evidence(case, found), blank=blank)
     examinations = examined(evidence)
     evidence = replace(evidence, barred=barred(examinations))
     verdicts = judged(request.checks, evidence, [explainer.name for explainer in request.explainers])
@@ -183,6 +184,8 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
     effects, effect_passes = _effects(request, folder)
     tables = {
         "verdicts": verdicts,
+        "persons": _persons(case),
+        "blank": frame(BLANK, [{"explainer": name, "image": image} for name, held in blank.items() for image in held]),
         "effects": effects,
         "examinations": examination_table(examinations),
         **vars(found),
@@ -246,7 +249,7 @@ def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataF
     known = oracles(case, bench.shared)
     run_here(bench.plan(known), progress)
     found = Measured.joined([bench.measured(oracle) for oracle in known])
-    return examination_table(examined(Evidence(found.scores, found.matrices, request.subject.classes, request.seed)))
+    return examination_table(examined(_evidence(case, found)))
 
 
 def _check_faces(subject: Subject, faces: FaceSet) -> None:
@@ -312,6 +315,25 @@ def _failed(case: Case, explainer: str, fault: str) -> Measured:
         "reason": fault,
     }
     return Measured(scores=frame(SCORES, rows))
+
+
+def _persons(case: Case) -> pd.DataFrame:
+    """Return who is on each chosen image, nothing where nobody is known."""
+    persons = case.faces.persons
+    return frame(PERSONS, None if persons is None else {"image": case.faces.ids, "person": persons})
+
+
+def _blank(case: Case, maps: Float[np.ndarray, "n h w"]) -> frozenset[int]:
+    """Return the images whose map is constant."""
+    constant = maps.min(axis=(1, 2)) == maps.max(axis=(1, 2))
+    return frozenset(int(image) for image in case.faces.ids[constant])
+
+
+def _evidence(case: Case, found: Measured) -> Evidence:
+    """Return what was measured of a case, with who is on its images."""
+    persons = _persons(case)
+    who = dict(zip(persons["image"], persons["person"], strict=True))
+    return Evidence(found.scores, found.matrices, case.subject.classes, case.seed, persons=who)
 
 
 def _examples(case: Case, bench: Bench, explainers: Sequence[Explainer]) -> Examples:

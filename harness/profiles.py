@@ -66,7 +66,7 @@ class Profile:
 EVERY_CONTROL = ("random", "constant", "edges", "intensity", "centre")
 QUICK = Profile(
     "quick",
-    per_class=20,  # the smallest p of an exact sign-flip test is 2**-20, which survives Holm over ~1,000 claims
+    per_class=20,  # 14 at least: below that no sign-flip p reaches a class's share of alpha
     steps=16,
     spectrum_draws=2,
     cascade_stages=4,

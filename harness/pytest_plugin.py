@@ -255,12 +255,17 @@ class Claim:
         """Say in one line what was claimed, what was found and where to see it."""
         where = "" if row["class"] == EVERYTHING else f" for {row['class']}"
         bound = "at most" if self.check.at_most else "more than"
-        unit = "classes" if self.check.family == "confusion" else "images"
+        counted = "classes" if row["unit"] == "classes" else "images"
+        people = f" of {row['units']} people" if row["unit"] == "people" else ""
         return (
             f"{self.explainer}{where}: claimed that {self.check.claim} (effect {bound} {row['margin']:g}); found "
             f"{words.number(row['effect'], signed=True)} ({words.interval(row['low'], row['high'])}) over {row['n']} "
-            f"{unit}, adjusted p = {row['p_adjusted']:.2g}; see {run.path / self.check.figure}"
+            f"{counted}{people}, adjusted p = {self._deciding_p(row):.2g}; see {run.path / self.check.figure}"
         )
+
+    def _deciding_p(self, row: pd.Series) -> float:
+        """Return the corrected p on which the verdict rests: of a fail, that against the claim."""
+        return float(row["p_fail_adjusted" if row["verdict"] == Verdict.FAIL else "p_adjusted"])
 
 
 def _unsettled(session: Session, reason: str) -> None:

@@ -18,7 +18,7 @@ from harness.importing import reason
 
 Read = TypeVar("Read")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCORES = {
     "explainer": "str", "metric": "str", "variant": "str", "image": "int64", "label": "str", "predicted": "str",
@@ -46,10 +46,17 @@ FILTERS = {
 
 VERDICTS = {
     "explainer": "str", "check": "str", "family": "str", "control": "str", "class": "str", "n": "int64",
-    "undefined": "int64", "effect": "float64", "low": "float64", "high": "float64", "margin": "float64", "p": "float64",
-    "p_adjusted": "float64", "verdict": "str", "reason": "str",
+    "unit": "str", "units": "int64", "undefined": "int64", "blank": "int64", "effect": "float64", "low": "float64",
+    "high": "float64", "margin": "float64", "p": "float64", "p_adjusted": "float64", "p_fail": "float64",
+    "p_fail_adjusted": "float64", "verdict": "str", "reason": "str",
 }  # fmt: skip
-"""One row an explainer, check and class ("all" or a name)."""
+"""One row an explainer, check and class ("all" or a name): n images of so many units (people, images or classes)."""
+
+PERSONS = {"image": "int64", "person": "int64"}
+"""Who is on each explained image; no row where nobody is known."""
+
+BLANK = {"explainer": "str", "image": "int64"}
+"""The images for which an explainer's map is constant: undefined scores of these count against it."""
 
 
 LADDER = {
@@ -185,6 +192,16 @@ class RunFolder:
     def ladder(self) -> pd.DataFrame:
         """How far each explainer can be believed; see :data:`LADDER`."""
         return self._table("ladder")
+
+    @cached_property
+    def persons(self) -> pd.DataFrame:
+        """Who is on each image, or nothing; see :data:`PERSONS`."""
+        return self._table("persons") if (self.path / "persons.parquet").is_file() else frame(PERSONS)
+
+    @cached_property
+    def blank(self) -> pd.DataFrame:
+        """The images for which a map is constant, or nothing; see :data:`BLANK`."""
+        return self._table("blank") if (self.path / "blank.parquet").is_file() else frame(BLANK)
 
     @cached_property
     def effects(self) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from harness.checks import (
     randomization,
     robustness,
 )
-from harness.checks.base import ALPHA, CONFIDENCE, EVERYTHING, Check, Evidence, Finding, Verdict, judged
+from harness.checks.base import ALPHA, CONFIDENCE, EVERYTHING, Check, Correction, Evidence, Finding, Verdict, judged
 from harness.checks.examination import Examination, barred, examination_table, examined
 
 FAMILIES = (faithfulness, parts, localization, randomization, robustness, axioms, confusion, mistakes)
@@ -24,6 +24,7 @@ __all__ = [
     "CONFIDENCE",
     "EVERYTHING",
     "Check",
+    "Correction",
     "Evidence",
     "Examination",
     "Finding",

@@ -7,15 +7,16 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from harness.statistics import holm
+from harness.errors import UsageError
+from harness.statistics import Spread, hierarchical, images_of, least_units, people_to_settle
 from harness.store import VERDICTS, frame
 
 ALPHA = 0.01
-"""Level at which a claim passes, after Holm's correction within its family."""
+"""Chance, at most, that one or more of the passes among an explainer's claims is false, and the same for its fails."""
 CONFIDENCE = 0.99
-"""Of the intervals, matched to ALPHA: a true effect beyond the margin is called a failure once in 200 claims."""
+"""Of the intervals that are shown beside verdicts; verdicts rest on corrected p-values."""
 EVERYTHING = "all"
 """The class name of a finding over all images."""
 
@@ -43,6 +44,10 @@ class Evidence:
         For bootstrap resampling.
     barred
         Scores that may judge nobody, with the reason: those of metrics that did not pass their examination.
+    persons
+        Who is on each image, by the image's id; empty where nobody is known, and images are the sample.
+    blank
+        The images, by id, for which an explainer's map is constant.
     """
 
     scores: pd.DataFrame
@@ -50,6 +55,8 @@ class Evidence:
     classes: tuple[str, ...]
     seed: int
     barred: Mapping[str, str] = field(default_factory=dict)
+    persons: Mapping[int, int] = field(default_factory=dict)
+    blank: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     @cached_property
     def _by_key(self) -> dict[tuple[str, str, str], pd.DataFrame]:
@@ -61,6 +68,35 @@ class Evidence:
         """Return one row an image, with columns `target` and `value` (null where undefined); empty if not measured."""
         empty = self.scores.iloc[:0].set_index("image")
         return self._by_key.get((explainer, metric, variant), empty)[["target", "value", "status", "reason"]]
+
+    @cached_property
+    def _asked(self) -> dict[tuple[str, str], pd.Series]:
+        """The images of each metric and variant over all explainers, with their class."""
+        once = self.scores.drop_duplicates(["metric", "variant", "image"])
+        grouped = once.groupby(["metric", "variant"], sort=False)
+        return {(str(m), str(v)): rows.set_index("image")["target"] for (m, v), rows in grouped}
+
+    def asked(self, metric: str, variant: str) -> pd.Series:
+        """Return the class of each image that a metric and variant was asked for, of any explainer, by image."""
+        return self._asked.get((metric, variant), pd.Series(dtype="str"))
+
+    def clusters(self, images: pd.Index) -> Int[np.ndarray, " n"] | None:
+        """Return who is on each image, or None where nobody is known.
+
+        Raises
+        ------
+        UsageError
+            Where some of the persons are known and others not.
+        """
+        if not self.persons:
+            return None
+        unknown = [image for image in images if image not in self.persons]
+        if unknown:
+            raise UsageError(
+                f"nobody is named for image {unknown[0]} and {len(unknown) - 1} more of {len(images)}; "
+                "name a person for every image, or for none"
+            )
+        return np.array([self.persons[image] for image in images], dtype=np.int64)
 
     def matrix(self, name: str, explainer: str = "") -> Float[np.ndarray, "k k"] | None:
         """Return a class by class matrix in the order of the classes, or None if it was not measured."""
@@ -80,15 +116,22 @@ class Finding:
     kind
         The class, or "all".
     n, undefined
-        Images that the effect rests on, and images left out because a score is undefined.
+        Images that the effect rests on, and images left out because a score is undefined through no fault of the map.
+        For claims over classes, classes.
     effect, low, high
         Estimate and interval, in the check's unit; null where there is none.
     p
-        One-sided, against the claim's margin; null where the claim cannot be tested.
-    settled_by
-        Images that would settle it, where that can be said.
+        One-sided, for the claim: that the effect lies beyond the margin on its side; null where it cannot be tested.
+    p_fail
+        One-sided, against the claim: that the effect lies on the other side of the margin.
     reason
         Why it cannot be tested, or "".
+    unit, units
+        What the sample is made of ("people", "images" or "classes") and how many there are; None means n.
+    blank
+        Images among n for which the explainer has no map, or a constant one: they count against it.
+    spread
+        From which follows how many people would settle it, where that can be said.
     """
 
     kind: str
@@ -98,8 +141,35 @@ class Finding:
     low: float = np.nan
     high: float = np.nan
     p: float = np.nan
-    settled_by: int | None = None
+    p_fail: float = np.nan
     reason: str = ""
+    unit: str = "images"
+    units: int | None = None
+    blank: int = 0
+    spread: Spread | None = None
+
+    @property
+    def sample(self) -> int:
+        """How many independent units the finding rests on."""
+        return self.n if self.units is None else self.units
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What the other claims make of a finding's two p-values.
+
+    Attributes
+    ----------
+    p, p_fail
+        Adjusted for the number of the explainer's claims.
+    level, level_fail
+        At which each is tested in the end: its share of ALPHA.
+    """
+
+    p: float
+    p_fail: float = np.nan
+    level: float = ALPHA
+    level_fail: float = ALPHA
 
 
 Judge = Callable[["Check", Evidence, str], Sequence[Finding]]
@@ -112,7 +182,7 @@ class Check:
     Attributes
     ----------
     name, family
-        What the command line and tables call it; claims of one family are corrected together.
+        What the command line and tables call it.
     claim
         One sentence with "the map" or "the explainer" as its subject.
     control
@@ -157,65 +227,111 @@ class Check:
         """The score that it is judged by, "" where there is no single one."""
         return str(getattr(self.judge, "metric", ""))
 
-    def decide(self, finding: Finding, p_adjusted: float) -> tuple[Verdict, str]:
-        """Return the verdict of one finding and its reason in words."""
+    @property
+    def group(self) -> str:
+        """Which of an explainer's claims are corrected together: all that decide, else those of one family."""
+        return "" if self.decides else self.family
+
+    def decide(self, finding: Finding, corrected: Correction) -> tuple[Verdict, str]:
+        """Return the verdict of one finding and its reason in words.
+
+        A pass and a fail are claims alike: each needs its own corrected p below ALPHA.
+        """
         if np.isnan(finding.p):
             return Verdict.NOT_APPLICABLE, finding.reason
-        sign = -1.0 if self.at_most else 1.0
-        if p_adjusted < ALPHA and sign * finding.effect > sign * self.margin:
+        if corrected.p < ALPHA:
             return Verdict.PASS, ""
-        wrong_side = finding.low > self.margin if self.at_most else finding.high < self.margin
-        if wrong_side:
+        if corrected.p_fail < ALPHA:
             side = "above" if self.at_most else "below"
-            return Verdict.FAIL, f"the whole interval lies {side} the margin of {self.margin:g}"
-        return Verdict.INCONCLUSIVE, _what_would_settle(finding, self.margin, p_adjusted)
+            said = f"the effect lies {side} the margin of {self.margin:g} (adjusted p = {corrected.p_fail:.2g})"
+            return Verdict.FAIL, said + _blank(finding)
+        return Verdict.INCONCLUSIVE, _what_would_settle(finding, self, corrected) + _blank(finding)
 
 
-def _what_would_settle(finding: Finding, margin: float, p_adjusted: float) -> str:
+def _blank(finding: Finding) -> str:
+    """Say how many images count against an explainer because it says nothing of them."""
+    return f"; {finding.blank} of {finding.n} images have no map or a constant one" if finding.blank else ""
+
+
+def _what_would_settle(finding: Finding, check: Check, corrected: Correction) -> str:
     """Say why nothing can be said yet, and what would change that."""
-    said = f"adjusted p = {p_adjusted:.2g}"
-    if finding.low <= margin <= finding.high:
+    passing = (finding.effect < check.margin) if check.at_most else (finding.effect > check.margin)
+    p, level = (corrected.p, corrected.level) if passing else (corrected.p_fail, corrected.level_fail)
+    if finding.spread is None:
+        return f"adjusted p = {corrected.p:.2g}"
+    least = least_units(level)
+    if finding.sample < least:
+        return f"{finding.sample} {finding.unit} can decide nothing; {least} at least are needed"
+    said = f"adjusted p = {p:.2g}"
+    if finding.low <= check.margin <= finding.high:
         said += " and the interval holds the margin"
-    if finding.settled_by is None:
+    needed = people_to_settle(finding.spread, level)
+    if needed is None:
         return said
-    if finding.settled_by > finding.n:
-        return f"{said}; about {finding.settled_by} images would settle it"
-    return f"{said}; a few more images than {finding.n} would settle it"
+    if needed <= finding.sample:
+        return f"{said}; a few more {finding.unit} than {finding.sample} would settle it"
+    images = f" ({images_of(needed, finding.spread)} images)" if finding.unit == "people" else ""
+    return f"{said}; about {needed} {finding.unit}{images} would settle it"
 
 
 def judged(checks: Sequence[Check], evidence: Evidence, explainers: Sequence[str]) -> pd.DataFrame:
     """Return the verdict table: every check of every explainer, for all images and for each class.
 
-    Holm's correction runs over all claims of a family, every explainer and class included. Families are corrected
-    apart: an exact test over 5,040 relabellings cannot go below p = .0002, and no such claim could ever pass beside a
-    few hundred paired ones.
+    An explainer's claims that decide are corrected together, its classes under their claim over all images (see
+    :func:`harness.statistics.hierarchical`); passes among themselves and fails among themselves. Who else is in the
+    run, and what is only shown, changes nothing. What is shown is corrected family by family: an exact test over 5,040
+    relabellings cannot go below p = .0002, and no such claim could ever pass beside paired ones.
     """
-    rows: list[Mapping[str, object]] = []
-    for family in dict.fromkeys(check.family for check in checks):
-        found = [
-            (name, check, finding)
-            for check in checks
-            if check.family == family
-            for name in explainers
-            for finding in _allowed(check, evidence, check.judge(check, evidence, name))
-        ]
-        adjusted = holm(np.array([finding.p for _, _, finding in found], dtype=np.float64))
-        rows += [
-            _row(name, check, finding, p_adjusted)
-            for (name, check, finding), p_adjusted in zip(found, adjusted, strict=True)
-        ]
-    return frame(VERDICTS, [dict(row) for row in rows])
+    rows: dict[tuple[str, str], list[Mapping[str, object]]] = {}
+    for explainer in explainers:
+        for group in dict.fromkeys(check.group for check in checks):
+            mine = [check for check in checks if check.group == group]
+            found = [_allowed(check, evidence, check.judge(check, evidence, explainer)) for check in mine]
+            for check, findings, corrected in zip(mine, found, _corrected(found), strict=True):
+                pairs = zip(findings, corrected, strict=True)
+                rows[check.name, explainer] = [_row(explainer, check, *pair) for pair in pairs]
+    ordered = [
+        check for family in dict.fromkeys(c.family for c in checks) for check in checks if check.family == family
+    ]
+    made = [dict(row) for check in ordered for name in explainers for row in rows[check.name, name]]
+    return frame(VERDICTS, made)
+
+
+def _corrected(found: Sequence[Sequence[Finding]]) -> list[list[Correction]]:
+    """Return what an explainer's claims that are corrected together, each with its classes, make of each other."""
+    if not found:
+        return []
+    width = max(len(findings) for findings in found)
+    p, p_fail = (
+        np.array([[getattr(each, side) for each in row] + [np.nan] * (width - len(row)) for row in found])
+        for side in ("p", "p_fail")
+    )
+    passes, fails = (hierarchical(side[:, 0], side[:, 1:], ALPHA) for side in (p, p_fail))
+    columns = [
+        np.concatenate([whole[:, None], parts], axis=1)
+        for whole, parts in (
+            (passes.whole, passes.parts),
+            (fails.whole, fails.parts),
+            (ALPHA * passes.whole_share, ALPHA * passes.part_share),
+            (ALPHA * fails.whole_share, ALPHA * fails.part_share),
+        )
+    ]
+    return [
+        [Correction(*(float(column[row, place]) for column in columns)) for place in range(len(findings))]
+        for row, findings in enumerate(found)
+    ]
 
 
 def _allowed(check: Check, evidence: Evidence, found: Sequence[Finding]) -> Sequence[Finding]:
     """Return the findings, untested where the metric that they rest on did not pass its examination."""
     reason = evidence.barred.get(check.metric, "")
-    return [replace(each, p=np.nan, reason=each.reason or reason) for each in found] if reason else found
+    barred = [replace(each, p=np.nan, p_fail=np.nan, reason=each.reason or reason) for each in found]
+    return barred if reason else found
 
 
-def _row(explainer: str, check: Check, finding: Finding, p_adjusted: float) -> Mapping[str, object]:
+def _row(explainer: str, check: Check, finding: Finding, corrected: Correction) -> Mapping[str, object]:
     """Return one row of the verdict table."""
-    verdict, reason = check.decide(finding, float(p_adjusted))
+    verdict, reason = check.decide(finding, corrected)
     return {
         "explainer": explainer,
         "check": check.name,
@@ -223,13 +339,18 @@ def _row(explainer: str, check: Check, finding: Finding, p_adjusted: float) -> M
         "control": check.control,
         "class": finding.kind,
         "n": finding.n,
+        "unit": finding.unit,
+        "units": finding.sample,
         "undefined": finding.undefined,
+        "blank": finding.blank,
         "effect": finding.effect,
         "low": finding.low,
         "high": finding.high,
         "margin": check.margin,
         "p": finding.p,
-        "p_adjusted": p_adjusted,
+        "p_adjusted": corrected.p,
+        "p_fail": finding.p_fail,
+        "p_fail_adjusted": corrected.p_fail,
         "verdict": verdict.value,
         "reason": reason,
     }

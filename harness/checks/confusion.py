@@ -1,6 +1,7 @@
 """Claims that tie maps to the confusion matrix: classes are the sample, so every p is exact over their orders."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -33,9 +34,9 @@ def _recall_follows_gain(check: Check, evidence: Evidence, explainer: str) -> Se
     held = [k for k, name in enumerate(evidence.classes) if (rows["target"] == name).any() and recalls[k] >= 0]
     groups = [rows.loc[rows["target"] == evidence.classes[k], "value"].to_numpy(np.float64) for k in held]
     gains = np.array([group.mean() for group in groups])
-    result = exact_correlation(gains, recalls[held], alternative=Alternative.GREATER)
     low, high = _bootstrapped(groups, recalls[held], evidence.seed)
-    return [_finding(result, low, high)]
+    test = partial(exact_correlation, gains, recalls[held])
+    return [_finding(test, low, high)]
 
 
 def _bootstrapped(
@@ -58,7 +59,7 @@ def _confused_are_alike(check: Check, evidence: Evidence, explainer: str) -> Seq
     if isinstance(matrices, str):
         return [Finding(EVERYTHING, 0, reason=matrices)]
     confused, alike, _ = matrices
-    return [_finding(mantel(confused, alike, statistic=spearman_rows))]
+    return [_finding(partial(mantel, confused, alike, statistic=spearman_rows))]
 
 
 def _confused_are_alike_given_faces(check: Check, evidence: Evidence, explainer: str) -> Sequence[Finding]:
@@ -66,7 +67,7 @@ def _confused_are_alike_given_faces(check: Check, evidence: Evidence, explainer:
     matrices = _class_matrices(evidence, explainer)
     if isinstance(matrices, str):
         return [Finding(EVERYTHING, 0, reason=matrices)]
-    return [_finding(partial_mantel(*matrices, statistic=spearman_rows))]
+    return [_finding(partial(partial_mantel, *matrices, statistic=spearman_rows))]
 
 
 def _class_matrices(evidence: Evidence, explainer: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | str:
@@ -87,9 +88,21 @@ def _class_matrices(evidence: Evidence, explainer: str) -> tuple[np.ndarray, np.
     return rates[chosen], alike[chosen], images[chosen]
 
 
-def _finding(result: PermutationResult, low: float = np.nan, high: float = np.nan) -> Finding:
-    """Return a permutation result as a finding over classes."""
-    return Finding(EVERYTHING, result.n, 0, result.statistic, low, high, result.p, None, result.reason or "")
+def _finding(test: Callable[..., PermutationResult], low: float = np.nan, high: float = np.nan) -> Finding:
+    """Return a permutation test, for the claim and against it, as a finding over classes."""
+    result, against = (test(alternative=side) for side in (Alternative.GREATER, Alternative.LESS))
+    return Finding(
+        EVERYTHING,
+        result.n,
+        0,
+        result.statistic,
+        low,
+        high,
+        result.p,
+        against.p,
+        reason=result.reason or "",
+        unit="classes",
+    )
 
 
 CHECKS = (
@@ -104,6 +117,7 @@ CHECKS = (
         figure="figures/recall.png",
         needs=frozenset({"removal"}),
         judge=_recall_follows_gain,
+        decides=False,
     ),
     Check(
         name="confusion-mantel",
@@ -116,6 +130,7 @@ CHECKS = (
         figure="figures/confusion.png",
         needs=frozenset({"similarity"}),
         judge=_confused_are_alike,
+        decides=False,
     ),
     Check(
         name="confusion-mantel-partial",
@@ -128,5 +143,6 @@ CHECKS = (
         figure="figures/confusion.png",
         needs=frozenset({"similarity"}),
         judge=_confused_are_alike_given_faces,
+        decides=False,
     ),
 )

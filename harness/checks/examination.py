@@ -16,7 +16,7 @@ from harness.checks.base import ALPHA, CONFIDENCE, Evidence, Verdict
 from harness.known_maps import NOISE, ORACLE, oracle_name
 from harness.measurements.base import MAP, SPECTRUM, gain_of
 from harness.metrics.cards import metric_cards
-from harness.statistics import holm, mean_interval, sign_flip_p
+from harness.statistics import holm, mean_above_p, mean_interval
 from harness.store import EXAMINATIONS, frame
 
 _RUNGS = ("the truth", *(f"truth with {share:.0%} noise" for share in NOISE), "noise")
@@ -39,7 +39,7 @@ class Examination:
     low, high
         Its interval.
     p
-        The largest of the one-sided sign-flip p-values of the steps, Holm-corrected over them.
+        The largest of the one-sided p-values of the steps, Holm-corrected over them.
     verdict
         pass where every step of the order is significant; fail where the truth is not shown to beat its null;
         inconclusive where it does and a step between is not shown.
@@ -66,7 +66,7 @@ def examined(evidence: Evidence) -> dict[str, Examination]:
         if card.higher_is_better is not None
     }
     ladder = {name: _ladder(evidence, name, sign) for name, sign in better.items()}
-    return {name: _examination(name, steps) for name, steps in ladder.items() if steps is not None}
+    return {name: _examination(name, steps, evidence) for name, steps in ladder.items() if steps is not None}
 
 
 def barred(found: Mapping[str, Examination]) -> dict[str, str]:
@@ -83,18 +83,19 @@ def examination_table(found: Mapping[str, Examination]) -> pd.DataFrame:
     return frame(EXAMINATIONS, [{**vars(one), "verdict": one.verdict.value} for one in found.values()])
 
 
-def _ladder(evidence: Evidence, metric: str, sign: float) -> Float[np.ndarray, "n steps"] | None:
-    """Return the scores of the truth, the noisy truths and the null, higher being better; None if not measured."""
+def _ladder(evidence: Evidence, metric: str, sign: float) -> pd.DataFrame | None:
+    """Return the scores of truth, noisy truths and null by image, higher being better; None if not measured."""
     rungs = [(oracle_name(share), MAP) for share in (0.0, *NOISE)] + [(ORACLE, SPECTRUM)]
     columns = [evidence.of(explainer, metric, variant)["value"] for explainer, variant in rungs]
     if not all(len(column) for column in columns):
         return None
-    return sign * pd.concat(columns, axis=1).to_numpy(np.float64)
+    return sign * pd.concat(columns, axis=1)
 
 
-def _examination(metric: str, ladder: Float[np.ndarray, "n steps"]) -> Examination:
-    """Return the finding of one metric."""
-    known = ladder[~np.isnan(ladder).any(axis=1)]
+def _examination(metric: str, ladder: pd.DataFrame, evidence: Evidence) -> Examination:
+    """Return the finding of one metric, people being the sample where they are known."""
+    held = ladder.dropna()
+    known: Float[np.ndarray, "n steps"] = held.to_numpy(np.float64)
     undefined = len(ladder) - len(known)
     if len(known) < LEAST:
         said = f"{len(known)} of {len(ladder)} images have all scores defined"
@@ -102,10 +103,12 @@ def _examination(metric: str, ladder: Float[np.ndarray, "n steps"]) -> Examinati
         return Examination(
             metric, len(known), undefined, nothing, nothing, nothing, nothing, Verdict.NOT_APPLICABLE, said
         )
+    who = evidence.clusters(held.index)
     wins = np.sign(known[:, 0] - known[:, -1]) / 2 + 0.5
-    interval = mean_interval(wins, confidence=CONFIDENCE)
-    whole = sign_flip_p(known[:, 0] - known[:, -1])
-    steps = holm(np.array([sign_flip_p(upper - lower) for upper, lower in zip(known.T, known.T[1:], strict=False)]))
+    interval = mean_interval(wins, confidence=CONFIDENCE, clusters=who)
+    whole = mean_above_p(known[:, 0] - known[:, -1], 0.0, who)
+    between = zip(known.T, known.T[1:], strict=False)
+    steps = holm(np.array([mean_above_p(upper - lower, 0.0, who) for upper, lower in between]))
     verdict, reason = _verdict(whole, steps)
     return Examination(
         metric,

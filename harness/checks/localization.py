@@ -16,7 +16,7 @@ def _on_mark(null: str, what: str) -> Check:
         reference="Arras et al. 2022 (relevance mass); Adebayo et al. 2022 (planted shortcuts)",
         figure="figures/maps.png",
         needs=frozenset({"localization"}),
-        judge=PairedScores("mass-on-mark-gain", null),
+        judge=PairedScores("mass-on-mark-gain", null, own="mass-on-mark"),
         evidence="mark",
     )
 

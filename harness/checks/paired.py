@@ -1,14 +1,15 @@
-"""Judging by differences paired by image: the effect is their mean, images are the sample."""
+"""Judging by differences paired by image: the effect is their mean; people are the sample where they are known."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from harness.checks.base import ALPHA, CONFIDENCE, EVERYTHING, Check, Evidence, Finding
-from harness.statistics import images_to_settle, mean_interval, noninferiority_p, sign_flip_p
+from harness.checks.base import CONFIDENCE, EVERYTHING, Check, Evidence, Finding
+from harness.measurements.base import MAP
+from harness.statistics import mean_above_p, mean_below_p, mean_interval, spread
 
 
 @dataclass(frozen=True)
@@ -24,25 +25,53 @@ class PairedScores:
     by_class
         Whether each class is judged too. Not where it has but a few images, because the metric is costly: no such claim
         could pass, and its verdict over all images stands for every class.
+    own
+        A score of the map itself that is undefined through the map's own fault alone, or "".
+    blank
+        What an image counts whose score is undefined because the explainer has no map for it, or a constant one, or
+        one without `own` score, so that leaving out what it does poorly earns nothing. None: a gain of 0, and where
+        the effect must stay small a whole 1, which is the most that likenesses and errors are. Images that cannot be
+        scored for another reason (there is no other image of the class, say) are left out.
     """
 
     metric: str
     variant: str
     against: str = ""
     by_class: bool = True
+    own: str = ""
+    blank: float | None = None
 
     def __call__(self, check: Check, evidence: Evidence, explainer: str) -> Sequence[Finding]:
         """Return the finding over all images, then, where classes are judged, one for each."""
         if explainer == self.against:
             return [Finding(EVERYTHING, 0, reason=f"{explainer} is the control of this check")]
-        rows = evidence.of(explainer, self.metric, self.variant)
+        rows = self._rows(check, evidence, explainer)
         if not len(rows):
             return [Finding(EVERYTHING, 0, reason=f"{self.metric} was not measured")]
         if self.against:
             rows = _less(rows, evidence.of(self.against, self.metric, self.variant), self.against)
-        found = [_finding(check, EVERYTHING, rows)]
-        apart = evidence.classes if self.by_class else ()
-        return found + [_finding(check, name, rows[rows["target"] == name]) for name in apart]
+        clusters = evidence.clusters(rows.index)
+        found = [_finding(check, EVERYTHING, rows, clusters)]
+        for name in evidence.classes if self.by_class else ():
+            here = (rows["target"] == name).to_numpy()
+            found.append(_finding(check, name, rows[here], None if clusters is None else clusters[here]))
+        return found
+
+    def _rows(self, check: Check, evidence: Evidence, explainer: str) -> pd.DataFrame:
+        """Return a row for each image that was asked for, those without a map filled in and marked."""
+        rows = evidence.of(explainer, self.metric, self.variant)
+        if not len(rows):
+            return rows
+        asked = evidence.asked(self.metric, self.variant)
+        whole = rows.reindex(asked.index).assign(target=asked)
+        # A row is missing where an explainer answered for some images alone.
+        blank = whole["status"].isna() | whole.index.isin(evidence.blank.get(explainer, frozenset()))
+        if self.own:
+            blank |= evidence.of(explainer, self.own, MAP)["value"].reindex(whole.index).isna()
+        blank &= whole["value"].isna()
+        worst = self.blank if self.blank is not None else float(check.at_most)
+        why = whole["reason"].fillna("no score")
+        return whole.assign(blank=blank, value=whole["value"].mask(blank, worst), reason=why)
 
 
 def _less(rows: pd.DataFrame, control: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -53,18 +82,35 @@ def _less(rows: pd.DataFrame, control: pd.DataFrame, name: str) -> pd.DataFrame:
     return rows.assign(value=rows["value"] - control["value"], reason=reason)
 
 
-def _finding(check: Check, kind: str, rows: pd.DataFrame) -> Finding:
+def _finding(check: Check, kind: str, rows: pd.DataFrame, clusters: Int[np.ndarray, " n"] | None) -> Finding:
     """Return what paired differences say of a claim."""
     values: Float[np.ndarray, " n"] = rows["value"].to_numpy(np.float64)
-    known = values[~np.isnan(values)]
+    held = ~np.isnan(values)
+    known, who = values[held], None if clusters is None else clusters[held]
+    unit, units = ("images", len(known)) if who is None else ("people", len(np.unique(who)))
     undefined = len(values) - len(known)
+    blank = int(rows["blank"].to_numpy(bool)[held].sum())
     if not len(values):
-        return Finding(kind, 0, reason="no image is of this class")
-    if len(known) < 2:
+        return Finding(kind, 0, reason="no image is of this class", unit=unit)
+    if len(known) < 2 or units < 2:
         said = f"{len(known)} of {len(values)} scores are defined"
-        reasons = rows.loc[rows["value"].isna(), "reason"]
-        return Finding(kind, len(known), undefined, reason=f"{said} ({reasons.iloc[0]})" if len(reasons) else said)
-    interval = mean_interval(known, confidence=CONFIDENCE)
-    p = noninferiority_p(known, check.margin) if check.at_most else sign_flip_p(known, margin=check.margin)
-    needed = images_to_settle(known, check.margin, ALPHA)
-    return Finding(kind, len(known), undefined, interval.estimate, interval.low, interval.high, p, needed)
+        reasons = rows.loc[~held, "reason"]
+        said += f" ({reasons.iloc[0]})" if len(reasons) else ""
+        said = f"all {len(known)} images are of one person; two people are needed" if len(known) > 1 else said
+        return Finding(kind, len(known), undefined, reason=said, unit=unit, units=units, blank=blank)
+    interval = mean_interval(known, confidence=CONFIDENCE, clusters=who)
+    above, below = mean_above_p(known, check.margin, who), mean_below_p(known, check.margin, who)
+    return Finding(
+        kind,
+        len(known),
+        undefined,
+        interval.estimate,
+        interval.low,
+        interval.high,
+        p=below if check.at_most else above,
+        p_fail=above if check.at_most else below,
+        unit=unit,
+        units=units,
+        blank=blank,
+        spread=spread(known, check.margin, who),
+    )

@@ -33,8 +33,8 @@ class Belief:
     explainer, where
         Who, and "all" or a class.
     state
-        Believed: every deciding check that applies passes, one of faithfulness at least. Not believed: one fails.
-        Undecided: none fails and one is inconclusive. Not judged: none applies.
+        Believed: every deciding check passes, one of faithfulness at least. Not believed: one fails. Undecided: none
+        fails and one is inconclusive or does not apply. Not judged: no check of faithfulness applies.
     because
         The verdicts that made it so: those that fail, else those that are open, else all that pass.
     """
@@ -72,6 +72,10 @@ def _belief(name: str, where: str, rows: Sequence[Row]) -> Belief:
         return Belief(name, where, State.REFUTED, of["fail"])
     if of["inconclusive"]:
         return Belief(name, where, State.OPEN, of["inconclusive"])
+    # What could not be asked is not known; an explainer that is itself the control of a check is not asked that.
+    unasked = tuple(row for row in of["not applicable"] if row["control"] != name)
+    if faithful and unasked:
+        return Belief(name, where, State.OPEN, unasked)
     if faithful:
         return Belief(name, where, State.BELIEVED, of["pass"])
     return Belief(name, where, State.UNJUDGED, of["not applicable"])
@@ -184,13 +188,20 @@ def said(run: RunFolder, row: Row) -> str:
     if pd.isna(row["effect"]):
         return f"{row['check']} ({row['reason'] or 'effect undefined'})"
     confidence = f"{float(run.info.get('confidence', 0.99)):.0%}"
-    unit = "classes" if row["family"] == "confusion" else "images"
     parts = [words.number(row["effect"], signed=True)]
     if not pd.isna(row["low"]):
         parts.append(f"{confidence} interval {words.interval(row['low'], row['high'])}")
-    parts.append(f"{row['n']} of {row['n'] + row['undefined']} {unit}")
+    parts.append(counted(row))
     why = f" ({row['reason']})" if row["verdict"] != "pass" and row["reason"] else ""
     return f"{row['check']} {', '.join(parts)}{why}"
+
+
+def counted(row: Row) -> str:
+    """Return the sample of a verdict: images with a score of those asked for and, where known, the people on them."""
+    if row["unit"] == "classes":
+        return f"{row['n']} of {row['n'] + row['undefined']} classes"
+    people = f" of {row['units']} people" if row["unit"] == "people" else ""
+    return f"{row['n']} of {row['n'] + row['undefined']} images{people}"
 
 
 def _classes_of(run: RunFolder, held: dict[tuple[str, str], Belief], name: str) -> str:

@@ -192,8 +192,9 @@ def _chance(run: RunFolder, names: Sequence[str]) -> tuple[str, ...]:
     count, held = int(judged["n"].max()), int((judged["verdict"] == "pass").sum())
     told = [
         f"Classes are the sample: every p comes from {orders} orders of {count} classes. "
-        f"Of {len(judged)} claims over classes {held or 'none'} {'hold' if held > 1 else 'holds'} after Holm's "
-        f"correction; the smallest corrected p is {words.bare_chance(float(judged['p_adjusted'].min()))}."
+        f"Of {len(judged)} claims over classes {held or 'none'} {'hold' if held > 1 else 'holds'} once corrected for "
+        "the number of each explainer's; the smallest corrected p is "
+        f"{words.bare_chance(float(judged['p_adjusted'].min()))}."
     ]
     controls = _rows(run, reading.controls(run), CHECKS[0]).dropna(subset="p")
     if len(controls):

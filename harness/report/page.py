@@ -167,6 +167,7 @@ def _verdict_cell(row: Mapping[Any, Any] | None) -> Cell:
         return Cell("")
     verdict = str(row["verdict"])
     below = "" if pd.isna(row["effect"]) else f"{row['n']} of {row['n'] + row['undefined']}"
+    below += f", {row['units']} people" if below and row["unit"] == "people" else ""
     return Cell(tables.cell(verdict, float(row["effect"])), below, VERDICTS.get(verdict, ""))
 
 
@@ -260,12 +261,14 @@ def _rule(run: RunFolder) -> str:
     alpha, confidence = run.info.get("alpha", 0.01), float(run.info.get("confidence", 0.99))
     return (
         "Scores are paired by image; the effect is the mean difference with its bootstrap interval (confidence "
-        f"{confidence:.0%}). A claim passes where its p against the margin, corrected by Holm over all claims of its "
-        f"family, is below {alpha} and the effect lies beyond the margin; it fails where the whole interval lies on "
-        "the wrong side; otherwise it is inconclusive, and the reason says what would settle it. An explainer can be "
-        "believed where every claim that applies passes, at least one of them on faithfulness; it cannot where one "
-        f"fails. What decides: {words.listed(decisive)}. Other checks repeat these by other means, or ask for virtues "
-        "that a false map can have; they are shown. Checks over classes say nothing of a single map."
+        f"{confidence:.0%}). Where persons are known they are the sample, and their images count as one. A claim "
+        "passes where a one-sided p for an effect beyond the margin, corrected over the explainer's own claims and "
+        f"their classes, is below {alpha}, and fails where one for an effect on the other side is; otherwise it is "
+        "inconclusive, and the reason says what would settle it. An image for which an explainer has no map, or a "
+        "constant one, gains nothing. An explainer can be believed where every deciding claim passes, at least one of "
+        "them on faithfulness; it cannot where one fails; where one could not be asked it is undecided. What decides: "
+        f"{words.listed(decisive)}. Other checks repeat these by other means, or ask for virtues that a false map can "
+        "have; they are shown. Checks over classes say nothing of a single map."
     )
 
 

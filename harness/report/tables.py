@@ -301,7 +301,8 @@ def _marks_note() -> str:
 
 def _alpha_note(run: RunFolder) -> str:
     """Return at which level the marks are given."""
-    return f"alpha {run.info.get('alpha')} after Holm's correction; n: images with a defined value of images asked for."
+    alpha = run.info.get("alpha")
+    return f"alpha {alpha}, corrected over each explainer's claims; n: images with a defined value of images asked for."
 
 
 def _class_check_notes(held: pd.DataFrame) -> list[str]:

@@ -1,5 +1,17 @@
 """Intervals, permutation tests, multiple testing and rankings; knows nothing of images or networks."""
 
+from harness.statistics.betting import betting_wealth, decided_at
+from harness.statistics.clusters import (
+    Spread,
+    images_of,
+    least_units,
+    mean_above_p,
+    mean_below_p,
+    people_to_settle,
+    sign_flip_p_rows,
+    skew_guarded_p_rows,
+    spread,
+)
 from harness.statistics.correlation import (
     RowCorrelation,
     kendall,
@@ -10,6 +22,7 @@ from harness.statistics.correlation import (
     spearman_rows,
 )
 from harness.statistics.equivalence import Tost, noninferiority_p, tost
+from harness.statistics.hierarchy import Hierarchy, hierarchical
 from harness.statistics.intervals import Interval, mean_interval
 from harness.statistics.mantel import mantel, partial_mantel, symmetrised
 from harness.statistics.multiple import benjamini_hochberg, holm
@@ -19,7 +32,6 @@ from harness.statistics.permutation import (
     sign_flip_p_clustered,
     sign_flip_p_two_sided,
 )
-from harness.statistics.power import images_to_settle
 from harness.statistics.rankings import Comparison, Friedman, average_ranks, friedman, pairwise
 from harness.statistics.relabelling import Alternative, MonteCarlo, PermutationResult
 
@@ -27,31 +39,43 @@ __all__ = [
     "Alternative",
     "Comparison",
     "Friedman",
+    "Hierarchy",
     "Interval",
     "MonteCarlo",
     "PermutationResult",
     "RowCorrelation",
+    "Spread",
     "Tost",
     "average_ranks",
     "benjamini_hochberg",
+    "betting_wealth",
+    "decided_at",
     "exact_correlation",
     "friedman",
+    "hierarchical",
     "holm",
-    "images_to_settle",
+    "images_of",
     "kendall",
     "kendall_rows",
+    "least_units",
     "mantel",
+    "mean_above_p",
+    "mean_below_p",
     "mean_interval",
     "noninferiority_p",
     "pairwise",
     "partial_mantel",
     "pearson",
     "pearson_rows",
+    "people_to_settle",
     "sign_flip_p",
     "sign_flip_p_clustered",
+    "sign_flip_p_rows",
     "sign_flip_p_two_sided",
+    "skew_guarded_p_rows",
     "spearman",
     "spearman_rows",
+    "spread",
     "symmetrised",
     "tost",
 ]

@@ -1,4 +1,4 @@
-"""From a finding to a verdict, and Holm's correction over a family."""
+"""From a finding to a verdict, and the correction over an explainer's claims."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.checks import ALPHA, CHECKS, EVERYTHING, Check, Evidence, Finding, Verdict, judged
-from harness.statistics import holm
+from harness.checks import ALPHA, CHECKS, EVERYTHING, Check, Correction, Evidence, Finding, Verdict, judged
+from harness.statistics import Spread, hierarchical
 from harness.store import MATRICES, SCORES, VERDICTS, frame
 
 EVIDENCE = Evidence(frame(SCORES), frame(MATRICES), ("a", "b"), 0)
@@ -35,117 +35,158 @@ def found(effect: float, low: float, high: float, p: float = 1e-6, **more: objec
     return Finding(EVERYTHING, 20, 0, effect, low, high, p, **more)
 
 
-# ---------------------------------------------------------------------- the claim that an effect exceeds the margin
+# ---------------------------------------------------------------------- from corrected p-values to a verdict
 
-MORE = {
-    "far above": (found(0.5, 0.4, 0.6), 1e-4, Verdict.PASS),
-    "above, not sure": (found(0.5, 0.05, 0.9), 0.2, Verdict.INCONCLUSIVE),
-    "sure, but p at alpha": (found(0.5, 0.4, 0.6), ALPHA, Verdict.INCONCLUSIVE),
-    "sure, at the margin": (found(0.1, 0.1, 0.1), 1e-4, Verdict.INCONCLUSIVE),
-    "holds the margin": (found(0.05, -0.2, 0.2), 0.6, Verdict.INCONCLUSIVE),
-    "wholly below": (found(0.0, -0.1, 0.05), 1.0, Verdict.FAIL),
-    "ends at the margin": (found(0.0, -0.1, 0.1), 1.0, Verdict.INCONCLUSIVE),
-    "no interval": (Finding(EVERYTHING, 7, 0, 0.3, np.nan, np.nan, 0.3), 1.0, Verdict.INCONCLUSIVE),
-    "no interval, small p": (Finding(EVERYTHING, 7, 0, 0.9, np.nan, np.nan, 1e-4), 1e-3, Verdict.PASS),
-    "cannot be tested": (Finding(EVERYTHING, 0, reason="none"), np.nan, Verdict.NOT_APPLICABLE),
+SMALL, LARGE = ALPHA / 10, 0.3
+VERDICTS_OF = {
+    "for": (SMALL, 1.0, Verdict.PASS),
+    "against": (1.0, SMALL, Verdict.FAIL),
+    "neither": (LARGE, LARGE, Verdict.INCONCLUSIVE),
+    "at alpha for": (ALPHA, 1.0, Verdict.INCONCLUSIVE),
+    "at alpha against": (1.0, ALPHA, Verdict.INCONCLUSIVE),
+    "nothing against is tested": (LARGE, np.nan, Verdict.INCONCLUSIVE),
 }
 
 
-@pytest.mark.parametrize("case", MORE)
-def test_a_claim_of_more_than_the_margin(case: str) -> None:
-    finding, p_adjusted, expected = MORE[case]
-    assert check().decide(finding, p_adjusted)[0] is expected
+@pytest.mark.parametrize("at_most", [False, True])
+@pytest.mark.parametrize("case", VERDICTS_OF)
+def test_a_pass_and_a_fail_each_need_their_own_corrected_p(case: str, at_most: bool) -> None:
+    p, p_fail, expected = VERDICTS_OF[case]
+    finding = found(0.5, 0.05, 0.9)
+    assert check(at_most=at_most).decide(finding, Correction(p, p_fail))[0] is expected
 
 
-# ---------------------------------------------------------------------- the claim that an effect stays below it
-
-AT_MOST = {
-    "far below": (found(-0.5, -0.6, -0.4), 1e-4, Verdict.PASS),
-    "below, not sure": (found(0.0, -0.3, 0.3), 0.2, Verdict.INCONCLUSIVE),
-    "wholly above": (found(0.5, 0.4, 0.6), 1.0, Verdict.FAIL),
-    "begins at the margin": (found(0.5, 0.1, 0.6), 1.0, Verdict.INCONCLUSIVE),
-    "a large p never passes": (found(0.0, -0.1, 0.05), 0.5, Verdict.INCONCLUSIVE),
-    "cannot be tested": (Finding(EVERYTHING, 0, reason="none"), np.nan, Verdict.NOT_APPLICABLE),
-}
+def test_an_interval_beyond_the_margin_decides_nothing() -> None:
+    assert check().decide(found(0.0, -0.1, 0.05), Correction(1.0, 0.02))[0] is Verdict.INCONCLUSIVE
 
 
-@pytest.mark.parametrize("case", AT_MOST)
-def test_a_claim_of_at_most_the_margin(case: str) -> None:
-    finding, p_adjusted, expected = AT_MOST[case]
-    assert check(at_most=True).decide(finding, p_adjusted)[0] is expected
-
-
-def test_turning_the_direction_turns_pass_into_fail() -> None:
-    finding = found(0.5, 0.4, 0.6)
-    assert check(at_most=False).decide(finding, 1e-4)[0] is Verdict.PASS
-    assert check(at_most=True).decide(finding, 1e-4)[0] is Verdict.FAIL
+def test_what_cannot_be_tested_is_not_applicable() -> None:
+    finding = Finding(EVERYTHING, 0, reason="no image is of this class")
+    assert check().decide(finding, Correction(np.nan)) == (Verdict.NOT_APPLICABLE, "no image is of this class")
 
 
 # ---------------------------------------------------------------------- reasons
 
+SPREAD = Spread(20, 40, 0.1, 0.2, 0.0)
+PEOPLE = {"unit": "people", "units": 20, "spread": SPREAD}
 REASONS = {
-    "pass": (found(0.5, 0.4, 0.6), 1e-4, "^$"),
-    "fail": (found(0.0, -0.1, 0.05), 1.0, r"^the whole interval lies below the margin of 0\.1$"),
-    "not applicable": (
-        Finding(EVERYTHING, 0, reason="no image is of this class"),
-        np.nan,
-        "^no image is of this class$",
+    "pass": (found(0.5, 0.4, 0.6), Correction(SMALL, 1.0), "^$"),
+    "fail": (
+        found(0.0, -0.1, 0.05),
+        Correction(1.0, 0.002),
+        r"^the effect lies below the margin of 0\.1 \(adjusted p = 0\.002\)$",
+    ),
+    "fail for want of maps": (found(0.0, -0.1, 0.05, blank=3), Correction(1.0, 0.002), "; 3 of 20 images have no map"),
+    "more people": (
+        found(0.2, 0.0, 0.4, **PEOPLE),
+        Correction(0.3, 0.9),
+        r"^adjusted p = 0\.3 and the interval holds the margin; about 48 people \(96 images\) would settle it$",
     ),
     "more images": (
-        found(0.2, 0.0, 0.4, settled_by=57),
-        0.3,
-        r"^adjusted p = 0\.3 and the interval holds the margin; about 57 images would settle it$",
+        found(0.2, 0.0, 0.4, spread=SPREAD),
+        Correction(0.3, 0.9),
+        r"and the interval holds the margin; about 48 images would settle it$",
     ),
     "a few more": (
-        found(0.5, 0.4, 0.6, settled_by=9),
-        0.02,
+        found(0.5, 0.4, 0.6, spread=Spread(20, 20, 0.4, 0.1, 0.0)),
+        Correction(0.02, 1.0),
         r"^adjusted p = 0\.02; a few more images than 20 would settle it$",
     ),
-    "nothing would": (found(0.1, 0.0, 0.2), 0.5, r"^adjusted p = 0\.5 and the interval holds the margin$"),
-    "no interval": (Finding(EVERYTHING, 7, 0, 0.3, np.nan, np.nan, 0.3), 1.0, "^adjusted p = 1$"),
+    "too few whatever they show": (
+        found(0.2, 0.1, 0.4, unit="people", units=5, spread=SPREAD),
+        Correction(0.3, 0.9, ALPHA / 20, ALPHA / 20),
+        "^5 people can decide nothing; 11 at least are needed$",
+    ),
+    "towards a fail": (
+        found(-0.1, -0.3, 0.2, spread=replace(SPREAD, shift=-0.1)),
+        Correction(1.0, 0.05),
+        r"^adjusted p = 0\.05 and the interval holds the margin; about 48 images would settle it$",
+    ),
+    "nothing would": (
+        found(0.1, 0.0, 0.2, spread=replace(SPREAD, shift=0.0)),
+        Correction(0.5, 0.5),
+        r"^adjusted p = 0\.5 and the interval holds the margin$",
+    ),
+    "over classes": (Finding(EVERYTHING, 7, 0, 0.3, p=0.3, p_fail=0.7), Correction(1.0, 1.0), "^adjusted p = 1$"),
 }
 
 
 @pytest.mark.parametrize("case", REASONS)
 def test_the_reason_says_why(case: str) -> None:
-    finding, p_adjusted, said = REASONS[case]
-    assert pd.Series(check().decide(finding, p_adjusted)[1]).str.contains(said).all()
+    finding, corrected, said = REASONS[case]
+    assert pd.Series(check().decide(finding, corrected)[1]).str.contains(said).all()
 
 
-# ---------------------------------------------------------------------- the table
+# ---------------------------------------------------------------------- claims that are corrected together
 
 
-def test_holm_runs_over_all_claims_of_a_family() -> None:
+def good(p: float, kind: str = EVERYTHING, p_fail: float = 1.0) -> Finding:
+    return Finding(kind, 20, 0, 0.5, 0.4, 0.6, p, p_fail)
+
+
+def test_an_explainers_deciding_claims_and_their_classes_are_corrected_together() -> None:
+    one = check([good(0.001), good(0.0002, "a"), good(0.5, "b")], "one", family="first")
+    two = check([good(0.03), good(0.4, "a"), good(0.5, "b")], "two", family="second")
+    table = judged([one, two], EVIDENCE, ["e"])
+    expected = hierarchical(np.array([0.001, 0.03]), np.array([[0.0002, 0.5], [0.4, 0.5]]), ALPHA)
+    told = np.concatenate([expected.whole[:, None], expected.parts], axis=1)
+    assert table["p_adjusted"].tolist() == told.ravel().tolist()
+
+
+def test_fails_are_corrected_as_passes_are() -> None:
     p = [0.001, 0.004, 0.03]
-    one = check([replace(found(0.5, 0.4, 0.6), p=p[0]), replace(found(0.5, 0.4, 0.6), kind="a", p=p[1])], "one")
-    two = check([replace(found(0.5, 0.4, 0.6), p=p[2])], "two")
-    table = judged([one, two], EVIDENCE, ["e", "f"])
-    expected = holm(np.array([p[0], p[1], p[0], p[1], p[2], p[2]]))
-    assert table["p_adjusted"].tolist() == expected.tolist()
+    passing = judged([check([good(each)], f"c{k}") for k, each in enumerate(p)], EVIDENCE, ["e"])
+    failing = judged([check([good(1.0, p_fail=each)], f"c{k}") for k, each in enumerate(p)], EVIDENCE, ["e"])
+    assert passing["p_adjusted"].tolist() == failing["p_fail_adjusted"].tolist()
+    assert passing["verdict"].tolist() == ["pass", "pass", "inconclusive"]
+    assert failing["verdict"].tolist() == ["fail", "fail", "inconclusive"]
 
 
-def test_another_family_does_not_count() -> None:
-    small = check([found(0.5, 0.4, 0.6, p=0.008)], "small")
-    crowd = [check([found(0.5, 0.4, 0.6, p=0.5)] * 50, f"crowd-{k}", family="other") for k in range(3)]
+def test_a_class_can_fail_under_a_claim_that_passes() -> None:
+    table = judged([check([good(1e-4), good(1.0, "a", 1e-4), good(1e-3, "b")])], EVIDENCE, ["e"])
+    assert table["verdict"].tolist() == ["pass", "fail", "pass"]
+
+
+def test_who_else_was_run_changes_nothing() -> None:
+    mine = check(name="mine", judge=lambda _c, _e, who: [good(0.004 if who == "e" else 0.5)])
+    alone, among = judged([mine], EVIDENCE, ["e"]), judged([mine], EVIDENCE, ["e", *"fghijk"])
+    pd.testing.assert_frame_equal(alone, among[among["explainer"] == "e"].reset_index(drop=True))
+
+
+def test_what_is_only_shown_changes_nothing_of_what_decides() -> None:
+    small = check([good(0.008)], "small")
+    crowd = [check([good(0.5)], f"crowd-{k}", decides=False) for k in range(50)]
     alone, among = judged([small], EVIDENCE, ["e"]), judged([small, *crowd], EVIDENCE, ["e"])
     assert alone["p_adjusted"].tolist() == among[among["check"] == "small"]["p_adjusted"].tolist() == [0.008]
 
 
+def test_what_is_shown_is_corrected_family_by_family() -> None:
+    shown = [check([good(0.003)], f"s{k}", family=f"f{k // 2}", decides=False) for k in range(4)]
+    assert judged(shown, EVIDENCE, ["e"])["p_adjusted"].tolist() == [0.006] * 4
+
+
 def test_a_claim_that_cannot_be_tested_does_not_count() -> None:
-    mixed = check([found(0.5, 0.4, 0.6, p=0.008), *[Finding("a", 0, reason="none")] * 9])
-    assert judged([mixed], EVIDENCE, ["e"])["p_adjusted"].iloc[0] == 0.008
+    mixed = [check([good(0.008)], "tested"), *(check([Finding("all", 0)], f"not-{k}") for k in range(9))]
+    assert judged(mixed, EVIDENCE, ["e"])["p_adjusted"].iloc[0] == 0.008
 
 
 def test_a_claim_can_fall_to_the_correction_alone() -> None:
-    lone = check([found(0.5, 0.4, 0.6, p=0.008)])
-    crowd = check([found(0.5, 0.4, 0.6, p=0.008)] * 2)
-    assert judged([lone], EVIDENCE, ["e"])["verdict"].tolist() == ["pass"]
-    assert judged([crowd], EVIDENCE, ["e"])["verdict"].tolist() == ["inconclusive"] * 2
+    both = [check([good(0.008)], name) for name in ("one", "two")]
+    assert judged(both[:1], EVIDENCE, ["e"])["verdict"].tolist() == ["pass"]
+    assert judged(both, EVIDENCE, ["e"])["verdict"].tolist() == ["inconclusive"] * 2
+
+
+def test_rows_come_family_by_family_and_check_by_check() -> None:
+    made = [check([good(0.5)], name, family) for name, family in (("a", "x"), ("b", "y"), ("c", "x"))]
+    table = judged(made, EVIDENCE, ["e", "f"])
+    assert (table["check"] + table["explainer"]).tolist() == ["ae", "af", "ce", "cf", "be", "bf"]
 
 
 def test_a_row_holds_what_was_found() -> None:
-    row = judged([check([Finding("b", 5, 2, 0.3, 0.2, 0.4, 1e-5)])], EVIDENCE, ["e"]).iloc[0]
+    finding = Finding("b", 5, 2, 0.3, 0.2, 0.4, 1e-5, 0.9, unit="people", units=3, blank=1)
+    row = judged([check([finding])], EVIDENCE, ["e"]).iloc[0]
     wanted = {"explainer": "e", "check": "made", "class": "b", "n": 5, "undefined": 2, "effect": 0.3, "margin": 0.1}
+    wanted |= {"unit": "people", "units": 3, "blank": 1, "p": 1e-5, "p_fail": 0.9, "p_fail_adjusted": 0.9}
     assert {key: row[key] for key in wanted} == wanted
 
 

@@ -1,4 +1,6 @@
-"""Paired differences: images are the sample, undefined ones are counted, a control is not its own rival."""
+"""Paired differences: people are the sample, no map counts against, a control is not its own rival."""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -7,7 +9,8 @@ from scipy.stats import bootstrap
 
 from harness.checks import CHECKS, EVERYTHING, Evidence, Finding, Verdict, judged
 from harness.checks.paired import PairedScores
-from harness.statistics import noninferiority_p, sign_flip_p
+from harness.errors import UsageError
+from harness.statistics import mean_above_p, mean_below_p, mean_interval, spread
 from harness.store import MATRICES, SCORES, frame
 
 CLASSES = ("a", "b", "c")
@@ -58,14 +61,16 @@ def test_the_effect_is_the_mean_over_images(gains: np.ndarray) -> None:
     assert (found.effect, found.n, found.undefined) == (pytest.approx(gains.mean(), abs=1e-15), N, 0)
 
 
-def test_p_is_the_exact_sign_flip_p_against_the_margin(gains: np.ndarray) -> None:
-    found = findings("deletion-spectrum", evidence(scores("e", gains)))[EVERYTHING]
-    assert found.p == sign_flip_p(gains, margin=CHECKS["deletion-spectrum"].margin)
+def test_p_is_for_and_against_the_margin(gains: np.ndarray) -> None:
+    found, margin = findings("deletion-spectrum", evidence(scores("e", gains)))[EVERYTHING], 0.02
+    assert CHECKS["deletion-spectrum"].margin == margin
+    assert (found.p, found.p_fail) == (mean_above_p(gains, margin), mean_below_p(gains, margin))
 
 
 def test_p_of_a_claim_of_at_most_is_against_the_margin_from_below(gains: np.ndarray) -> None:
     held = evidence(scores("e", gains, "randomization-full-excess", "transplant-null"))
-    assert findings("randomization-full", held)[EVERYTHING].p == noninferiority_p(gains, 0.1)
+    found = findings("randomization-full", held)[EVERYTHING]
+    assert (found.p, found.p_fail) == (mean_below_p(gains, 0.1), mean_above_p(gains, 0.1))
 
 
 def test_the_interval_is_the_bca_one(gains: np.ndarray) -> None:
@@ -91,7 +96,104 @@ def test_a_class_without_images_is_not_applicable(gains: np.ndarray) -> None:
     assert found.reason == "no image is of this class"
 
 
-# ---------------------------------------------------------------------- undefined
+# ---------------------------------------------------------------------- people
+
+PEOPLE = np.repeat(np.arange(10), 3)
+
+
+def of_people(table: pd.DataFrame, people: np.ndarray = PEOPLE) -> Evidence:
+    return replace(evidence(table), persons=dict(zip(range(0, 10 * N, 10), people.tolist(), strict=True)))
+
+
+def test_where_people_are_known_they_are_the_sample(gains: np.ndarray) -> None:
+    found = findings("deletion-spectrum", of_people(scores("e", gains)))[EVERYTHING]
+    interval = mean_interval(gains, confidence=0.99, clusters=PEOPLE)
+    assert (found.n, found.unit, found.units) == (N, "people", 10)
+    assert (found.low, found.high) == (interval.low, interval.high)
+    assert found.p == mean_above_p(gains, 0.02, PEOPLE)
+    assert found.p_fail == mean_below_p(gains, 0.02, PEOPLE)
+    assert found.spread == spread(gains, 0.02, PEOPLE)
+
+
+def test_one_person_an_image_changes_nothing_but_the_name_of_the_sample(gains: np.ndarray) -> None:
+    alone = findings("deletion-spectrum", of_people(scores("e", gains), np.arange(N)))
+    nobody = findings("deletion-spectrum", evidence(scores("e", gains)))
+    assert {kind: replace(each, unit="images") for kind, each in alone.items()} == nobody
+
+
+def test_a_class_counts_its_own_people(gains: np.ndarray) -> None:
+    found = findings("deletion-spectrum", of_people(scores("e", gains)))
+    assert [(found[kind].n, found[kind].units) for kind in ("a", "b")] == [(15, 5), (15, 5)]
+
+
+def test_images_of_one_person_decide_nothing(gains: np.ndarray) -> None:
+    found = findings("deletion-spectrum", of_people(scores("e", gains), np.zeros(N, int)))[EVERYTHING]
+    assert np.isnan(found.p)
+    assert found.reason == f"all {N} images are of one person; two people are needed"
+
+
+def test_people_of_some_images_alone_are_refused(gains: np.ndarray) -> None:
+    held = of_people(scores("e", gains))
+    partly = replace(held, persons={image: who for image, who in held.persons.items() if image > 10})
+    with pytest.raises(UsageError, match=r"nobody is named for image 0 and 1 more of 30; name a person for every"):
+        findings("deletion-spectrum", partly)
+
+
+# ---------------------------------------------------------------------- no map counts against
+
+BLANK = range(0, 80, 10)
+
+
+def blanked(gains: np.ndarray, metric: str = "deletion-gain", variant: str = "spectrum-null") -> Evidence:
+    gains = gains.copy()
+    gains[: len(BLANK)] = np.nan
+    return replace(evidence(scores("e", gains, metric, variant)), blank={"e": frozenset(BLANK)})
+
+
+def test_an_image_without_a_map_gains_nothing(gains: np.ndarray) -> None:
+    found = findings("deletion-spectrum", blanked(gains))[EVERYTHING]
+    judged_as = np.concatenate([np.zeros(len(BLANK)), gains[len(BLANK) :]])
+    assert (found.n, found.undefined, found.blank) == (N, 0, len(BLANK))
+    assert (found.effect, found.p) == (pytest.approx(judged_as.mean(), abs=1e-15), mean_above_p(judged_as, 0.02))
+
+
+def test_where_an_effect_must_stay_small_no_map_counts_as_the_whole(gains: np.ndarray) -> None:
+    found = findings("randomization-full", blanked(gains, "randomization-full-excess", "transplant-null"))[EVERYTHING]
+    judged_as = np.concatenate([np.ones(len(BLANK)), gains[len(BLANK) :]])
+    assert found.effect == pytest.approx(judged_as.mean(), abs=1e-15)
+
+
+def test_blanking_its_poor_images_does_not_help_an_explainer() -> None:
+    poor = np.where(np.arange(N) % 3 == 0, -0.3, 0.1)
+    hidden = np.where(poor < 0, np.nan, poor)
+    of = replace(evidence(scores("e", hidden)), blank={"e": frozenset(range(0, 10 * N, 30))})
+    dropped = findings("deletion-spectrum", evidence(scores("e", hidden)))[EVERYTHING]
+    counted = findings("deletion-spectrum", of)[EVERYTHING]
+    assert (dropped.effect, dropped.undefined) == (pytest.approx(0.1), 10)
+    assert (counted.effect, counted.blank) == (pytest.approx(0.2 / 3), 10)
+
+
+def test_an_explainer_that_answers_for_few_images_is_judged_on_all(gains: np.ndarray) -> None:
+    found = findings("deletion-spectrum", evidence(scores("e", gains[:6]), scores("f", gains)))
+    assert (found[EVERYTHING].n, found[EVERYTHING].blank) == (N, N - 6)
+    assert (found["b"].n, found["b"].effect) == (15, 0.0)
+
+
+def test_against_another_a_blank_map_is_what_the_other_is_ahead(gains: np.ndarray) -> None:
+    other = np.linspace(0, 0.1, N)
+    both = evidence(scores("e", np.full(N, np.nan)), scores("edges", other))
+    found = findings("deletion-edges", replace(both, blank={"e": frozenset(range(0, 10 * N, 10))}))[EVERYTHING]
+    assert found.effect == pytest.approx(-other.mean())
+
+
+def test_a_map_without_a_score_of_its_own_on_the_mark_counts_against_it(gains: np.ndarray) -> None:
+    gains[:4] = np.nan
+    own = scores("e", np.where(np.arange(N) < 3, np.nan, 0.5), "mass-on-mark", "map")
+    found = findings("mark-spectrum", evidence(scores("e", gains, "mass-on-mark-gain"), own))[EVERYTHING]
+    assert (found.n, found.blank, found.undefined) == (N - 1, 3, 1)
+
+
+# ---------------------------------------------------------------------- undefined through no fault of the map
 
 
 def test_undefined_scores_are_left_out_and_counted(gains: np.ndarray) -> None:
@@ -131,7 +233,7 @@ def test_the_other_explainers_score_of_the_same_image_is_subtracted(gains: np.nd
     control = scores("edges", other).iloc[::-1]  # rows in another order
     found = findings("deletion-edges", evidence(scores("e", gains), control))[EVERYTHING]
     assert found.effect == pytest.approx((gains - other).mean(), abs=1e-15)
-    assert found.p == sign_flip_p(gains - other)
+    assert found.p == mean_above_p(gains - other, 0.0)
 
 
 def test_a_control_is_not_judged_against_itself(gains: np.ndarray) -> None:

@@ -20,7 +20,18 @@ from harness.explainers import Explainer
 from harness.explainers.gradient import gradient
 from harness.faces.faceset import Counterfactuals, FaceSet
 from harness.profiles import EVERY_CONTROL, PROFILES
-from harness.store import CURVES, EFFECTS, EXAMINATIONS, MATRICES, SCHEMA_VERSION, SCORES, VERDICTS, RunFolder
+from harness.store import (
+    BLANK,
+    CURVES,
+    EFFECTS,
+    EXAMINATIONS,
+    MATRICES,
+    PERSONS,
+    SCHEMA_VERSION,
+    SCORES,
+    VERDICTS,
+    RunFolder,
+)
 from harness.subject import Subject
 
 FEW = (CHECKS["randomization-full"],)
@@ -32,6 +43,8 @@ TABLES = {
     "curves": CURVES,
     "matrices": MATRICES,
     "verdicts": VERDICTS,
+    "persons": PERSONS,
+    "blank": BLANK,
     "effects": EFFECTS,
     "examinations": EXAMINATIONS,
 }
@@ -67,12 +80,14 @@ def without_time(info: dict[str, object]) -> dict[str, object]:
 
 def test_every_file_of_a_run_is_written(done: RunFolder) -> None:
     assert {file.name for file in done.path.iterdir()} == {
+        "blank.parquet",
         "cache",
         "curves.parquet",
         "effects.parquet",
         "examinations.parquet",
         "examples.npz",
         "matrices.parquet",
+        "persons.parquet",
         "run.json",
         "scores.parquet",
         "verdicts.parquet",

@@ -221,8 +221,12 @@ DAMAGED = {
     "half a run.json": (put("run.json", b'{"schema_version": 1,'), r"run\.json is damaged .*run it again"),
     "no text in run.json": (put("run.json", b"\xff\xfe\x00"), r"run\.json is damaged .*run it again"),
     "no object in run.json": (put("run.json", b"[1]"), r"run\.json is damaged \(it holds no object\)"),
-    "an older schema": (put("run.json", b'{"schema_version": 0}'), "has schema version 0, this is 1; run it again"),
-    "no schema": (put("run.json", b"{}"), "has schema version None, this is 1"),
+    "an older schema": (put("run.json", b'{"schema_version": 0}'), "has schema version 0, this is 2; run it again"),
+    "the schema before this one": (
+        put("run.json", b'{"schema_version": 1}'),
+        "has schema version 1, this is 2; run it",
+    ),
+    "no schema": (put("run.json", b"{}"), "has schema version None, this is 2"),
     "no scores": (put("scores.parquet", None), r"scores\.parquet is missing; run it again"),
     "damaged scores": (
         put("scores.parquet", b"PAR1 and then nothing"),

@@ -23,7 +23,7 @@ def with_verdicts(run: RunFolder, told: Sequence[Told]) -> RunFolder:
     rows = [
         {name: np.nan if kind == "float64" else 0 if kind == "int64" else "" for name, kind in VERDICTS.items()}
         | {"explainer": explainer, "check": check, "class": where, "verdict": verdict, "n": 20}
-        | {"effect": 0.1, "low": 0.05, "high": 0.2, "margin": 0.01}
+        | {"unit": "images", "units": 20, "effect": 0.1, "low": 0.05, "high": 0.2, "margin": 0.01}
         | {"family": families.get(check.split("-")[0], "confusion")}
         for explainer, check, where, verdict in told
     ]
@@ -50,8 +50,24 @@ def test_undecided_where_one_is_inconclusive(small: RunFolder) -> None:
     assert state(small, [("deletion-spectrum", "pass"), ("insertion-edges", "inconclusive")]) is State.OPEN
 
 
-def test_a_claim_that_does_not_apply_decides_nothing(small: RunFolder) -> None:
-    assert state(small, [("deletion-spectrum", "pass"), ("deletion-edges", "not applicable")]) is State.BELIEVED
+def test_a_deciding_claim_that_does_not_apply_leaves_it_open(small: RunFolder) -> None:
+    assert state(small, [("deletion-spectrum", "pass"), ("deletion-edges", "not applicable")]) is State.OPEN
+
+
+def test_the_control_of_a_check_is_not_asked_it(small: RunFolder) -> None:
+    told = [("gradient", "deletion-spectrum", "all", "pass"), ("gradient", "deletion-edges", "all", "not applicable")]
+    held = with_verdicts(small, told)
+    held.verdicts["control"] = ["spectrum-null", "gradient"]
+    assert answer.beliefs(held)["gradient", "all"].state is State.BELIEVED
+
+
+@pytest.mark.parametrize(
+    ("unit", "said"), [("people", "20 of 20 images of 9 people"), ("images", "20 of 20 images"), ("classes", "classes")]
+)
+def test_the_sample_is_told_with_the_people_on_it(small: RunFolder, unit: str, said: str) -> None:
+    held = with_verdicts(small, [("gradient", "deletion-spectrum", "all", "pass")])
+    row = held.verdicts.assign(unit=unit, units=9).to_dict("records")[0]
+    assert answer.counted({str(key): value for key, value in row.items()}).endswith(said)
 
 
 def test_not_judged_where_none_applies(small: RunFolder) -> None:

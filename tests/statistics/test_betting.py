@@ -1,0 +1,85 @@
+"""Betting on a bounded mean: exact wealth, and how often it is fooled or finds out when looked at all the time."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from harness.statistics import betting_wealth, decided_at
+
+SHARES = arrays(np.float64, st.integers(1, 20), elements=st.floats(0, 1))
+
+
+def test_the_wealth_is_the_mean_over_the_bets() -> None:
+    values, bets = np.array([0.7, 0.2, 1.0]), 0.9 * np.arange(1, 21) / 20
+    by_hand = np.mean([np.cumprod(1 + bet * (values - 0.4) / 0.4) for bet in bets], axis=0)
+    np.testing.assert_allclose(betting_wealth(values, 0.4, low=0.0, high=1.0), by_hand, rtol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SHARES, st.randoms(use_true_random=False))
+def test_the_order_of_the_values_does_not_matter_in_the_end(values: np.ndarray, random) -> None:
+    turned = np.array(random.sample(values.tolist(), len(values)))
+    ends = [betting_wealth(each, 0.3, low=0.0, high=1.0)[-1] for each in (values, turned)]
+    assert ends[0] == pytest.approx(ends[1], rel=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SHARES, st.floats(0.1, 9), st.floats(-5, 5))
+def test_units_do_not_matter(values: np.ndarray, factor: float, shift: float) -> None:
+    plain = betting_wealth(values, 0.5, low=0.0, high=1.0)
+    moved = factor * values + shift
+    bounds = {"low": min(shift, float(moved.min())), "high": max(factor + shift, float(moved.max()))}
+    np.testing.assert_allclose(betting_wealth(moved, 0.5 * factor + shift, **bounds), plain, rtol=1e-6)
+
+
+def test_values_at_the_margin_move_nothing() -> None:
+    assert betting_wealth(np.full(5, 0.5), 0.5, low=0.0, high=1.0).tolist() == [1.0] * 5
+
+
+NULLS = {
+    "even": lambda rng, shape: rng.random(shape),
+    "yes or no": lambda rng, shape: rng.integers(0, 2, shape).astype(float),
+    "rarely low": lambda rng, shape: np.where(rng.random(shape) < 0.1, 0.0, 0.5 / 0.9),
+    "rarely high": lambda rng, shape: np.where(rng.random(shape) < 0.1, 1.0, 0.4 / 0.9),
+}
+
+
+@pytest.mark.parametrize("name", NULLS)
+def test_looking_after_every_value_errs_no_more_often_than_stated(name: str) -> None:
+    values = NULLS[name](np.random.default_rng(0), (2_000, 300))
+    wealth = betting_wealth(values, 0.5, low=0.0, high=1.0)
+    # Ville holds for any length: three standard errors of .05 over 2,000 runs.
+    assert (wealth.max(axis=1) >= 20).mean() < 0.05 + 0.0147
+    # A fair game: 1 on average after the first value, where four standard errors are at most .042.
+    assert wealth[:, 0].mean() == pytest.approx(1, abs=0.042)
+
+
+def test_a_fixed_test_looked_at_after_every_value_does_err_more_often() -> None:
+    values = np.random.default_rng(0).random((2_000, 300)) - 0.5
+    n = np.arange(1, 301)
+    z = np.cumsum(values, axis=1) / np.sqrt(n / 12)
+    assert (z[:, 9:].max(axis=1) > 1.645).mean() > 0.2
+
+
+def test_an_effect_is_found_long_before_the_end() -> None:
+    values = np.random.default_rng(0).beta(7, 3, (300, 200))
+    found = [decided_at(each, 0.01) for each in betting_wealth(values, 0.5, low=0.0, high=1.0)]
+    assert None not in found
+    assert np.median(np.array(found, float)) < 60
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"margin": 1.0}, "margin 1.0 lies outside"),
+        ({"most": 1.0}, "most is 1.0"),
+        ({"high": 0.8}, "outside"),
+        ({"values": np.array([np.nan])}, "1 undefined of 1 values"),
+    ],
+)
+def test_what_makes_no_bet_is_refused(changed: dict[str, object], said: str) -> None:
+    asked = {"values": np.array([0.1, 0.9]), "margin": 0.5, "low": 0.0, "high": 1.0} | changed
+    with pytest.raises(ValueError, match=said):
+        betting_wealth(asked.pop("values"), asked.pop("margin"), **asked)
