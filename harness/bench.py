@@ -26,9 +26,9 @@ BLOCK = 32
 """Images explained between two stops: what a killed run loses at most."""
 CALIBRATION_IMAGES = 64
 """Images on which a random network's activations are brought to scale: past some dozens their spread hardly moves."""
-EXPLAINING_CODE = ("explainers", "subject.py", "random_networks.py")
+EXPLAINING_CODE = ("explainers", "subject.py", "random_networks.py", "truth")
 """What makes maps, beside a user's own file: when it changes, maps are made anew."""
-JUDGING_CODE = ("measurements", "metrics", "perturbation")
+JUDGING_CODE = ("measurements", "metrics", "perturbation", "truth", "cell_truth.py")
 """What turns maps into scores: when it changes, scores are measured anew and maps are kept."""
 SHARED = ""
 """Owner of what depends on no explainer."""

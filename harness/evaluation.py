@@ -14,6 +14,7 @@ from jaxtyping import Float
 from harness.arithmetic import AUTO, arithmetic, on_arithmetic
 from harness.bench import Bench
 from harness.case import Case, chosen_case
+from harness.cell_truth import Games
 from harness.checks import ALPHA, CONFIDENCE, Check, Evidence, barred, examination_table, examined, judged
 from harness.checks.contract import ContractGate
 from harness.digest import code_digest, digest
@@ -22,9 +23,11 @@ from harness.engines.local import Progress, run_here
 from harness.errors import UsageError
 from harness.explainers import Explainer, registered
 from harness.faces.faceset import FaceSet, is_right
-from harness.known_maps import has_causes, known_maps, oracles
+from harness.known_maps import has_causes, known_maps, oracles, truths
 from harness.measurements import (
     Agreement,
+    Cells,
+    CellsByClass,
     ClassSimilarity,
     Completeness,
     Complexity,
@@ -49,11 +52,13 @@ from harness.measurements import (
     TurnBack,
     confusion,
 )
-from harness.perturbation import BlurFill, MeanFill, NoisyLinearFill
+from harness.measurements.cells import of_the_network
+from harness.perturbation import BlurFill, MeanFill, NoisyLinearFill, PictureFill
 from harness.profiles import Profile
 from harness.random_networks import layer_groups
 from harness.store import BLANK, EFFECTS, PERSONS, SCORES, Examples, RunFolder, frame
 from harness.subject import Subject
+from harness.truth import games_of
 
 PACKAGES = ("explanation-harness", "torch", "captum", "lime", "numpy", "scipy", "pandas", "scikit-image")
 
@@ -96,7 +101,7 @@ class Request:
         needs = frozenset[str]().union(*(check.needs for check in self.checks))
         spec = self.subject.spec
         imputed = NoisyLinearFill(0.01 * (spec.high - spec.low))
-        some = size.costly_per_class
+        some, games = size.costly_per_class, self.games()
         known: tuple[Measurement, ...] = (
             Removal(BlurFill(), size.steps, size.spectrum_draws),
             # One null of other fills: they are compared over all images, never judged one by one.
@@ -122,8 +127,22 @@ class Request:
             SinglePatches(BlurFill(), size.spectrum_draws),
             Completeness(),
             Complexity(),
+            Cells(games, size.spectrum_draws),
+            CellsByClass(games, size.rivals_per_class),
         )
         return tuple(each for each in known if self.everything or each.name in needs)
+
+    def games(self) -> Games:
+        """Return the exact games that the profile affords, under three fills that leave different things behind.
+
+        A mean keeps brightness, a blur keeps light and outline, the mean of all faces keeps what aligned faces have in
+        common. A blur of an eighth of the side, because at a tenth a feature still shows that a cell takes away.
+        """
+        size, pictures = self.profile, self.subject.prepare(self.faces.images)
+        mean_face = PictureFill(pictures.double().mean(dim=0).to(pictures.dtype))
+        fills = (("mean", MeanFill()), ("blur", BlurFill(1 / 8)), ("mean-face", mean_face))
+        played = games_of(size.cells_per_side, size.cell_grids, fills)
+        return Games(played, size.cells_per_class, size.parts_per_class)
 
 
 def evaluate(request: Request, folder: RunFolder, progress: Progress, command: str = "") -> RunFolder:
@@ -158,7 +177,7 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
     probabilities = _probabilities(request, folder)
     case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
     bench = Bench(case, request.measurements(), folder)
-    known = known_maps(case, request.faces, probabilities.argmax(1), bench.shared)
+    known = (*known_maps(case, request.faces, probabilities.argmax(1), bench.shared), *_truths(case, bench))
     # Before anything else: who breaks the contract has no scores. Known maps come from no explainer that could.
     gate = ContractGate(request.subject, request.faces, request.seed, folder.remembered)
     jobs = gate.jobs(request.explainers)
@@ -169,6 +188,7 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
     found = Measured.joined(
         [
             *_of_the_network(request, case, probabilities),
+            *[of_the_network(games, case, bench.shared) for games in _played(bench)],
             *[bench.measured(explainer) for explainer in sound],
             *[_failed(case, name, fault) for name, fault in faults.items()],
         ]
@@ -246,7 +266,7 @@ def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataF
     case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
     everything = replace(request, everything=True).measurements()
     bench = Bench(case, [each for each in everything if not each.asks_again], folder)
-    known = oracles(case, bench.shared)
+    known = (*oracles(case, bench.shared), *_truths(case, bench))
     run_here(bench.plan(known), progress)
     found = Measured.joined([bench.measured(oracle) for oracle in known])
     return examination_table(examined(_evidence(case, found)))
@@ -298,6 +318,16 @@ def _of_the_network(request: Request, case: Case, probabilities: Float[np.ndarra
     if labels is not None:
         found.append(confusion(request.subject.classes, labels, probabilities.argmax(1)))
     return found
+
+
+def _played(bench: Bench) -> Sequence[Games]:
+    """Return the games that a run plays: those of its measurements, or none."""
+    return [each.games for each in bench.measurements if isinstance(each, Cells)]
+
+
+def _truths(case: Case, bench: Bench) -> Sequence[Explainer]:
+    """Return the truth of the games that a run plays as explainers, with shares of noise."""
+    return [oracle for games in _played(bench) for oracle in truths(case, games, bench.shared)]
 
 
 def _failed(case: Case, explainer: str, fault: str) -> Measured:

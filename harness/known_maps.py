@@ -4,9 +4,7 @@ No explainer makes these maps. They stand beside the explainers in every run, an
 from noise judges nobody.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,32 +14,31 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.case import Case
+from harness.cell_truth import Games, target_maps
 from harness.digest import digest, image_keys
 from harness.effects import cause_maps
 from harness.explainers.base import Explainer, Facts
 from harness.explainers.controls import mean_face
 from harness.faces.faceset import FaceSet
 from harness.perturbation import spectrum_null
+from harness.truth import Shared
 
 ORACLE = "oracle"
+TRUTH = "truth"
 MARK = "mark"
 NOISE = (0.4, 0.7)
 """Shares of noise in the noisy oracles: about evenly spaced between the truth and its null."""
 
 
-def oracle_name(noise: float) -> str:
-    """Return what the oracle with a share of noise is called.
+def oracle_name(noise: float, truth: str = ORACLE) -> str:
+    """Return what the oracle, or another truth, with a share of noise is called.
 
     Examples
     --------
-    >>> oracle_name(0.4)
-    'oracle-noise-40'
+    >>> oracle_name(0.4), oracle_name(0.7, TRUTH)
+    ('oracle-noise-40', 'truth-noise-70')
     """
-    return f"{ORACLE}-noise-{round(100 * noise)}" if noise else ORACLE
-
-
-Shared = Callable[[tuple[object, ...], Callable[[], Mapping[str, Any]]], dict[str, Any]]
-"""Keeps arrays that depend on the case alone; see :class:`harness.measurements.Explained`."""
+    return f"{truth}-noise-{round(100 * noise)}" if noise else truth
 
 
 def known_maps(case: Case, faces: FaceSet, predicted: Int[np.ndarray, " all"], shared: Shared) -> tuple[Explainer, ...]:
@@ -75,9 +72,30 @@ def oracles(case: Case, shared: Shared) -> tuple[Explainer, ...]:
     if not has_causes(case.faces):
         return ()
     truth = shared(("causes",), lambda: {"causes": true_causes(case)})["causes"]
-    noise = spectrum_null(truth, seed=case.seed, keys=case.keys)
-    keys = image_keys(case.images)
-    return tuple(_control(oracle_name(share), keys, _noisy(truth, noise, share)) for share in (0.0, *NOISE))
+    return _with_noise(case, truth, ORACLE, "oracles")
+
+
+def truths(case: Case, games: Games, shared: Shared) -> tuple[Explainer, ...]:
+    """Return the truth of the exact games as an explainer, and with growing shares of noise, on any network.
+
+    The maps add up, over the cells of every grid, to what the cells are worth to the target, the mean over fills; the
+    noise is as that of :func:`oracles`. A map is zero, and its scores undefined, for an image that was not played on.
+    None where the pictures are too small to be cut in cells.
+    """
+    if games.lacking(case):
+        return ()
+    chosen = games.chosen(case)
+    maps = np.zeros((len(case.targets), *case.images.shape[-2:]), np.float32)
+    maps[chosen] = target_maps(games.truth(case, shared))
+    return _with_noise(case, maps, TRUTH, "truths")
+
+
+def _with_noise(case: Case, truth: Float[np.ndarray, "n h w"], name: str, origin: str) -> tuple[Explainer, ...]:
+    """Return known maps as explainers, alone and with growing shares of noise."""
+    noise, keys = spectrum_null(truth, seed=case.seed, keys=case.keys), image_keys(case.images)
+    return tuple(
+        _control(oracle_name(share, name), keys, _noisy(truth, noise, share), origin) for share in (0.0, *NOISE)
+    )
 
 
 def has_causes(faces: FaceSet) -> bool:
@@ -114,11 +132,11 @@ def _noisy(
     return made.reshape(truth.shape)
 
 
-def _control(name: str, keys: Int[np.ndarray, " n"], maps: Float[np.ndarray, "n h w"]) -> Explainer:
+def _control(name: str, keys: Int[np.ndarray, " n"], maps: Float[np.ndarray, "n h w"], origin: str) -> Explainer:
     """Return known maps as an explainer that can be asked for the images of its case alone."""
     facts = Facts("oracle", cost="none", fixed=True)
     # The maps' digest is a setting, so that maps of other causes are not taken for these.
-    return Explainer(name, _Known(keys, maps), {"maps": digest(keys, maps)}, facts, f"{__name__}:oracles")
+    return Explainer(name, _Known(keys, maps), {"maps": digest(keys, maps)}, facts, f"{__name__}:{origin}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,6 +37,16 @@ class Profile:
         Steps of a removal whose pixels are solved for: each takes longer than the pass that follows it.
     smooth_per_class
         Images of each class for maps averaged over noise, under the trained network and under the random ones.
+    cells_per_side
+        Rows and columns of cells of the exact game: every coalition of them is asked about.
+    cell_grids
+        Grids of cells that are averaged, each moved by its share of a cell: all coalitions again.
+    cells_per_class
+        Images of each class that the game is played on.
+    parts_per_class
+        Those of them whose cells are played within.
+    rivals_per_class
+        Those of them for which explainers are asked about the runner-up too.
     controls
         Stand-ins that every run carries, beside those that are known of the faces (mean face, true causes).
     """
@@ -54,6 +64,11 @@ class Profile:
     masks: int
     imputed_steps: int
     smooth_per_class: int
+    cells_per_side: int = 3
+    cell_grids: int = 2
+    cells_per_class: int = 10
+    parts_per_class: int = 3
+    rivals_per_class: int = 5
     controls: tuple[str, ...] = ("random", "edges")
 
     def with_per_class(self, per_class: int | None) -> "Profile":
@@ -93,6 +108,9 @@ STANDARD = Profile(
     seeds=3,
     masks=64,
     imputed_steps=10,
+    cells_per_class=30,
+    parts_per_class=10,
+    rivals_per_class=15,
     controls=EVERY_CONTROL,
 )
 FULL = Profile(
@@ -109,6 +127,9 @@ FULL = Profile(
     seeds=5,
     masks=128,
     imputed_steps=20,
+    cells_per_class=60,
+    parts_per_class=20,
+    rivals_per_class=30,
     controls=EVERY_CONTROL,
 )
 PROFILES = {profile.name: profile for profile in (QUICK, STANDARD, FULL)}

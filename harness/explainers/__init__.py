@@ -3,6 +3,7 @@
 from harness.explainers import (
     backprop,
     cam,
+    cells,
     contrastive,
     controls,
     deeplift,
@@ -23,6 +24,7 @@ __all__ = [
     "Facts",
     "backprop",
     "cam",
+    "cells",
     "contrastive",
     "controls",
     "deeplift",

@@ -2,6 +2,7 @@
 
 from harness.measurements.banks import MaskBank, SinglePatches
 from harness.measurements.base import Explained, Measured, Measurement
+from harness.measurements.cells import Cells, CellsByClass
 from harness.measurements.completeness import Completeness
 from harness.measurements.complexity import Complexity
 from harness.measurements.confusion import ClassSimilarity, confusion
@@ -19,6 +20,8 @@ from harness.measurements.targets import TargetDependence
 
 __all__ = [
     "Agreement",
+    "Cells",
+    "CellsByClass",
     "ClassSimilarity",
     "Completeness",
     "Complexity",

@@ -17,6 +17,8 @@ from harness.subject import Subject
 
 MAP, SPECTRUM, TRANSPLANT = "map", "spectrum-null", "transplant-null"
 """Variants under which a score is stored: of the map itself, and of its two null maps."""
+PORTRAIT = "portrait"
+"""Variant of the explainer's mean map of the class's other images: what it says of every image of the class."""
 SEGMENT = "segment-null"
 """Variant of a null map that only maps made of segments have."""
 
@@ -112,6 +114,27 @@ class Explained:
         maps: np.ndarray = self.maps[self.donors]
         return maps
 
+    @cached_property
+    def others(self) -> Bool[np.ndarray, "n n"]:
+        """Which images make each image's portrait: its class's, of other people where the class shows any."""
+        targets, persons = self.case.targets, self.case.faces.persons
+        of_class = (targets[:, None] == targets) & ~np.eye(len(targets), dtype=bool)
+        strangers = of_class if persons is None else of_class & (persons[:, None] != persons)
+        return np.where(strangers.any(axis=1, keepdims=True), strangers, of_class)
+
+    @cached_property
+    def portraits(self) -> Float[np.ndarray, "n h w"]:
+        """The mean map of each image's class, the image left out; meaningless where it is alone (see :meth:`lacks`).
+
+        Maps count alike: each is divided by the mean of its absolute values first, since one of large values would
+        be the portrait by itself.
+        """
+        flat = self.maps.reshape(len(self.maps), -1).astype(np.float64)
+        size = np.abs(flat).mean(axis=1, keepdims=True)
+        alike = np.divide(flat, size, out=np.zeros_like(flat), where=size > 0)
+        count = np.maximum(self.others.sum(axis=1, keepdims=True), 1)
+        return (self.others @ alike / count).reshape(self.maps.shape)
+
     def spectrum_nulls(self, draws: int) -> Iterator[Float[np.ndarray, "n h w"]]:
         """Yield `draws` sets of the maps' own values, equally smooth, in random places."""
         for draw in range(draws):
@@ -129,6 +152,9 @@ class Explained:
 
     def lacks(self, variant: str) -> Bool[np.ndarray, " n"]:
         """Return the images for which a variant means nothing: constant maps, and those without a donor."""
+        if variant == PORTRAIT:
+            alone: np.ndarray = self.constant | ~self.others.any(axis=1)
+            return alone
         if variant != TRANSPLANT:
             return self.constant
         lacking: np.ndarray = self.constant | (self.donors < 0) | self.constant[self.donors]
@@ -218,7 +244,7 @@ def rows_against_nulls(
     said = f"constant map, or {reason}" if reason else "constant map"
     rows = []
     for name, values in known.items():
-        why = f"{said}, or no other image of its class" if name == TRANSPLANT else said
+        why = f"{said}, or no other image of its class" if name in (TRANSPLANT, PORTRAIT) else said
         rows.append(score_rows(case, metric, name, values, why))
         if name != MAP:
             rows.append(score_rows(case, gain_of(metric), name, better * (known[MAP] - values), why))

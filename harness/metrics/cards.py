@@ -6,6 +6,7 @@ from math import inf
 
 from harness.metrics import (
     axioms,
+    cells,
     complexity,
     confusion,
     faithfulness,
@@ -911,6 +912,36 @@ _PARTS = (
     ),
 )
 
+_COALITIONS = "one forward a coalition, grid and fill, shared by all maps and classes of the image"
+_CELLS = (
+    MetricCard(
+        name="settled-pairs",
+        family="cells",
+        function=cells.settled_pairs,
+        low=0.0,
+        high=1.0,
+        higher_is_better=True,
+        chance="0.5",
+        cost=_COALITIONS,
+        undefined="the map is constant, or no pair of cells is settled",
+        reference="Shapley 1953, A value for n-person games; settled pairs are this project's",
+        compared_with="networks with known contributions",
+    ),
+    MetricCard(
+        name="coalition-fit",
+        family="cells",
+        function=cells.coalition_fit,
+        low=-1.0,
+        high=1.0,
+        higher_is_better=True,
+        chance=_NULL,
+        cost=_COALITIONS,
+        undefined="the map is constant or 0 in every cell, or the network answers all coalitions alike",
+        reference="Hammer and Holzman 1992, Approximations of pseudo-Boolean functions",
+        compared_with="least squares over all coalitions",
+    ),
+)
+
 _CONFUSION = (
     MetricCard(
         name="recall",
@@ -962,6 +993,7 @@ _CARDS = (
     *_AXIOMS,
     *_SIMILARITY,
     *_PARTS,
+    *_CELLS,
     *_CONFUSION,
 )
 
@@ -1017,6 +1049,8 @@ _MEASURED = {
     "top-k-overlap": 0.0,
     "part-spearman": 2e-16,
     "part-kendall": 2e-16,
+    "settled-pairs": 0.0,
+    "coalition-fit": 3e-15,
     "recall": 0.0,
     "precision": 0.0,
 }

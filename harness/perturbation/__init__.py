@@ -1,7 +1,8 @@
 """Taking pixels away: fills, removal orders, mask banks and null maps; no network, no explainer."""
 
+from harness.perturbation._seeds import Stream, generator
 from harness.perturbation.copies import noisy_copies
-from harness.perturbation.fills import BlurFill, ConstantFill, Fill, MeanFill, NoisyLinearFill, Replacement
+from harness.perturbation.fills import BlurFill, ConstantFill, Fill, MeanFill, NoisyLinearFill, PictureFill, Replacement
 from harness.perturbation.masks import Purpose, cell_mask_bank, grid_cells, grid_mask_bank, pixel_mask_bank
 from harness.perturbation.mosaics import Mosaics, mosaics
 from harness.perturbation.nulls import (
@@ -21,9 +22,12 @@ __all__ = [
     "MeanFill",
     "Mosaics",
     "NoisyLinearFill",
+    "PictureFill",
     "Purpose",
     "Replacement",
+    "Stream",
     "cell_mask_bank",
+    "generator",
     "grid_cells",
     "grid_mask_bank",
     "is_of_segments",

@@ -22,6 +22,7 @@ class Stream(IntEnum):
     EXPLAIN_MASKS = 8
     COPIES = 9
     MOSAICS = 10
+    CONTEXTS = 11
 
 
 def generator(seed: int, stream: Stream, key: int | np.integer = 0) -> np.random.Generator:

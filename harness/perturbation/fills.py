@@ -22,7 +22,7 @@ from scipy.linalg import solveh_banded
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from harness.digest import image_keys
+from harness.digest import digest, image_keys
 from harness.perturbation._seeds import Stream, generator
 
 
@@ -125,6 +125,44 @@ class BlurFill(Fill):
         sharp = images.detach().cpu().numpy()
         blurred = gaussian_filter(sharp, sigma=(0, 0, pixels, pixels), mode="reflect")
         return _Paste(images.detach(), torch.from_numpy(blurred).to(images.device))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PictureFill(Fill):
+    """Fill with one picture for every image, such as the mean face of a set.
+
+    It keeps what all pictures of an aligned set have in common, so that what is removed leaves a likely picture behind.
+
+    Parameters
+    ----------
+    picture
+        In input units, of the images' size.
+
+    Examples
+    --------
+    >>> image = torch.tensor([[[[0.0, 1.0], [2.0, 5.0]]]])
+    >>> PictureFill(torch.full((1, 2, 2), 7.0))(image, np.array([[[True, False], [False, False]]]), 0)
+    tensor([[[[7., 1.],
+              [2., 5.]]]])
+    """
+
+    picture: Float[Tensor, "c h w"]
+
+    def __repr__(self) -> str:
+        """Name the picture by its content, so that settings that hold one can be named by their text."""
+        return f"PictureFill({digest(self.picture)})"
+
+    def prepare(self, images: Float[Tensor, "n c h w"]) -> Replacement:
+        """Compute nothing.
+
+        Raises
+        ------
+        ValueError
+            Where the picture is of another size than the images.
+        """
+        if images.shape[1:] != self.picture.shape:
+            raise ValueError(f"a picture of {tuple(self.picture.shape)} fills no image of {tuple(images.shape[1:])}")
+        return _Paste(images.detach(), self.picture.to(images)[None])
 
 
 @dataclass(frozen=True)

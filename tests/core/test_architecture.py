@@ -19,9 +19,10 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"importing", "statistics", "perturbation", "metrics", "fixtures_folder", "profiles"}),
     frozenset({"fetching", "store"}),
     frozenset({"faces", "subject"}),
+    frozenset({"truth"}),
     frozenset({"case", "random_networks", "explainers", "models", "effects"}),
     frozenset({"oracles", "arithmetic"}),
-    frozenset({"equal_networks"}),
+    frozenset({"equal_networks", "cell_truth"}),
     frozenset({"measurements", "engines", "visualization", "known_maps"}),
     frozenset({"checks", "bench"}),
     frozenset({"evaluation"}),
@@ -36,6 +37,7 @@ ONLY: dict[str, frozenset[str]] = {
     "statistics": frozenset(),
     "metrics": frozenset(),
     "perturbation": frozenset({"digest"}),
+    "truth": frozenset({"errors", "digest", "perturbation", "subject"}),
     "report": frozenset({"errors", "statistics", "store"}),
 }
 """Parts that know of little: statistics of no image, metrics of no network, reports of nothing but stored runs."""
@@ -162,6 +164,8 @@ PLANTED = {
     "statistics know torch": ("statistics/new.py", "import torch"),
     "perturbation knows the network": ("perturbation/new.py", "import harness.subject"),
     "the subject knows its explainers": ("subject.py", "from harness.explainers import registered"),
+    "the truth knows an explainer": ("truth/new.py", "from harness.explainers import registered"),
+    "the truth knows metrics": ("truth/new.py", "from harness.metrics import cells"),
     "an explainer knows the checks": ("explainers/new.py", "from harness.checks import CHECKS"),
     "checks know the evaluation": ("checks/new.py", "from harness.evaluation import evaluate"),
     "the evaluation knows its report": ("evaluation.py", "from harness import report"),
