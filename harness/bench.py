@@ -18,7 +18,7 @@ from harness.digest import digest
 from harness.engines.local import Job
 from harness.explainers import Explainer
 from harness.measurements import Explained, Measured, Measurement
-from harness.random_networks import randomized
+from harness.networks.random import randomized
 from harness.store import RunFolder
 from harness.subject import Subject
 
@@ -26,7 +26,7 @@ BLOCK = 32
 """Images explained between two stops: what a killed run loses at most."""
 CALIBRATION_IMAGES = 64
 """Images on which a random network's activations are brought to scale: past some dozens their spread hardly moves."""
-EXPLAINING_CODE = ("explainers", "subject.py", "random_networks.py")
+EXPLAINING_CODE = ("explainers", "subject.py", "networks")
 """What makes maps, beside a user's own file: when it changes, maps are made anew."""
 JUDGING_CODE = ("measurements", "metrics", "perturbation")
 """What turns maps into scores: when it changes, scores are measured anew and maps are kept."""

@@ -50,7 +50,7 @@ from harness.measurements import (
 )
 from harness.perturbation import BlurFill, MeanFill, NoisyLinearFill
 from harness.profiles import Profile
-from harness.random_networks import layer_groups
+from harness.networks.random import layer_groups
 from harness.store import EFFECTS, SCORES, Examples, RunFolder, frame
 from harness.subject import Subject
 

@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 
 from harness.case import Case
-from harness.equal_networks import SAME, largest_difference, taking_back
+from harness.networks.equal import SAME, largest_difference, taking_back
 from harness.errors import ExplainerFault
 from harness.measurements.base import (
     MAP,
