@@ -213,7 +213,7 @@ class Bench:
             self.shared,
             explainer.facts.axioms,
             explainer.is_seeded,
-            partial(explainer.baselines, self.case.subject, seed=self.case.seed),
+            lambda images, subject=None: explainer.baselines(subject or self.case.subject, images, self.case.seed),
         )
 
     def _kept(self, owner: str, key: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:

@@ -21,9 +21,10 @@ from harness.engines.local import Progress, run_here
 from harness.errors import UsageError
 from harness.explainers import Explainer, registered
 from harness.faces.faceset import FaceSet, is_right
-from harness.known_maps import has_causes, known_maps, oracles
+from harness.known_maps import has_truth, known_maps, oracles
 from harness.measurements import (
     Agreement,
+    Blind,
     ClassSimilarity,
     Completeness,
     Complexity,
@@ -36,6 +37,7 @@ from harness.measurements import (
     Measurement,
     ParameterRandomization,
     Parts,
+    Planted,
     RandomizationOrders,
     Regions,
     Removal,
@@ -45,12 +47,13 @@ from harness.measurements import (
     SinglePatches,
     SmoothRandomization,
     TargetDependence,
+    Tiles,
     TurnBack,
     confusion,
 )
+from harness.networks.random import layer_groups
 from harness.perturbation import BlurFill, MeanFill, NoisyLinearFill
 from harness.profiles import Profile
-from harness.networks.random import layer_groups
 from harness.store import EFFECTS, SCORES, Examples, RunFolder, frame
 from harness.subject import Subject
 
@@ -116,6 +119,9 @@ class Request:
             Parts(size.spectrum_draws),
             MaskBank(BlurFill(), size.masks, size.spectrum_draws),
             SinglePatches(BlurFill(), size.spectrum_draws),
+            Tiles(size.built_networks, size.built_images),
+            Blind(size.built_networks, size.built_images),
+            Planted(size.built_networks, size.built_images),
             Completeness(),
             Complexity(),
         )
@@ -223,7 +229,7 @@ def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataF
         Where no cause is known of the faces, and as :func:`evaluate`.
     """
     _check_faces(request.subject, request.faces)
-    if not has_causes(request.faces):
+    if not has_truth(request.subject, request.faces):
         raise UsageError(f"no cause is known of faces {request.faces.name!r}; examine metrics on rendered faces")
     probabilities = _probabilities(request, folder)
     case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)

@@ -37,6 +37,10 @@ class Profile:
         Steps of a removal whose pixels are solved for: each takes longer than the pass that follows it.
     smooth_per_class
         Images of each class for maps averaged over noise, under the trained network and under the random ones.
+    built_networks
+        Networks of each kind that are built around the subject.
+    built_images
+        Images that each of them is asked about.
     controls
         Stand-ins that every run carries, beside those that are known of the faces (mean face, true causes).
     """
@@ -54,6 +58,8 @@ class Profile:
     masks: int
     imputed_steps: int
     smooth_per_class: int
+    built_networks: int
+    built_images: int
     controls: tuple[str, ...] = ("random", "edges")
 
     def with_per_class(self, per_class: int | None) -> "Profile":
@@ -78,6 +84,8 @@ QUICK = Profile(
     seeds=2,
     masks=32,  # of each of four sizes: 128 passes an image, which serve every explainer
     imputed_steps=5,
+    built_networks=3,
+    built_images=4,  # 12 in all: the least for which an exact sign-flip test can pass among a family's claims
 )
 STANDARD = Profile(
     "standard",
@@ -93,6 +101,8 @@ STANDARD = Profile(
     seeds=3,
     masks=64,
     imputed_steps=10,
+    built_networks=4,
+    built_images=7,
     controls=EVERY_CONTROL,
 )
 FULL = Profile(
@@ -109,6 +119,8 @@ FULL = Profile(
     seeds=5,
     masks=128,
     imputed_steps=20,
+    built_networks=7,
+    built_images=10,
     controls=EVERY_CONTROL,
 )
 PROFILES = {profile.name: profile for profile in (QUICK, STANDARD, FULL)}

@@ -7,7 +7,8 @@ of the network, so that the caller's stays as it was.
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -149,6 +150,8 @@ class Subject:
     ----------
     passes
         Images passed forward and backward so far.
+    runs
+        How often each module runs in one pass, by name, in running order.
 
     Raises
     ------
@@ -176,7 +179,8 @@ class Subject:
         self._network = copy.deepcopy(network).eval().requires_grad_(False).to(self.device)
         self.model = CountedNetwork(self._network, self.passes).eval()
         self._check_classes()
-        ran = self._ran()
+        self.runs = self._ran()
+        ran = tuple(self.runs)
         self.layers = tuple(layer for layer in ran if layer and not list(self.layer(layer).children()))
         self.cam_layer = cam_layer or self._last_convolution()
         if self.cam_layer not in ran:
@@ -200,6 +204,12 @@ class Subject:
     def network(self) -> nn.Module:
         """The subject's own copy of the network, for reading its structure; call :attr:`model` to run it."""
         return self._network
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision that the network reads and answers in: that of its weights, single where it has none."""
+        kinds = (parameter.dtype for parameter in self._network.parameters() if parameter.is_floating_point())
+        return next(kinds, torch.float32)
 
     def layer(self, name: str) -> nn.Module:
         """Return the module called `name`.
@@ -241,11 +251,25 @@ class Subject:
         return self.logits(images).softmax(1)
 
     def activations(self, images: Float[Tensor, "n c h w"], layers: Sequence[str]) -> dict[str, Tensor]:
-        """Return the outputs of named layers, each (n, ...), without gradient."""
+        """Return the outputs of named layers, each (n, ...), without gradient.
+
+        Raises
+        ------
+        UsageError
+            Where a layer does not give one output an image; see :meth:`only_output`.
+        """
         kept: dict[str, list[Tensor]] = {name: [] for name in layers}
-        with torch.no_grad(), self._listening(layers, lambda name, output: kept[name].append(output.detach().clone())):
+        with torch.no_grad():
             for batch in self._fed(images, self.feed.forward_batch):
-                self.model(batch)
+                seen: dict[str, list[Tensor]] = {name: [] for name in layers}
+
+                def keep(name: str, output: Tensor, seen: dict[str, list[Tensor]] = seen) -> None:
+                    seen[name].append(output.detach().clone())
+
+                with self._listening(layers, keep):
+                    self.model(batch)
+                for name in layers:
+                    kept[name].append(self.only_output(name, seen[name], len(batch)))
         return {name: torch.cat(outputs) for name, outputs in kept.items()}
 
     def spreads(self, images: Float[Tensor, "n c h w"], layers: Sequence[str]) -> dict[str, float]:
@@ -275,7 +299,13 @@ class Subject:
     def layer_gradients(
         self, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"], layer: str
     ) -> tuple[Tensor, Tensor]:
-        """Return a layer's output and the gradient of each image's target logit with respect to it."""
+        """Return a layer's output and the gradient of each image's target logit with respect to it.
+
+        Raises
+        ------
+        UsageError
+            Where the layer does not give one output an image; see :meth:`only_output`.
+        """
         outputs, gradients = [], []
         for batch, classes in self._fed_with(images, targets):
             seen: list[Tensor] = []
@@ -286,9 +316,27 @@ class Subject:
 
             with self._listening([layer], keep):
                 chosen = self.model(batch.detach().clone().requires_grad_()).gather(1, classes[:, None]).sum()
-            gradients.append(torch.autograd.grad(chosen, seen[0])[0].contiguous())
-            outputs.append(seen[0].detach().contiguous())
+            output = self.only_output(layer, seen, len(batch))
+            gradients.append(torch.autograd.grad(chosen, output)[0].contiguous())
+            outputs.append(output.detach().contiguous())
         return torch.cat(outputs), torch.cat(gradients)
+
+    def only_output(self, layer: str, seen: Sequence[Tensor], rows: int) -> Tensor:
+        """Return what a layer gave in one pass of `rows` images, where that is one output an image.
+
+        Raises
+        ------
+        UsageError
+            Where the layer ran several times, or on several pieces of each image: a map made of one of its outputs
+            would be a map of that run or piece alone.
+        """
+        if len(seen) == 1 and len(seen[0]) == rows:
+            return seen[0]
+        what = f"runs {len(seen)} times a pass" if len(seen) != 1 else f"gives {len(seen[0])} outputs for {rows} images"
+        raise UsageError(
+            f"layer {layer!r} of {self.name!r} {what}, and which is to be read nothing tells; "
+            "name a layer that gives one an image"
+        )
 
     def unit_means(self, images: Float[Tensor, "n c h w"], layer: str) -> Float[Tensor, "n units"]:
         """Return the mean over places of each unit of a layer, without gradient.
@@ -334,7 +382,24 @@ class Subject:
 
     # ------------------------------------------------------------------ variants
 
-    def with_network(self, network: nn.Module, name: str, cam_layer: str = "") -> "Subject":
+    def around(self, network: nn.Module, name: str, spec: InputSpec) -> "Subject":
+        """Return a subject of `network`, which holds this one's as its part ``network``; the map layer stays the same.
+
+        Parameters
+        ----------
+        network, name, spec
+            As of a subject.
+
+        Raises
+        ------
+        UsageError
+            Where the network does not run on an input of `spec`.
+        """
+        return self.with_network(network, name, cam_layer=f"network.{self.cam_layer}".rstrip("."), spec=spec)
+
+    def with_network(
+        self, network: nn.Module, name: str, cam_layer: str = "", spec: InputSpec | None = None
+    ) -> "Subject":
         """Return a subject that differs in its network alone; it counts into the same passes.
 
         Parameters
@@ -343,12 +408,14 @@ class Subject:
             As of a subject.
         cam_layer
             By default called as it is here.
+        spec
+            By default what this one reads.
         """
         other = Subject(
             network,
             name=name,
             classes=self.classes,
-            spec=self.spec,
+            spec=spec or self.spec,
             cam_layer=cam_layer or self.cam_layer,
             device=self.device,
         )
@@ -407,13 +474,11 @@ class Subject:
                 'give each class a name of its own, other than "all"'
             )
 
-    def _ran(self) -> tuple[str, ...]:
-        """Run one blank image and note the modules that gave a tensor, in the order in which they did."""
+    def _ran(self) -> Mapping[str, int]:
+        """Run one blank image and count how often each module gave a tensor, in the order in which they first did."""
         order: list[str] = []
         blank = torch.zeros(1, self.spec.channels, self.spec.height, self.spec.width, device=self.device)
-        # A network in double precision reads doubles.
-        kinds = (parameter.dtype for parameter in self._network.parameters() if parameter.is_floating_point())
-        blank = blank.to(next(kinds, blank.dtype))
+        blank = blank.to(self.dtype)
 
         def note(name: str, output: Any) -> None:
             if isinstance(output, Tensor):
@@ -440,7 +505,7 @@ class Subject:
                 f"subject {self.name!r} returns {shape} for one image, not (1, {len(self.classes)}); "
                 "give it one logit a class and as many class names"
             )
-        return tuple(dict.fromkeys(order))
+        return Counter(order)
 
     def _last_convolution(self) -> str:
         """Return the last convolution to run, or the last layer where there is none."""

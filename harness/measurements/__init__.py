@@ -5,6 +5,7 @@ from harness.measurements.base import Explained, Measured, Measurement
 from harness.measurements.completeness import Completeness
 from harness.measurements.complexity import Complexity
 from harness.measurements.confusion import ClassSimilarity, confusion
+from harness.measurements.constructed import Blind, Planted, Tiles
 from harness.measurements.invariance import Invariance
 from harness.measurements.labels import LabelRandomization
 from harness.measurements.localization import EvidenceLocalization
@@ -19,6 +20,7 @@ from harness.measurements.targets import TargetDependence
 
 __all__ = [
     "Agreement",
+    "Blind",
     "ClassSimilarity",
     "Completeness",
     "Complexity",
@@ -32,6 +34,7 @@ __all__ = [
     "Measurement",
     "ParameterRandomization",
     "Parts",
+    "Planted",
     "RandomizationOrders",
     "Regions",
     "Removal",
@@ -41,6 +44,7 @@ __all__ = [
     "SinglePatches",
     "SmoothRandomization",
     "TargetDependence",
+    "Tiles",
     "TurnBack",
     "confusion",
 ]

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from harness.errors import UsageError
 
 SLOPE = 0.1
-WIDTHS = (16, 32, 48)
+WIDTHS = (12, 24, 32)
 """Channels of each cell's three convolutions."""
 HALVINGS = 8
 """Pooling halves a cell three times."""
@@ -43,11 +43,16 @@ class ToPicture(nn.Module):
 class FacesAdditive(nn.Module):
     """A network of its own for each cell of the picture; the logits are the sum of what each says.
 
-    Three 3x3 convolutions (16, 32, 48 channels a cell, in as many groups as there are cells), leaky ReLU, max-pooling
+    Three 3x3 convolutions (12, 24, 32 channels a cell, in as many groups as there are cells), leaky ReLU, max-pooling
     and one dense layer, of which each weight reads one cell alone. No window crosses a border between cells, so the
     Shapley value of a cell is exactly the logit with the cell less the logit with the cell's baseline in its place
     (Brendel and Bethge 2019 build a bag of patches for the same end). Every module is used once; behind ``places`` the
     cells' channels lie where they are in the picture, for those who read an inner layer.
+
+    Attributes
+    ----------
+    additive_cells
+        Cells along each side of the picture: says to :func:`harness.effects.cell_maps` that they add up.
 
     Parameters
     ----------
@@ -72,13 +77,14 @@ class FacesAdditive(nn.Module):
     torch.Size([2, 7])
     """
 
-    def __init__(self, classes: int = 7, channels: int = 1, size: int = 48, side: int = 2) -> None:
+    def __init__(self, classes: int = 7, channels: int = 1, size: int = 48, side: int = 3) -> None:
         super().__init__()
         if side < 1 or size < HALVINGS * side or size % (HALVINGS * side):
             raise UsageError(
                 f"FacesAdditive takes images whose side is a multiple of {HALVINGS * side}, not {size}; resize them"
             )
-        self.side, groups = side, side**2
+        groups = side**2
+        self.additive_cells = side
         one, two, three = WIDTHS
         self.cells = ToCells(side)
         self.conv1 = nn.Conv2d(groups * channels, groups * one, 3, padding=1, groups=groups)

@@ -6,8 +6,8 @@ import torch
 from tiny import CLASSES, SIDE, SPEC
 from torch import Tensor, nn
 
-from harness.networks.equal import SAME, channel_pairs, largest_difference, taking_back, twin, weighted_sum
 from harness.explainers.gradient import gradient
+from harness.networks.equal import SAME, channel_pairs, largest_difference, taking_back, twin, weighted_sum
 from harness.networks.random import randomized
 from harness.subject import Subject
 
