@@ -95,8 +95,9 @@ def true_causes(case: Case) -> Float[np.ndarray, "n h w"]:
     """Return where the causes of each target lie, signed, at the network's input size; zero where none is known.
 
     Of a network that is a sum over cells: what each cell adds, exactly (:func:`harness.effects.cell_maps`), whatever is
-    known of the faces. On faces with counterfactuals: the pixels that each group of facial actions changes, times the change of the
-    target's logit when the group is put to rest (:func:`harness.effects.cause_maps`). On marked faces: the mark.
+    known of the faces. On faces with counterfactuals: the pixels that each group of facial actions changes, times the
+    change of the target's logit when the group is put to rest (:func:`harness.effects.cause_maps`). On marked faces:
+    the mark.
     """
     faces = case.faces
     if additive_cells(case.subject):

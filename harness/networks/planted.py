@@ -137,7 +137,7 @@ def planted(subject: Subject, patches: Sequence[Patch], kind: int, strength: flo
 
 
 def drawn_patches(spec: InputSpec, count: int, source: np.random.Generator) -> list[Patch]:
-    """Return patches at drawn places that do not touch, each of evenly spaced shades, darkest to brightest, by lot.
+    """Return patches at drawn places that do not touch, each of evenly spaced shades in drawn order.
 
     A patch is an eighth of the picture's shorter side, at least 2 pixels.
 
@@ -152,7 +152,8 @@ def drawn_patches(spec: InputSpec, count: int, source: np.random.Generator) -> l
     for number in source.permutation(len(places)):
         top, left = places[number]
         if all(max(abs(top - other.top), abs(left - other.left)) > side for other in found):
-            shades = torch.linspace(spec.low, spec.high, side * side)
+            # A quarter of a step off the middle: no two are as far from the plain shade, or their parts would tie.
+            shades = spec.low + (spec.high - spec.low) * (torch.arange(side * side) + 0.25) / side**2
             pattern = shades[torch.from_numpy(source.permutation(side * side))].reshape(side, side)
             found.append(Patch(pattern, top, left, (spec.low + spec.high) / 2))
         if len(found) == count:

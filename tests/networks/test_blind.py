@@ -62,9 +62,7 @@ def test_opposite_directions_share_no_pixel() -> None:
 
 
 @pytest.mark.parametrize("name", ["gradient", "integrated-gradients", "deeplift", "lrp-epsilon", "guided-backprop"])
-def test_maps_of_what_flows_back_have_exactly_nothing_there(
-    subject: Subject, images: torch.Tensor, name: str
-) -> None:
+def test_maps_of_what_flows_back_have_exactly_nothing_there(subject: Subject, images: torch.Tensor, name: str) -> None:
     maps = registered()[name].maps(blinded(subject, KEEP, torch.zeros(1)), images, TARGETS, 0)
     assert not maps[:, ~KEEP.numpy()].any()
 

@@ -69,9 +69,7 @@ def test_a_pair_adds_nothing_unless_both_are_shown(subject: Subject, images: tor
     both = PATCHES[1].shown_on(one)
     assert added(subject, plain, 2).abs().max() == 0
     assert max(added(subject, one, 2).abs().max(), added(subject, other, 2).abs().max()) < 1e-6
-    torch.testing.assert_close(
-        added(subject, both, 2)[:, KIND], torch.full((4,), STRENGTH).double(), rtol=0, atol=1e-5
-    )
+    torch.testing.assert_close(added(subject, both, 2)[:, KIND], torch.full((4,), STRENGTH).double(), rtol=0, atol=1e-5)
 
 
 def test_patches_lie_in_the_picture_apart_from_each_other() -> None:
@@ -95,4 +93,12 @@ def test_a_picture_too_small_for_the_patches_is_told() -> None:
 
 def test_shades_are_those_that_a_picture_can_have() -> None:
     pattern = drawn_patches(InputSpec(48, 48), 1, np.random.default_rng(0))[0].pattern
-    assert (float(pattern.min()), float(pattern.max())) == (-1.0, 1.0)
+    assert -1 <= pattern.min() < -0.9
+    assert 0.9 < pattern.max() <= 1
+
+
+@pytest.mark.parametrize("side", [12, 24, 48])
+def test_no_two_pixels_of_a_patch_have_parts_of_one_size(side: int) -> None:
+    patch = drawn_patches(InputSpec(side, side), 1, np.random.default_rng(0))[0]
+    sizes = (patch.pattern - patch.plain).abs().flatten().sort().values
+    assert sizes.diff().min() > 1e-3

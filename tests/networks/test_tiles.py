@@ -34,7 +34,11 @@ def shapley(subject: Subject, picture: torch.Tensor, baseline: torch.Tensor, sid
     def answer(shown: tuple[int, ...]) -> np.ndarray:
         made = baseline.clone()
         for t in shown:
-            place = (..., slice(t // side * size, (t // side + 1) * size), slice(t % side * size, (t % side + 1) * size))
+            place = (
+                ...,
+                slice(t // side * size, (t // side + 1) * size),
+                slice(t % side * size, (t % side + 1) * size),
+            )
             made[place] = picture[place]
         return subject.logits(made[None])[0].numpy()
 
