@@ -18,7 +18,7 @@ from harness.digest import digest
 from harness.engines.local import Job
 from harness.explainers import Explainer
 from harness.measurements import Explained, Measured, Measurement
-from harness.random_networks import randomized
+from harness.networks.random import randomized
 from harness.store import RunFolder
 from harness.subject import Subject
 
@@ -26,7 +26,7 @@ BLOCK = 32
 """Images explained between two stops: what a killed run loses at most."""
 CALIBRATION_IMAGES = 64
 """Images on which a random network's activations are brought to scale: past some dozens their spread hardly moves."""
-EXPLAINING_CODE = ("explainers", "subject.py", "random_networks.py", "truth")
+EXPLAINING_CODE = ("explainers", "subject.py", "networks", "truth")
 """What makes maps, beside a user's own file: when it changes, maps are made anew."""
 JUDGING_CODE = ("measurements", "metrics", "perturbation", "truth", "cell_truth.py")
 """What turns maps into scores: when it changes, scores are measured anew and maps are kept."""
@@ -213,7 +213,7 @@ class Bench:
             self.shared,
             explainer.facts.axioms,
             explainer.is_seeded,
-            partial(explainer.baselines, self.case.subject, seed=self.case.seed),
+            lambda images, subject=None: explainer.baselines(subject or self.case.subject, images, self.case.seed),
         )
 
     def _kept(self, owner: str, key: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:

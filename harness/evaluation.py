@@ -23,9 +23,10 @@ from harness.engines.local import Progress, run_here
 from harness.errors import UsageError
 from harness.explainers import Explainer, registered
 from harness.faces.faceset import FaceSet, is_right
-from harness.known_maps import has_causes, known_maps, oracles, truths
+from harness.known_maps import has_truth, known_maps, oracles, truths
 from harness.measurements import (
     Agreement,
+    Blind,
     Cells,
     CellsByClass,
     ClassSimilarity,
@@ -40,6 +41,7 @@ from harness.measurements import (
     Measurement,
     ParameterRandomization,
     Parts,
+    Planted,
     RandomizationOrders,
     Regions,
     Removal,
@@ -49,13 +51,14 @@ from harness.measurements import (
     SinglePatches,
     SmoothRandomization,
     TargetDependence,
+    Tiles,
     TurnBack,
     confusion,
 )
 from harness.measurements.cells import of_the_network
+from harness.networks.random import layer_groups
 from harness.perturbation import BlurFill, MeanFill, NoisyLinearFill, PictureFill
 from harness.profiles import Profile
-from harness.random_networks import layer_groups
 from harness.store import BLANK, EFFECTS, PERSONS, SCORES, Examples, RunFolder, frame
 from harness.subject import Subject
 from harness.truth import games_of
@@ -125,6 +128,9 @@ class Request:
             Parts(size.spectrum_draws),
             MaskBank(BlurFill(), size.masks, size.spectrum_draws),
             SinglePatches(BlurFill(), size.spectrum_draws),
+            Tiles(size.built_networks, size.built_images),
+            Blind(size.built_networks, size.built_images),
+            Planted(size.built_networks, size.built_images),
             Completeness(),
             Complexity(),
             Cells(games, size.spectrum_draws),
@@ -259,7 +265,7 @@ def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataF
         Where no cause is known of the faces, and as :func:`evaluate`.
     """
     _check_faces(request.subject, request.faces)
-    if not has_causes(request.faces):
+    if not has_truth(request.subject, request.faces):
         raise UsageError(f"no cause is known of faces {request.faces.name!r}; examine metrics on rendered faces")
     folder = prepared(request, folder)
     probabilities = _probabilities(request, folder)

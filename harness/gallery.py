@@ -19,7 +19,7 @@ from harness.errors import ExplainerFault, UsageError
 from harness.explainers import registered
 from harness.explainers._segments import segments_of
 from harness.faces.faceset import FaceSet
-from harness.random_networks import layer_groups, randomized
+from harness.networks.random import layer_groups, randomized
 from harness.store import FILTERS, RunFolder, frame, joined
 from harness.subject import Subject
 from harness.visualization import (

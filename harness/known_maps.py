@@ -16,11 +16,12 @@ from torch.nn import functional
 from harness.case import Case
 from harness.cell_truth import Games, target_maps
 from harness.digest import digest, image_keys
-from harness.effects import cause_maps
+from harness.effects import additive_cells, cause_maps, cell_maps
 from harness.explainers.base import Explainer, Facts
 from harness.explainers.controls import mean_face
 from harness.faces.faceset import FaceSet
 from harness.perturbation import spectrum_null
+from harness.subject import Subject
 from harness.truth import Shared
 
 ORACLE = "oracle"
@@ -69,7 +70,7 @@ def oracles(case: Case, shared: Shared) -> tuple[Explainer, ...]:
     values in that order: had the values been mixed, the few large ones of the truth would stay on top whatever the
     noise. A map is zero where nothing is known of an image, and every score of it is then undefined.
     """
-    if not has_causes(case.faces):
+    if not has_truth(case.subject, case.faces):
         return ()
     truth = shared(("causes",), lambda: {"causes": true_causes(case)})["causes"]
     return _with_noise(case, truth, ORACLE, "oracles")
@@ -103,13 +104,22 @@ def has_causes(faces: FaceSet) -> bool:
     return MARK in faces.evidence or (faces.counterfactuals is not None and len(faces.counterfactuals.faces) > 0)
 
 
+def has_truth(subject: Subject, faces: FaceSet) -> bool:
+    """Whether anything is known of what counts: causes on the faces, or a network that is a sum over cells."""
+    return additive_cells(subject) > 0 or has_causes(faces)
+
+
 def true_causes(case: Case) -> Float[np.ndarray, "n h w"]:
     """Return where the causes of each target lie, signed, at the network's input size; zero where none is known.
 
-    On faces with counterfactuals: the pixels that each group of facial actions changes, times the change of the
-    target's logit when the group is put to rest (:func:`harness.effects.cause_maps`). On marked faces: the mark.
+    Of a network that is a sum over cells: what each cell adds, exactly (:func:`harness.effects.cell_maps`), whatever is
+    known of the faces. On faces with counterfactuals: the pixels that each group of facial actions changes, times the
+    change of the target's logit when the group is put to rest (:func:`harness.effects.cause_maps`). On marked faces:
+    the mark.
     """
     faces = case.faces
+    if additive_cells(case.subject):
+        return cell_maps(case.subject, case.images, case.targets)
     causes = np.zeros(faces.images.shape[:3], np.float32)
     if MARK in faces.evidence:
         causes = faces.evidence[MARK].astype(np.float32)

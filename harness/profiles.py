@@ -47,6 +47,10 @@ class Profile:
         Those of them whose cells are played within.
     rivals_per_class
         Those of them for which explainers are asked about the runner-up too.
+    built_networks
+        Networks of each kind that are built around the subject.
+    built_images
+        Images that each of them is asked about.
     controls
         Stand-ins that every run carries, beside those that are known of the faces (mean face, true causes).
     """
@@ -64,6 +68,8 @@ class Profile:
     masks: int
     imputed_steps: int
     smooth_per_class: int
+    built_networks: int
+    built_images: int
     cells_per_side: int = 3
     cell_grids: int = 2
     cells_per_class: int = 10
@@ -93,6 +99,8 @@ QUICK = Profile(
     seeds=2,
     masks=32,  # of each of four sizes: 128 passes an image, which serve every explainer
     imputed_steps=5,
+    built_networks=3,
+    built_images=4,  # 12 in all: the least for which an exact sign-flip test can pass among a family's claims
 )
 STANDARD = Profile(
     "standard",
@@ -111,6 +119,8 @@ STANDARD = Profile(
     cells_per_class=30,
     parts_per_class=10,
     rivals_per_class=15,
+    built_networks=4,
+    built_images=7,
     controls=EVERY_CONTROL,
 )
 FULL = Profile(
@@ -130,6 +140,8 @@ FULL = Profile(
     cells_per_class=60,
     parts_per_class=20,
     rivals_per_class=30,
+    built_networks=7,
+    built_images=10,
     controls=EVERY_CONTROL,
 )
 PROFILES = {profile.name: profile for profile in (QUICK, STANDARD, FULL)}

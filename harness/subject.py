@@ -7,7 +7,8 @@ of the network, so that the caller's stays as it was.
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -178,6 +179,8 @@ class Subject:
     ----------
     passes
         Images passed forward and backward so far.
+    runs
+        How often each module runs in one pass, by name, in running order.
 
     Raises
     ------
@@ -205,7 +208,8 @@ class Subject:
         self._network = copy.deepcopy(network).eval().requires_grad_(False).to(self.device)
         self.model = CountedNetwork(self._network, self.passes).eval()
         self._check_classes()
-        ran = self._ran()
+        self.runs = self._ran()
+        ran = tuple(self.runs)
         self.layers = tuple(layer for layer in ran if layer and not list(self.layer(layer).children()))
         self.cam_layer = cam_layer or self._last_convolution()
         if self.cam_layer not in ran:
@@ -229,6 +233,213 @@ class Subject:
     def network(self) -> nn.Module:
         """The subject's own copy of the network, for reading its structure; call :attr:`model` to run it."""
         return self._network
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision that the network reads and answers in: that of its weights, single where it has none."""
+        kinds = (parameter.dtype for parameter in self._network.parameters() if parameter.is_floating_point())
+        return next(kinds, torch.float32)
+
+    def layer(self, name: str) -> nn.Module:
+        """Return the module called `name`.
+
+        Raises
+        ------
+        UsageError
+            Where there is no such layer.
+        """
+        try:
+            return self._network.get_submodule(name)
+        except AttributeError:
+            raise UsageError(f"subject {self.name!r} has no layer {name!r}; it has {', '.join(self.layers)}") from None
+
+    def state_digest(self) -> str:
+        """Return a name of all that an explainer must leave alone: weights, mode, gradients, hooks."""
+        hooks = {
+            name: [len(table) for attribute, table in sorted(vars(module).items()) if attribute.endswith("_hooks")]
+            for name, module in self.model.named_modules()
+        }
+        modes = [module.training for module in self._network.modules()]
+        needs = [parameter.requires_grad for parameter in self._network.parameters()]
+        grads = [parameter.grad is not None for parameter in self._network.parameters()]
+        return digest(dict(self._network.state_dict()), hooks, modes, needs, grads)
+
+    def prepare(self, pictures: UInt8[np.ndarray, "n h w *colour"]) -> Float[Tensor, "n c height width"]:
+        """Resize pictures (bilinear) and express them in input units.
+
+        Grey pictures are repeated for a colour network; colour pictures become luma (ITU-R 601) for a grey one.
+        """
+        images = torch.from_numpy(np.ascontiguousarray(pictures)).float()
+        images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
+        if images.shape[1] == 3 and self.channels == 1:
+            images = (images * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+        images = images.expand(-1, self.channels, -1, -1)
+        if images.shape[-2:] != (self.height, self.width):
+            images = functional.interpolate(images, (self.height, self.width), mode="bilinear", align_corners=False)
+        mean, std = (torch.tensor(v)[:, None, None] for v in (self.mean, self.std))
+        return ((images / 255 - mean) / std).contiguous()
+
+    def to_grey(self, images: Float[Tensor, "n c height width"]) -> Float[np.ndarray, "n height width"]:
+        """Return prepared images as grey pictures in 0 to 1, for showing and for edges."""
+        mean, std = (torch.tensor(v, device=images.device)[:, None, None] for v in (self.mean, self.std))
+        return (images * std + mean).mean(1).clamp(0, 1).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Feed:
+    """How images are handed to the network: memory layout, and images a pass forward and backward.
+
+    A network in another layout, or in other micro-batches, sums in another order: what it answers differs in its last
+    bits. So a feed belongs to a run (see :mod:`harness.arithmetic`), and its text names it.
+
+    Examples
+    --------
+    >>> str(Feed(True, 64, 16)), Feed.read("contiguous:32")
+    ('channels-last:64:16', Feed(channels_last=False, forward_batch=32, backward_batch=32))
+    """
+
+    channels_last: bool = False
+    forward_batch: int = 64
+    backward_batch: int = 64
+
+    def __str__(self) -> str:
+        sizes = dict.fromkeys((self.forward_batch, self.backward_batch))
+        return ":".join(["channels-last" if self.channels_last else "contiguous", *map(str, sizes)])
+
+    @staticmethod
+    def read(text: str) -> "Feed":
+        """Return the feed that a text names: LAYOUT:IMAGES or LAYOUT:FORWARD:BACKWARD.
+
+        Raises
+        ------
+        UsageError
+            For another layout, or sizes that are no positive whole numbers.
+        """
+        layout, *sizes = text.split(":")
+        if layout not in ("contiguous", "channels-last") or len(sizes) not in (1, 2):
+            raise UsageError(f"{text!r} is no feed; give contiguous:64, channels-last:64 or channels-last:64:32")
+        if not all(size.isdecimal() and int(size) > 0 for size in sizes):
+            raise UsageError(f"{text!r} is no feed: {':'.join(sizes)} are no numbers of images; give 1 or more")
+        return Feed(layout == "channels-last", int(sizes[0]), int(sizes[-1]))
+
+    def layout(self) -> torch.memory_format:
+        """Return torch's name of the layout."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+
+@dataclass
+class Passes:
+    """Images that went through the network since the subject was made."""
+
+    forward: int = 0
+    backward: int = 0
+
+
+class CountedNetwork(nn.Module):
+    """A network that counts the images passing through it, for libraries that want a module to call."""
+
+    def __init__(self, network: nn.Module, passes: Passes) -> None:
+        super().__init__()
+        self.network = network
+        self._passes = passes
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the network's logits."""
+        self._passes.forward += len(images)
+        logits: Tensor = self.network(images)
+        if logits.requires_grad:
+            logits.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
+        return logits
+
+    def _count_backward(self, gradient: Tensor) -> None:
+        """Count the images whose gradient has reached the output."""
+        self._passes.backward += len(gradient)
+
+
+class Subject:
+    """A network with its classes, preprocessing and named layers.
+
+    Parameters
+    ----------
+    network
+        Any module mapping (n, c, h, w) images in input units to (n, k) logits. It is copied, put in evaluation mode
+        and frozen; the caller's network is not touched.
+    name
+        What tables call it.
+    classes
+        Names of the k classes.
+    spec
+        What the network reads.
+    cam_layer
+        Layer that class activation maps read, as named by ``network.named_modules()``; by default the last
+        convolution to run.
+    device
+        Where it runs.
+
+    Attributes
+    ----------
+    passes
+        Images passed forward and backward so far.
+    runs
+        How often each module runs in one pass, by name, in running order.
+
+    Raises
+    ------
+    UsageError
+        Where the network does not run on an input of `spec` or does not return one logit a class, `cam_layer` does not
+        run, or two classes have one name.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        name: str,
+        classes: Sequence[str],
+        spec: InputSpec,
+        cam_layer: str | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.name = name
+        self.classes = tuple(classes)
+        self.spec = spec
+        self.device = torch.device(device)
+        self.passes = Passes()
+        self.feed = Feed()
+        self._network = copy.deepcopy(network).eval().requires_grad_(False).to(self.device)
+        self.model = CountedNetwork(self._network, self.passes).eval()
+        self._check_classes()
+        self.runs = self._ran()
+        ran = tuple(self.runs)
+        self.layers = tuple(layer for layer in ran if layer and not list(self.layer(layer).children()))
+        self.cam_layer = cam_layer or self._last_convolution()
+        if self.cam_layer not in ran:
+            raise UsageError(
+                f"subject {name!r} has no layer {self.cam_layer!r} that runs; it has {', '.join(self.layers)}"
+            )
+
+    # ------------------------------------------------------------------ what it is
+
+    def __repr__(self) -> str:
+        """Say which network it is, so that settings that hold one can be named by their text."""
+        return f"Subject({self.name!r}, {self.digest})"
+
+    @cached_property
+    def digest(self) -> str:
+        """Name of the weights, structure, classes and input together."""
+        weights = {key: value for key, value in self._network.state_dict().items()}
+        return digest(repr(self._network), weights, self.classes, asdict(self.spec))
+
+    @property
+    def network(self) -> nn.Module:
+        """The subject's own copy of the network, for reading its structure; call :attr:`model` to run it."""
+        return self._network
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision that the network reads and answers in: that of its weights, single where it has none."""
+        kinds = (parameter.dtype for parameter in self._network.parameters() if parameter.is_floating_point())
+        return next(kinds, torch.float32)
 
     def layer(self, name: str) -> nn.Module:
         """Return the module called `name`.
@@ -275,11 +486,25 @@ class Subject:
         return self.logits(images).softmax(1)
 
     def activations(self, images: Float[Tensor, "n c h w"], layers: Sequence[str]) -> dict[str, Tensor]:
-        """Return the outputs of named layers, each (n, ...), without gradient."""
+        """Return the outputs of named layers, each (n, ...), without gradient.
+
+        Raises
+        ------
+        UsageError
+            Where a layer does not give one output an image; see :meth:`only_output`.
+        """
         kept: dict[str, list[Tensor]] = {name: [] for name in layers}
-        with torch.no_grad(), self._listening(layers, lambda name, output: kept[name].append(output.detach().clone())):
+        with torch.no_grad():
             for batch in self._fed(images, self.feed.forward_batch):
-                self.model(batch)
+                seen: dict[str, list[Tensor]] = {name: [] for name in layers}
+
+                def keep(name: str, output: Tensor, seen: dict[str, list[Tensor]] = seen) -> None:
+                    seen[name].append(output.detach().clone())
+
+                with self._listening(layers, keep):
+                    self.model(batch)
+                for name in layers:
+                    kept[name].append(self.only_output(name, seen[name], len(batch)))
         return {name: torch.cat(outputs) for name, outputs in kept.items()}
 
     def spreads(self, images: Float[Tensor, "n c h w"], layers: Sequence[str]) -> dict[str, float]:
@@ -309,7 +534,13 @@ class Subject:
     def layer_gradients(
         self, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"], layer: str
     ) -> tuple[Tensor, Tensor]:
-        """Return a layer's output and the gradient of each image's target logit with respect to it."""
+        """Return a layer's output and the gradient of each image's target logit with respect to it.
+
+        Raises
+        ------
+        UsageError
+            Where the layer does not give one output an image; see :meth:`only_output`.
+        """
         outputs, gradients = [], []
         for batch, classes in self._fed_with(images, targets):
             seen: list[Tensor] = []
@@ -320,9 +551,27 @@ class Subject:
 
             with self._listening([layer], keep):
                 chosen = self.model(batch.detach().clone().requires_grad_()).gather(1, classes[:, None]).sum()
-            gradients.append(torch.autograd.grad(chosen, seen[0])[0].contiguous())
-            outputs.append(seen[0].detach().contiguous())
+            output = self.only_output(layer, seen, len(batch))
+            gradients.append(torch.autograd.grad(chosen, output)[0].contiguous())
+            outputs.append(output.detach().contiguous())
         return torch.cat(outputs), torch.cat(gradients)
+
+    def only_output(self, layer: str, seen: Sequence[Tensor], rows: int) -> Tensor:
+        """Return what a layer gave in one pass of `rows` images, where that is one output an image.
+
+        Raises
+        ------
+        UsageError
+            Where the layer ran several times, or on several pieces of each image: a map made of one of its outputs
+            would be a map of that run or piece alone.
+        """
+        if len(seen) == 1 and len(seen[0]) == rows:
+            return seen[0]
+        what = f"runs {len(seen)} times a pass" if len(seen) != 1 else f"gives {len(seen[0])} outputs for {rows} images"
+        raise UsageError(
+            f"layer {layer!r} of {self.name!r} {what}, and which is to be read nothing tells; "
+            "name a layer that gives one an image"
+        )
 
     def unit_means(self, images: Float[Tensor, "n c h w"], layer: str) -> Float[Tensor, "n units"]:
         """Return the mean over places of each unit of a layer, without gradient.
@@ -368,7 +617,24 @@ class Subject:
 
     # ------------------------------------------------------------------ variants
 
-    def with_network(self, network: nn.Module, name: str, cam_layer: str = "") -> "Subject":
+    def around(self, network: nn.Module, name: str, spec: InputSpec) -> "Subject":
+        """Return a subject of `network`, which holds this one's as its part ``network``; the map layer stays the same.
+
+        Parameters
+        ----------
+        network, name, spec
+            As of a subject.
+
+        Raises
+        ------
+        UsageError
+            Where the network does not run on an input of `spec`.
+        """
+        return self.with_network(network, name, cam_layer=f"network.{self.cam_layer}".rstrip("."), spec=spec)
+
+    def with_network(
+        self, network: nn.Module, name: str, cam_layer: str = "", spec: InputSpec | None = None
+    ) -> "Subject":
         """Return a subject that differs in its network alone; it counts into the same passes.
 
         Parameters
@@ -377,12 +643,14 @@ class Subject:
             As of a subject.
         cam_layer
             By default called as it is here.
+        spec
+            By default what this one reads.
         """
         other = Subject(
             network,
             name=name,
             classes=self.classes,
-            spec=self.spec,
+            spec=spec or self.spec,
             cam_layer=cam_layer or self.cam_layer,
             device=self.device,
         )
@@ -457,12 +725,11 @@ class Subject:
                 'give each class a name of its own, other than "all"'
             )
 
-    def _ran(self) -> tuple[str, ...]:
-        """Run one blank image and note the modules that gave a tensor, in the order in which they did."""
+    def _ran(self) -> Mapping[str, int]:
+        """Run one blank image and count how often each module gave a tensor, in the order in which they first did."""
         order: list[str] = []
         blank = torch.zeros(1, self.spec.channels, self.spec.height, self.spec.width, device=self.device)
-        # A network in double precision reads doubles.
-        blank = blank.to(_first_kind(self._network))
+        blank = blank.to(self.dtype)
 
         def note(name: str, output: Any) -> None:
             if isinstance(output, Tensor):
@@ -489,19 +756,13 @@ class Subject:
                 f"subject {self.name!r} returns {shape} for one image, not (1, {len(self.classes)}); "
                 "give it one logit a class and as many class names"
             )
-        return tuple(dict.fromkeys(order))
+        return Counter(order)
 
     def _last_convolution(self) -> str:
         """Return the last convolution to run, or the last layer where there is none."""
         modules = dict(self._network.named_modules())
         convolutions = [name for name in self.layers if isinstance(modules[name], nn.Conv2d)]
         return convolutions[-1] if convolutions else self.layers[-1] if self.layers else ""
-
-
-def _first_kind(network: nn.Module) -> torch.dtype:
-    """Return the precision of a network's first weights; single where it has none."""
-    kinds = (parameter.dtype for parameter in network.parameters() if parameter.is_floating_point())
-    return next(kinds, torch.float32)
 
 
 def measured_feed(network: nn.Module, spec: InputSpec, device: torch.device, seconds: float) -> Feed:

@@ -31,6 +31,8 @@ SMALL = Profile(
     masks=4,
     imputed_steps=3,
     smooth_per_class=2,
+    built_networks=2,
+    built_images=2,
 )
 """Sizes at which an explainer is judged in tenths of a second."""
 

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from harness.errors import UsageError
 from harness.explainers._interception import (
     ACTIVATIONS,
     Call,
@@ -82,6 +83,11 @@ def full_grad(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[T
     found = []
     for leaf, classes in leaves(subject, images, targets):
         parts = full_gradients(subject, leaf, classes)
+        if any(part.ndim == 4 and len(part) != len(leaf) for part in parts):
+            raise UsageError(
+                f"a layer of {subject.name!r} gives several pictures an image, which full-grad cannot lay on one; "
+                "use another explainer"
+            )
         pictures = [part for part in parts if part.ndim == 4]
         shown = [_enlarged_channels(_stretched(part.abs()), leaf).sum(1) for part in pictures]
         found.append(torch.stack(shown).sum(0))
@@ -109,7 +115,13 @@ def full_gradients(
     """Return input x gradient, then bias x gradient of each convolution, dense layer and batch normalisation.
 
     In a network whose activations are linear in pieces they add up to the target logit.
+
+    Raises
+    ------
+    UsageError
+        Where a convolution runs several times: whether all its runs see the whole picture, nothing tells.
     """
+    met: list[object] = []
     biases: list[Tensor] = []
     outputs: list[Tensor] = []
 
@@ -117,6 +129,12 @@ def full_gradients(
         output: Tensor = function(*args, **kwargs)
         bias = _bias(function.__name__, args, kwargs)
         if bias is not None:
+            if output.ndim == 4 and len(args) > 1 and any(args[1] is weight for weight in met):
+                raise UsageError(
+                    f"a layer of {subject.name!r} runs several times a pass, so full-grad cannot tell which part of "
+                    "the picture each run is of; use another explainer"
+                )
+            met.extend(args[1:2])
             biases.append(bias.reshape(1, -1, *[1] * (output.ndim - 2)))
             outputs.append(output)
             # A copy goes on, so that an activation in place cannot change the value whose gradient is asked for.

@@ -1,6 +1,7 @@
 """Class activation maps: a layer's channels, weighted by what they do for the target, enlarged.
 
-All read the subject's `cam_layer`; enlargement is bilinear.
+All read the subject's `cam_layer`; enlargement is bilinear. A layer that runs several times in one pass, or on several
+pieces of the picture, is refused: which run a map would be of, nobody could tell from it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -277,7 +278,7 @@ def _score_gradients(
 
         with hooked(subject.layer(subject.cam_layer), keep):
             value = score(subject.model(leaf), classes).sum()
-        maps = _pictures(subject, seen[0])
+        maps = _pictures(subject, subject.only_output(subject.cam_layer, seen, len(leaf)))
         (gradients,) = torch.autograd.grad(value, maps, create_graph=curvature)
         curved = torch.zeros_like(maps)
         if curvature:

@@ -6,6 +6,7 @@ from harness.measurements.cells import Cells, CellsByClass
 from harness.measurements.completeness import Completeness
 from harness.measurements.complexity import Complexity
 from harness.measurements.confusion import ClassSimilarity, confusion
+from harness.measurements.constructed import Blind, Planted, Tiles
 from harness.measurements.invariance import Invariance
 from harness.measurements.labels import LabelRandomization
 from harness.measurements.localization import EvidenceLocalization
@@ -20,6 +21,7 @@ from harness.measurements.targets import TargetDependence
 
 __all__ = [
     "Agreement",
+    "Blind",
     "Cells",
     "CellsByClass",
     "ClassSimilarity",
@@ -35,6 +37,7 @@ __all__ = [
     "Measurement",
     "ParameterRandomization",
     "Parts",
+    "Planted",
     "RandomizationOrders",
     "Regions",
     "Removal",
@@ -44,6 +47,7 @@ __all__ = [
     "SinglePatches",
     "SmoothRandomization",
     "TargetDependence",
+    "Tiles",
     "TurnBack",
     "confusion",
 ]

@@ -51,7 +51,18 @@ def _not_drawn(layers: Sequence[str], draw: int) -> Subject:
     raise LookupError("no random network was given")
 
 
-def _no_baselines(images: Tensor) -> Iterable[Tensor]:
+@runtime_checkable
+class Baselines(Protocol):
+    """The pictures from which one explainer explains."""
+
+    def __call__(
+        self, images: Float[Tensor, "m c h w"], subject: Subject | None = None
+    ) -> Iterable[Float[Tensor, "m c h w"]]:
+        """Return them for some images, one set after another, under a subject (by default the case's)."""
+        ...
+
+
+def _no_baselines(images: Tensor, subject: Subject | None = None) -> Iterable[Tensor]:
     """Stand in where nothing is explained from a baseline."""
     return ()
 
@@ -83,7 +94,7 @@ class Explained:
     seeded
         Whether the explainer takes a seed.
     baselines
-        ``images`` -> the pictures from which it explains them, one set after another, where it claims completeness.
+        The pictures from which it explains, where it claims completeness.
     """
 
     case: Case
@@ -93,7 +104,7 @@ class Explained:
     shared: Callable[[tuple[object, ...], Callable[[], Mapping[str, Any]]], dict[str, Any]] = _made_anew
     axioms: frozenset[str] = frozenset()
     seeded: bool = False
-    baselines: Callable[[Float[Tensor, "m c h w"]], Iterable[Float[Tensor, "m c h w"]]] = _no_baselines
+    baselines: Baselines = _no_baselines
 
     @cached_property
     def constant(self) -> Bool[np.ndarray, " n"]:

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 from harness.case import Case
-from harness.equal_networks import SAME, Pair, channel_pairs, largest_difference, twin, weighted_sum
 from harness.measurements.base import MAP, Explained, Measured, score_rows
 from harness.metrics.axioms import implementation_invariance, linearity
 from harness.metrics.cards import metric_cards
-from harness.random_networks import layer_groups
+from harness.networks.equal import SAME, Pair, channel_pairs, largest_difference, twin, weighted_sum
+from harness.networks.random import layer_groups
 from harness.store import SCORES, joined
 
 TRIED = 8

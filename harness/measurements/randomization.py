@@ -13,7 +13,7 @@ from harness.case import Case
 from harness.measurements.base import Explained, Measured, curve_rows, score_rows
 from harness.metrics.randomization import efficient_mprt, mprt_average, mprt_last, smooth_mprt
 from harness.metrics.similarity import Similarity, absolute, hog_similarity, spearman_similarity, ssim_similarity
-from harness.random_networks import layer_groups
+from harness.networks.random import layer_groups
 from harness.store import CURVES, SCORES, joined
 from harness.subject import Subject
 

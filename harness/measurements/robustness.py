@@ -12,7 +12,6 @@ from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 
 from harness.case import Case
-from harness.equal_networks import SAME, largest_difference, taking_back
 from harness.errors import ExplainerFault
 from harness.measurements.base import (
     MAP,
@@ -24,6 +23,7 @@ from harness.measurements.base import (
 )
 from harness.metrics import robustness
 from harness.metrics.cards import metric_cards
+from harness.networks.equal import SAME, largest_difference, taking_back
 from harness.perturbation import noisy_copies
 from harness.store import SCORES, joined
 from harness.subject import Subject

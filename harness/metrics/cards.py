@@ -9,6 +9,7 @@ from harness.metrics import (
     cells,
     complexity,
     confusion,
+    constructed,
     faithfulness,
     localization,
     parts,
@@ -76,6 +77,8 @@ def metric_cards() -> dict[str, MetricCard]:
     return {card.name: replace(card, largest_difference=_MEASURED.get(card.name)) for card in _CARDS}
 
 
+_BUILT = "Zhang et al. 2023, AttributionLab: faithfulness of feature attribution under controllable environments"
+_A_MOSAIC = "one explanation of a mosaic, and one forward a tile, shared by all explainers"
 _TRAJECTORY = "one forward a step"
 _BANK = "one forward a mask, shared by all maps of the image"
 _EACH_FEATURE = "one forward a feature, shared by all maps of the image"
@@ -942,6 +945,110 @@ _CELLS = (
     ),
 )
 
+_CONSTRUCTED = (
+    MetricCard(
+        name="tile-ranks",
+        family="constructed",
+        function=constructed.tile_ranks,
+        low=-1.0,
+        high=1.0,
+        higher_is_better=True,
+        chance="0",
+        cost=_A_MOSAIC,
+        undefined="the map's sums over tiles, or the tiles' exact parts, are all the same",
+        reference=_BUILT,
+        compared_with="scipy spearmanr",
+    ),
+    MetricCard(
+        name="tile-ranks-absolute",
+        family="constructed",
+        function=constructed.tile_ranks,
+        low=-1.0,
+        high=1.0,
+        higher_is_better=True,
+        chance="0",
+        cost=_A_MOSAIC,
+        undefined="the map's mass is the same on all tiles, or their exact parts have one magnitude",
+        reference=_BUILT,
+        compared_with="scipy spearmanr",
+    ),
+    MetricCard(
+        name="dead-tile-share",
+        family="constructed",
+        function=constructed.share_of_area,
+        low=0.0,
+        high=inf,
+        higher_is_better=False,
+        chance="1; 0 is exact",
+        cost=_A_MOSAIC,
+        undefined="the map is zero throughout",
+        reference=_BUILT,
+    ),
+    MetricCard(
+        name="tile-amounts",
+        family="constructed",
+        function=constructed.tile_amounts,
+        low=0.0,
+        high=inf,
+        higher_is_better=False,
+        chance="1 for a map of zeros; 0 is claimed",
+        cost=_A_MOSAIC,
+        undefined="every tile's exact part is zero",
+        reference="Sundararajan et al. 2017, Axiomatic attribution for deep networks",
+    ),
+    MetricCard(
+        name="blind-share",
+        family="constructed",
+        function=constructed.share_of_area,
+        low=0.0,
+        high=inf,
+        higher_is_better=False,
+        chance="1; 0 is exact",
+        cost="one explanation",
+        undefined="the map is zero throughout",
+        reference=_BUILT,
+    ),
+    MetricCard(
+        name="planted-patch",
+        family="constructed",
+        function=constructed.patch_found,
+        low=0.0,
+        high=1.0,
+        higher_is_better=True,
+        chance="its score without the plant",
+        cost="two explanations",
+        undefined=_CONSTANT_MAP,
+        reference="Zhou et al. 2022, Do feature attribution methods correctly attribute features?",
+        compared_with="scikit-learn roc_auc_score",
+    ),
+    MetricCard(
+        name="planted-pair",
+        family="constructed",
+        function=constructed.patch_found,
+        low=0.0,
+        high=1.0,
+        higher_is_better=True,
+        chance="its score without the plant",
+        cost="two explanations, of which one is shared with planted-patch",
+        undefined=_CONSTANT_MAP,
+        reference="Zhou et al. 2022, Do feature attribution methods correctly attribute features?",
+        compared_with="scikit-learn roc_auc_score",
+    ),
+    MetricCard(
+        name="planted-pixels",
+        family="constructed",
+        function=constructed.pixel_ranks,
+        low=-1.0,
+        high=1.0,
+        higher_is_better=True,
+        chance="0",
+        cost="none beside those of planted-patch",
+        undefined="planting adds the same to the map, or exactly, on every pixel of the patch",
+        reference="Zhou et al. 2022, Do feature attribution methods correctly attribute features?",
+        compared_with="scipy spearmanr",
+    ),
+)
+
 _CONFUSION = (
     MetricCard(
         name="recall",
@@ -994,6 +1101,7 @@ _CARDS = (
     *_SIMILARITY,
     *_PARTS,
     *_CELLS,
+    *_CONSTRUCTED,
     *_CONFUSION,
 )
 

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from harness.faces.faceset import EXPRESSIONS
 from harness.fetching import cached
 from harness.fixtures_folder import fixture
+from harness.models.faces_additive import FacesAdditive
 from harness.models.faces_cnn import FacesCNN
 from harness.models.minixception import MINIXCEPTION_CAM_LAYER, MINIXCEPTION_SPEC, load_minixception
 from harness.subject import InputSpec, Subject
@@ -19,6 +20,9 @@ FACES_CNN_SPEC = InputSpec(48, 48, (0.5,), (0.5,))
 
 FACES_CNN_CAM_LAYER = "act4"
 """The last activations before pooling and the dense layers."""
+
+FACES_ADDITIVE_CAM_LAYER = "places"
+"""The last activations of all cells, laid where the cells are in the picture."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,20 @@ def _faces_cnn(name: str) -> Callable[[torch.device], Subject]:
     return factory
 
 
+def _faces_additive(device: torch.device) -> Subject:
+    """Make the network that adds up over cells."""
+    name, network = "faces-additive", FacesAdditive()
+    network.load_state_dict(load_file(fixture(f"models/{name}.safetensors")))
+    return Subject(
+        network,
+        name=name,
+        classes=EXPRESSIONS,
+        spec=FACES_CNN_SPEC,
+        cam_layer=FACES_ADDITIVE_CAM_LAYER,
+        device=device,
+    )
+
+
 def _minixception(device: torch.device) -> Subject:
     """Make mini-XCEPTION from the fetched weights."""
     name = "fer2013-minixception"
@@ -89,6 +107,13 @@ SUBJECTS: Mapping[str, BundledSubject] = MappingProxyType(
                 _RENDERED,
                 "small CNN for 7 expressions, 48x48 grey",
                 random_labels="faces-cnn-random-labels",
+            ),
+            BundledSubject(
+                "faces-additive",
+                _faces_additive,
+                "MIT",
+                _RENDERED,
+                "a small CNN for each of 9 cells, whose answers are added: each cell's part is known",
             ),
             BundledSubject(
                 "faces-cnn-shortcut",

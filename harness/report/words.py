@@ -143,6 +143,20 @@ MEASURES = {
     "relevance-mass-displacement": Measure(
         "share of positive relevance on the pixels that the expression moved most", "higher"
     ),
+    "tile-ranks": Measure(
+        "rank correlation, over the tiles of a mosaic, of their sums in the map and their exact parts", "higher", True
+    ),
+    "tile-ranks-absolute": Measure("the same of absolute mass and magnitudes", "higher", True),
+    "dead-tile-share": Measure("share of absolute mass on a tile that counts nothing, over the tile's area", "lower"),
+    "tile-amounts": Measure("how far sums over tiles are from their exact parts, as a share of these", "lower"),
+    "blind-share": Measure("share of absolute mass where the network cannot look, over that part's area", "lower"),
+    "planted-patch": Measure("chance that a pixel of planted evidence has more mass than another", "higher"),
+    "planted-patch-gain": Measure("the same, beyond the map without the plant", "higher", True),
+    "planted-pair": Measure("the same for the worse of two patches that are both needed", "higher"),
+    "planted-pair-gain": Measure("the same, beyond the map without the plant", "higher", True),
+    "planted-pixels": Measure(
+        "rank correlation, over a planted patch, of what planting adds to the map and to the logit", "higher", True
+    ),
     "sparseness": Measure("Gini index of the map's magnitudes"),
     "entropy-complexity": Measure("entropy of the map's magnitudes, in nats"),
     "effective-complexity": Measure("pixels above a hundredth of the map's largest magnitude"),

@@ -112,11 +112,12 @@ def filter_outputs(
 
 
 def _layers_with_places(subject: Subject) -> list[str]:
-    """Return the layers whose output has filters over places, in running order."""
+    """Return the layers whose output has filters over places, in running order; none that runs several times."""
     spec = subject.spec
     blank = torch.zeros(1, spec.channels, spec.height, spec.width, device=subject.device)
-    held = subject.activations(blank, subject.layers)
-    return [name for name in subject.layers if held[name].ndim == 4 and min(held[name].shape[2:]) > 1]
+    once = [name for name in subject.layers if subject.runs[name] == 1]
+    held = subject.activations(blank, once)
+    return [name for name in once if held[name].ndim == 4 and min(held[name].shape[2:]) > 1]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from harness.checks import CHECKS, Evidence, Verdict, judged
 from harness.explainers import registered
 from harness.explainers.gradient import gradient
 from harness.measurements import Explained, Invariance, Measured
-from harness.random_networks import randomized
+from harness.networks.random import randomized
 from harness.subject import Subject
 
 BOTH = frozenset({"implementation-invariance", "linearity"})

@@ -23,7 +23,7 @@ from harness.measurements import (
 )
 from harness.metrics.complexity import histogram_entropy
 from harness.metrics.similarity import Similarity, hog_similarity, spearman_similarity, ssim_similarity
-from harness.random_networks import layer_groups, randomized
+from harness.networks.random import layer_groups, randomized
 from harness.subject import InputSpec, Subject
 
 Explain = Callable[[Subject, Tensor, Tensor], Tensor | np.ndarray]

@@ -96,7 +96,13 @@ def test_each_mistake_is_one_clear_line(text: str, mine: Path) -> None:
 
 
 def test_the_names_that_the_command_line_promises_are_there() -> None:
-    assert set(SUBJECTS) == {"faces-cnn", "faces-cnn-shortcut", "faces-cnn-random-labels", "fer2013-minixception"}
+    assert set(SUBJECTS) == {
+        "faces-cnn",
+        "faces-additive",
+        "faces-cnn-shortcut",
+        "faces-cnn-random-labels",
+        "fer2013-minixception",
+    }
 
 
 def test_a_bundled_network_has_the_weights_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

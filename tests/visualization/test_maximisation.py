@@ -9,7 +9,7 @@ from tiny import CLASSES, SIDE, SPEC, bright_patch_faces, tiny_network
 from torch import Tensor, nn
 
 from harness.errors import UsageError
-from harness.random_networks import layer_groups, randomized
+from harness.networks.random import layer_groups, randomized
 from harness.subject import InputSpec, Subject
 from harness.visualization import Ascent, differs_from_random, exceeds_faces, maximise, picture_similarity
 

@@ -6,9 +6,9 @@ import torch
 from tiny import CLASSES, SIDE, SPEC
 from torch import Tensor, nn
 
-from harness.equal_networks import SAME, channel_pairs, largest_difference, taking_back, twin, weighted_sum
 from harness.explainers.gradient import gradient
-from harness.random_networks import randomized
+from harness.networks.equal import SAME, channel_pairs, largest_difference, taking_back, twin, weighted_sum
+from harness.networks.random import randomized
 from harness.subject import Subject
 
 LINEAR = 6 * (SIDE // 2) ** 2

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from harness.random_networks import BATCH_NORMS
+from harness.networks.random import BATCH_NORMS
 from harness.subject import Subject
 
 READERS = (nn.Conv2d, nn.Linear)

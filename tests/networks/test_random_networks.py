@@ -6,7 +6,7 @@ import torch
 from tiny import CLASSES, SPEC, tiny_network
 from torch import Tensor, nn
 
-from harness.random_networks import layer_groups, randomized
+from harness.networks.random import layer_groups, randomized
 from harness.subject import Subject
 
 EVERYTHING = ("6", "3", "0")

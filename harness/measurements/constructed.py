@@ -1,0 +1,325 @@
+"""How near maps are to the truth on networks built around the subject, whose exact attributions are known.
+
+Each of several networks is drawn anew from the run's seed and asked about a few images of its own, so that an explainer
+may be asked in batches of any size. The class that is explained is the one that the built network answers. An explainer
+that refuses such a network has undefined scores with its reason; a subject that cannot be built upon has them for every
+explainer.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from harness.case import Case
+from harness.errors import ExplainerFault, UsageError
+from harness.measurements.base import MAP, Explained, Measured, gain_of, score_rows
+from harness.metrics.cards import metric_cards
+from harness.metrics.constructed import patch_found, pixel_ranks, share_of_area, tile_amounts, tile_ranks, tile_sums
+from harness.networks.blind import blinded, half_plane
+from harness.networks.planted import Patch, drawn_patches, planted
+from harness.networks.tiles import mosaics, tile_logits, tiled
+from harness.store import SCORES, joined
+from harness.subject import Subject
+
+COMPLETENESS = "completeness"
+UNPLANTED = "unplanted"
+"""Variant of a gain over the same explainer's map of the same picture and class under the network without the plant."""
+WEIGHTS = (1.0, 0.5, -1.0, 0.0)
+"""Of the four tiles, in an order that is drawn for each network; exact in floating point, and 0 is a dead tile."""
+SIDE = 2
+STRENGTH = 2.0
+"""Logits that a plant adds, in leads that it has to make up for: as much again as would turn every answer."""
+TILES, BLIND, PLANTED = range(3)
+"""Streams of the run's seed."""
+
+
+class NotBuilt(Exception):  # noqa: N818
+    """The subject, or too small a case, does not let a network be built; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """How a map shares itself out over the tiles of mosaics whose answer is a weighted sum over tiles.
+
+    Of a map's sums over tiles: `tile-ranks`, their rank correlation with the exact parts, and `tile-ranks-absolute`,
+    the same of absolute mass and magnitudes, for maps without sign; `dead-tile-share`; and, for explainers that claim
+    completeness, `tile-amounts`. Parts are told from the explainer's own baselines, from zero in input units where it
+    states none.
+
+    Attributes
+    ----------
+    networks
+        Orders of the weights that are drawn.
+    images
+        Mosaics for each, every one with another image of the case for its first.
+    """
+
+    networks: int
+    images: int
+
+    name = "tiles"
+    asks_again = True
+
+    def measure(self, explained: Explained) -> Measured:
+        """Return one row a mosaic and score, under the image that it was made for."""
+        names = ["tile-ranks", "tile-ranks-absolute", "dead-tile-share"]
+        names += ["tile-amounts"] * (COMPLETENESS in explained.axioms)
+        return _measured(explained, self, TILES, names, _on_tiles)
+
+
+@dataclass(frozen=True)
+class Blind:
+    """How much of a map lies where the network cannot look: `blind-share`.
+
+    The network sees one half of the picture, on a drawn side of a line through the middle, and the case's mean shade
+    in place of the other.
+
+    Attributes
+    ----------
+    networks
+        Halves that are drawn.
+    images
+        For each.
+    """
+
+    networks: int
+    images: int
+
+    name = "blind"
+    asks_again = True
+
+    def measure(self, explained: Explained) -> Measured:
+        """Return one row an image."""
+        return _measured(explained, self, BLIND, ["blind-share"], _on_half)
+
+
+@dataclass(frozen=True)
+class Planted:
+    """Whether planted evidence is found, beside the same picture's map under the network without it.
+
+    Two patches with patterns are painted on every picture. `planted-patch` is of a network to which the first adds what
+    it shows, and `planted-pixels` of what that adds to the map; `planted-pair` is of one to which both together add it,
+    and neither alone. The class that is spoken for is one that the network least often answers by itself.
+
+    Attributes
+    ----------
+    networks
+        Places, patterns and classes that are drawn.
+    images
+        For each.
+    """
+
+    networks: int
+    images: int
+
+    name = "planted"
+    asks_again = True
+
+    def measure(self, explained: Explained) -> Measured:
+        """Return one row an image, score and gain."""
+        return _measured(explained, self, PLANTED, [*FOUND, "planted-pixels"], _on_patches)
+
+
+FOUND = ("planted-patch", "planted-pair")
+
+Scores = dict[tuple[str, str], Float[np.ndarray, " m"]]
+"""One number an image by metric and variant."""
+
+Judge = Callable[[Explained, "Dealt"], tuple[Int[np.ndarray, " m"], Scores]]
+"""Builds one network, asks the explainer and returns the classes explained and the scores."""
+
+
+@dataclass(frozen=True)
+class Dealt:
+    """Images of the case that one network is asked about.
+
+    Attributes
+    ----------
+    index
+        Which of the case's they are.
+    draw
+        Number of the network.
+    key
+        Names the measurement and the draw, for what all explainers share.
+    source
+        Draws all of the network.
+    """
+
+    index: Int[np.ndarray, " m"]
+    draw: int
+    key: tuple[object, ...]
+    source: np.random.Generator
+
+
+def _measured(
+    explained: Explained, measurement: Tiles | Blind | Planted, stream: int, metrics: Sequence[str], judge: Judge
+) -> Measured:
+    """Return the rows of every network that is drawn."""
+    case, tables = explained.case, list[pd.DataFrame]()
+    for dealt in _dealt(case, measurement, stream):
+        some = case.take(dealt.index)
+        try:
+            targets, scores = judge(explained, dealt)
+            said = ""
+        except (NotBuilt, ExplainerFault) as error:
+            said = " ".join(str(error).split())
+            nothing = np.full(len(dealt.index), np.nan)
+            targets, scores = some.targets, {(metric, MAP): nothing for metric in metrics}
+        for (metric, variant), values in scores.items():
+            card = metric_cards().get(metric)
+            rows = score_rows(some, metric, variant, values, said or (card.undefined if card else GAINLESS))
+            tables.append(rows.assign(target=np.array(case.subject.classes)[targets]))
+    return Measured(scores=joined(SCORES, tables))
+
+
+GAINLESS = "the map with or without the plant is constant"
+
+
+def _dealt(case: Case, measurement: Tiles | Blind | Planted, stream: int) -> Iterator[Dealt]:
+    """Yield each network's images, drawn evenly from the classes; fewer where the case has fewer."""
+    wanted = measurement.networks * measurement.images
+    even = case.some(-(-wanted // len(np.unique(case.targets))))
+    chosen = np.random.default_rng([case.seed, stream]).permutation(even)[:wanted]
+    for draw, index in enumerate(np.array_split(chosen, measurement.networks)):
+        if len(index):
+            source = np.random.default_rng([case.seed, stream, draw + 1])
+            yield Dealt(index, draw, (repr(measurement), draw), source)
+
+
+def _built(name: str, make: Callable[[], Subject]) -> Subject:
+    """Return a network, or say in one line which could not be built and why."""
+    try:
+        return make()
+    except (UsageError, ValueError) as error:
+        raise NotBuilt(f"{name}: {error}") from error
+
+
+def _answers(explained: Explained, name: str, dealt: Dealt, ask: Callable[[], Tensor]) -> Float[np.ndarray, "..."]:
+    """Return logits that every explainer shares, having seen that they are numbers."""
+    found: np.ndarray = explained.shared((*dealt.key, name), lambda: {"logits": _doubles(ask())})["logits"]
+    if not np.isfinite(found).all():
+        raise NotBuilt(f"{name}: the network answers NaN or infinity")
+    return found
+
+
+def _doubles(values: Tensor) -> Float[np.ndarray, "..."]:
+    """Return a tensor as an array of doubles."""
+    array: np.ndarray = values.double().cpu().numpy()
+    return array
+
+
+def _mean_baseline(
+    explained: Explained, images: Tensor, subject: Subject, of: Callable[[Tensor], Tensor]
+) -> Float[np.ndarray, "..."]:
+    """Return the mean of something over the explainer's own baselines, of a plain zero where it states none."""
+    found = [_doubles(of(baseline)) for baseline in explained.baselines(images, subject)]
+    mean: np.ndarray = np.mean(found or [_doubles(of(torch.zeros_like(images)))], axis=0)
+    return mean
+
+
+# ---------------------------------------------------------------------- the three constructions
+
+
+def _on_tiles(explained: Explained, dealt: Dealt) -> tuple[Int[np.ndarray, " m"], Scores]:
+    """Score maps of mosaics, of which every tile's part is known."""
+    case, tiles = explained.case, len(WEIGHTS)
+    if len(case.targets) < tiles:
+        raise NotBuilt(f"tiles: a mosaic takes {tiles} images, and there are {len(case.targets)}")
+    weights = dealt.source.permutation(WEIGHTS)
+    pictures = mosaics(case.images, torch.from_numpy(_chosen_tiles(dealt, len(case.targets))).to(case.images.device))
+    subject = _built("tiles", lambda: tiled(case.subject, torch.from_numpy(weights).to(case.subject.dtype)))
+    of_tiles = _answers(explained, "tiles", dealt, lambda: tile_logits(case.subject, pictures, SIDE))
+    targets = np.einsum("t,mtk->mk", weights, of_tiles).argmax(1)
+    maps = explained.explain(pictures, targets, subject)
+
+    at_baseline = _mean_baseline(explained, pictures, subject, lambda x: tile_logits(case.subject, x, SIDE))
+    truths = weights * (of_tiles - at_baseline)[np.arange(len(targets)), :, targets]
+    sums, masses = tile_sums(maps, SIDE), tile_sums(np.abs(maps), SIDE)
+    dead = np.kron((weights == 0).reshape(SIDE, SIDE), np.ones(case.images.shape[-2:])).astype(bool)
+    scores = {
+        "tile-ranks": tile_ranks(sums, truths),
+        "tile-ranks-absolute": tile_ranks(masses, np.abs(truths)),
+        "dead-tile-share": share_of_area(maps, np.broadcast_to(dead, maps.shape)),
+    }
+    if COMPLETENESS in explained.axioms:
+        scores["tile-amounts"] = tile_amounts(sums, truths)
+    return targets, {(metric, MAP): values for metric, values in scores.items()}
+
+
+def _chosen_tiles(dealt: Dealt, images: int) -> Int[np.ndarray, "m tiles"]:
+    """Return which images each mosaic is made of: its own and others, in an order that is drawn."""
+    made = []
+    for own in dealt.index:
+        others = dealt.source.choice(np.delete(np.arange(images), own), len(WEIGHTS) - 1, replace=False)
+        made.append(dealt.source.permutation([own, *others]))
+    return np.array(made)
+
+
+def _on_half(explained: Explained, dealt: Dealt) -> tuple[Int[np.ndarray, " m"], Scores]:
+    """Score maps under a network that sees one half."""
+    case, spec = explained.case, explained.case.subject.spec
+    keep = half_plane(spec.height, spec.width, float(dealt.source.uniform(0, 2 * np.pi)))
+    images = case.images[torch.from_numpy(dealt.index)]
+    subject = _built("blind", lambda: blinded(case.subject, keep, case.images.mean((0, 2, 3))))
+    logits = _answers(explained, "blind", dealt, lambda: subject.logits(images))
+    targets = logits.argmax(1)
+    maps = explained.explain(images, targets, subject)
+    blind = np.broadcast_to(~keep.numpy(), maps.shape)
+    return targets, {("blind-share", MAP): share_of_area(maps, blind)}
+
+
+def _on_patches(explained: Explained, dealt: Dealt) -> tuple[Int[np.ndarray, " m"], Scores]:
+    """Score maps under networks with evidence planted on one patch and on two, beside maps without it."""
+    case, spec = explained.case, explained.case.subject.spec
+    try:
+        patches = drawn_patches(spec, 2, dealt.source)
+    except ValueError as error:
+        raise NotBuilt(f"planted: {error}") from error
+    images = case.images[torch.from_numpy(dealt.index)]
+    for patch in patches:
+        images = patch.shown_on(images)
+    logits = _answers(explained, "planted", dealt, lambda: case.subject.logits(images))
+    kind = int(np.bincount(logits.argmax(1), minlength=logits.shape[1]).argmin())
+    strength = STRENGTH * float((logits.max(1) - logits[:, kind]).max())
+    if strength == 0:
+        raise NotBuilt("planted: there is no class that the network does not answer by itself")
+    targets = np.full(len(images), kind)
+    without = explained.explain(images, targets)
+    one, pair = (
+        explained.explain(
+            images, targets, _built("planted", lambda used=used: planted(case.subject, used, kind, strength))
+        )
+        for used in (patches[:1], patches)
+    )
+    parts = strength * _parts(explained, images, patches[0])
+    covers = [np.broadcast_to(patch.covers(spec.height, spec.width), one.shape) for patch in patches]
+    found = {"planted-patch": _found(one, covers, 1), "planted-pair": _found(pair, covers, 2)}
+    before = {"planted-patch": _found(without, covers, 1), "planted-pair": _found(without, covers, 2)}
+    return targets, {
+        **{(name, MAP): found[name] for name in FOUND},
+        **{(gain_of(name), UNPLANTED): found[name] - before[name] for name in FOUND},
+        ("planted-pixels", MAP): pixel_ranks(one - without, parts, covers[0]),
+    }
+
+
+def _found(
+    maps: Float[np.ndarray, "m h w"], covers: Sequence[Bool[np.ndarray, "m h w"]], needed: int
+) -> Float[np.ndarray, " m"]:
+    """Return how well the first patches are found, the worst of them where several are needed."""
+    scores = [patch_found(maps, covers[k], covers[1 - k]) for k in range(needed)]
+    least: np.ndarray = np.min(scores, axis=0)
+    return least
+
+
+def _parts(explained: Explained, images: Tensor, patch: Patch) -> Float[np.ndarray, "m h w"]:
+    """Return each pixel's exact part in what a linear plant of strength 1 adds, over the explainer's own baselines."""
+    subject = explained.case.subject
+    slopes = patch.slopes(*images.shape[1:]).numpy()
+    rises = _doubles(images) - _mean_baseline(explained, images, subject, lambda x: x)
+    parts: np.ndarray = (slopes * rises).sum(1)
+    return parts
