@@ -75,7 +75,7 @@ class Profile:
     cells_per_class: int = 10
     parts_per_class: int = 3
     rivals_per_class: int = 5
-    controls: tuple[str, ...] = ("random", "edges")
+    controls: tuple[str, ...] = ("random", "edges", "centre")
 
     def with_per_class(self, per_class: int | None) -> "Profile":
         """Return the profile with another number of images a class; None leaves it as it is."""

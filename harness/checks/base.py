@@ -203,9 +203,9 @@ class Check:
         Known evidence that the faces must have for the claim to mean anything, "counterfactuals" among it, or "".
     at_most
         Whether the claim is that the effect stays below the margin, instead of exceeding it.
-    decides
-        Whether the page's answer rests on it. What repeats another check by other means, or would be a virtue of a map
-        that is false, is shown and decides nothing.
+    rung
+        Which rung of the ladder it decides; 0 where it is shown and decides nothing, because it repeats another check
+        by other means, would be a virtue of a map that is false, or is no claim about single maps.
     """
 
     name: str
@@ -220,12 +220,17 @@ class Check:
     judge: Judge
     evidence: str = ""
     at_most: bool = False
-    decides: bool = True
+    rung: int = 0
 
     @property
     def metric(self) -> str:
         """The score that it is judged by, "" where there is no single one."""
         return str(getattr(self.judge, "metric", ""))
+
+    @property
+    def decides(self) -> bool:
+        """Whether what is said of an explainer rests on it."""
+        return self.rung > 0
 
     @property
     def group(self) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pandas as pd
+
 from harness.checks.base import Check
 from harness.checks.paired import PairedScores
 
@@ -19,6 +21,14 @@ OWN_REASON = (
     "one settled pair in fifty, less than one a picture: maps of one method share what it says of every picture, so "
     "that what is left to tell them apart is smaller than what tells it from noise"
 )
+
+
+def resolutions(checks: Sequence[Check], scores: pd.DataFrame) -> dict[str, int]:
+    """Return the side, in pixels of the network's input, of the cells that each check looks at."""
+    held = scores[scores["metric"] == "resolution"].groupby("variant")["value"].min()
+    levels = {check.name: "within" if check.name.endswith("-fine") else "cells" for check in checks}
+    shown = {check.name for check in checks if check.family == "cells" and check.rung == 3}
+    return {name: int(held[level]) for name, level in levels.items() if name in shown and level in held.index}
 
 
 def _claim(name: str, rung: int, claim: str, control: str, judge: PairedScores, *, own: bool) -> Check:

@@ -751,6 +751,19 @@ _AXIOMS = (
 
 _RANDOMIZATION = (
     MetricCard(
+        name="randomization-residual",
+        family="randomization",
+        function=randomization.residual_likeness,
+        low=0.0,
+        high=1.0,
+        higher_is_better=False,
+        chance="that of two unrelated maps as smooth",
+        cost="one explanation",
+        undefined="the map, or what is left of it, is constant",
+        reference="after Adebayo et al. 2018, Sanity checks for saliency maps",
+        compared_with="maps of known parts",
+    ),
+    MetricCard(
         name="mprt-average",
         family="randomization",
         function=randomization.mprt_average,
