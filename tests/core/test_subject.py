@@ -352,3 +352,45 @@ def test_a_feed_that_would_take_all_the_time_is_never_tried() -> None:
 
     _fastest([Feed(False, size, size) for size in (16, 32, 64)], 0.001, cost)
     assert set(tried) == {16}
+
+
+# ---------------------------------------------------------------------- a layer that gives no one output an image
+
+
+class Twice(nn.Module):
+    """A residual block whose one ReLU runs twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.relu = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1), nn.ReLU()
+        self.read = nn.Linear(4, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.relu(self.one(images))
+        return self.read(self.relu(x + self.two(x)).mean((2, 3)))
+
+
+def test_a_layer_that_runs_several_times_is_counted_and_not_read(images: Tensor, targets: Tensor) -> None:
+    made = Subject(Twice(), name="twice", classes=CLASSES, spec=SPEC)
+    assert (made.runs["relu"], made.runs["two"]) == (2, 1)
+    said = "layer 'relu' of 'twice' runs 2 times a pass"
+    with pytest.raises(UsageError, match=said):
+        made.activations(images, ["two", "relu"])
+    with pytest.raises(UsageError, match=said):
+        made.layer_gradients(images, targets, "relu")
+    assert made.activations(images, ["two"])["two"].shape == (len(images), 4, 12, 12)
+
+
+def test_a_network_around_another_reads_the_same_layer_in_its_own_spec(subject: Subject, images: Tensor) -> None:
+    class Halved(nn.Module):
+        def __init__(self, network: nn.Module) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, large: Tensor) -> Tensor:
+            return self.network(large[:, :, ::2, ::2])
+
+    made = subject.around(Halved(subject.network), "halved", InputSpec(24, 24))
+    assert (made.cam_layer, made.spec.height) == (f"network.{subject.cam_layer}", 24)
+    made.logits(torch.zeros(2, 1, 24, 24))
+    assert subject.passes.forward == 2

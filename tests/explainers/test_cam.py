@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from harness.errors import UsageError
 from harness.explainers import registered
 from harness.explainers.cam import enlarged
-from harness.subject import Subject
+from harness.networks.tiles import tiled
+from harness.subject import InputSpec, Subject
 
 EXPLAINERS = registered()
 TARGETS = torch.tensor([0, 3, 4])
@@ -215,3 +216,58 @@ def test_contrastive_integrated_gradients_add_up_to_the_rise_of_the_lead(of: Sub
     lead = [target_logits(of, x, TARGETS) - target_logits(of, x, rival) for x in (images, blank)]
     found = EXPLAINERS["contrastive-integrated-gradients"](of, images, TARGETS, steps=200).sum((1, 2))
     assert error(found, lead[0] - lead[1]) < 2e-3  # measured 5e-4: a network of pieces
+
+
+# ---------------------------------------------------------------------- a layer that gives no one picture an image
+
+READERS = [
+    *(name for name, made in EXPLAINERS.items() if made.facts.family == "cam"),
+    *("guided-grad-cam", "conductance", "internal-influence"),
+]
+
+
+class Reused(nn.Module):
+    """Runs one convolution and one ReLU twice: a map made of the first run alone would be another layer's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.again = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.relu, self.read = nn.ReLU(), nn.Linear(4, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.relu(self.again(self.first(images)))
+        return self.read(self.relu(self.again(x)).mean((2, 3)))
+
+
+def test_every_method_that_reads_the_layer_is_asked() -> None:
+    assert {"cam", "grad-cam", "eigen-cam", "score-cam", "ablation-cam", "shapley-cam", "finer-cam"} <= set(READERS)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_layer_that_runs_twice_is_refused_in_one_line_with_its_name_and_runs(name: str) -> None:
+    made = Subject(Reused(), name="reused", classes="abcde", spec=InputSpec(12, 12), cam_layer="relu")
+    images = torch.rand(3, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(UsageError, match="layer 'relu' of 'reused' runs 2 times a pass") as raised:
+        EXPLAINERS[name](made, images, TARGETS)
+    assert "\n" not in str(raised.value)
+
+
+def test_full_grad_refuses_a_convolution_that_runs_twice() -> None:
+    made = Subject(Reused(), name="reused", classes="abcde", spec=InputSpec(12, 12), cam_layer="first")
+    images = torch.rand(3, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(UsageError, match="a layer of 'reused' runs several times a pass"):
+        EXPLAINERS["full-grad"](made, images, TARGETS)
+
+
+@pytest.mark.parametrize("name", [*READERS, "full-grad"])
+def test_a_network_that_reads_tiles_is_refused(name: str) -> None:
+    plain = Subject(
+        nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5)),
+        name="plain",
+        classes="abcde",
+        spec=InputSpec(6, 6),
+    )
+    made = tiled(plain, torch.tensor([1.0, 0.5, -1.0, 0.0]))
+    images = torch.rand(3, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(UsageError, match=r"of 'plain \(tiles\)' gives"):
+        EXPLAINERS[name](made, images, TARGETS)
