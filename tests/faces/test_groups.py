@@ -94,7 +94,7 @@ def test_a_column_with_gaps_is_refused(tmp_path: Path) -> None:
 
 def test_bundled_faces_take_a_function_alone() -> None:
     with pytest.raises(
-        UsageError, match="'person' needs faces from a table, arrays or a folder; give file.py:function"
+        UsageError, match=r"'person' needs faces from a table, arrays or a folder; give file\.py:function"
     ):
         load_faces("rendered", groups="person")
 
