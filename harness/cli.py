@@ -88,7 +88,7 @@ def asked_request(options: argparse.Namespace, per_class: int | None = None) -> 
     names = asked_checks(options.check)
     explainers = asked_explainers(options.explainer)
     subject = load_subject(options.subject, asked_device(options.device))
-    faces = load_faces(options.faces, subject.classes)
+    faces = load_faces(options.faces, subject.classes, groups=options.groups)
     checks = tuple(CHECKS[name] for name in names if options.check or _has_evidence(CHECKS[name], faces))
     everything = not options.check or "all" in options.check
     twin = load_twin(options.random_labels, subject, options.subject)
@@ -380,6 +380,11 @@ def add_run_options(parser: Any) -> None:
         "--subject", metavar="S", default="faces-cnn", help="a bundled network or file.py:factory (default %(default)s)"
     )
     add("--faces", metavar="F", default="rendered", help="a bundled face set or a path (default %(default)s)")
+    add(
+        "--groups",
+        metavar="G",
+        help="who is on each picture: a column, array, pattern in file names or file.py:function",
+    )
     add("--random-labels", metavar="S", help="the subject's architecture trained on permuted labels, as for --subject")
     add("--explainer", metavar="E", action="append", help="a name, family, all or file.py:function; repeat for more")
     add("--profile", choices=tuple(PROFILES), default="quick", help="how much is measured (default %(default)s)")
