@@ -141,7 +141,9 @@ def test_a_picture_too_small_is_not_judged_and_says_why() -> None:
     spec = InputSpec(5, 5)
     images = np.random.default_rng(0).integers(0, 255, (6, 5, 5), dtype=np.uint8)
     faces = FaceSet("small", images, CLASSES, None, ids=np.arange(6))
-    small = make_case(Subject(nn.Sequential(nn.Conv2d(1, 1, 1), Small()), name="small", classes=CLASSES, spec=spec), faces)
+    small = make_case(
+        Subject(nn.Sequential(nn.Conv2d(1, 1, 1), Small()), name="small", classes=CLASSES, spec=spec), faces
+    )
     explained = Explained(small, np.random.default_rng(1).random((6, 5, 5), dtype=np.float32))
     for scores in (Cells(GAMES, 1).measure(explained).scores, CellsByClass(GAMES, 3).measure(explained).scores):
         assert len(scores)
@@ -257,7 +259,9 @@ def test_a_linear_network_is_wholly_additive(case: Case) -> None:
 
 def test_truth_with_growing_noise_is_less_and_less_right(case: Case) -> None:
     rungs = [
-        np.nanmean(values(measured(case, one.maps(case.subject, case.images, case.target_tensor(), 0)), "settled-pairs"))
+        np.nanmean(
+            values(measured(case, one.maps(case.subject, case.images, case.target_tensor(), 0)), "settled-pairs")
+        )
         for one in truths(case, GAMES, SHARED)
     ]
     assert rungs[0] == 1

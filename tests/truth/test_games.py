@@ -195,7 +195,9 @@ def test_sampled_values_of_a_picture_hold_the_exact_ones() -> None:
 def test_segments_are_cells_too() -> None:
     labels = (np.arange(SIDE)[:, None] + np.arange(SIDE)) % 2
     image, filled = pictures(2)
-    table = picture_game(subject_of(Additive()), image, filled, labels)(np.array([[0, 0], [1, 0], [0, 1], [1, 1]], bool))
+    table = picture_game(subject_of(Additive()), image, filled, labels)(
+        np.array([[0, 0], [1, 0], [0, 1], [1, 1]], bool)
+    )
     total = table[3] - table[0]
     np.testing.assert_allclose(shapley_values(table[None])[0].sum(axis=0), total, rtol=0, atol=1e-12)
 
