@@ -48,7 +48,7 @@ class Gate(nn.Module):
         self.both = both
 
     def forward(self, images: Tensor) -> Tensor:
-        lit = torch.stack([images[:, 0, CELL == cell].mean(1) > 0.5 for cell in (0, 4)])
+        lit = torch.stack([images[:, 0, cell == CELL].mean(1) > 0.5 for cell in (0, 4)])
         on = (lit.all(0) if self.both else lit.any(0)).to(images.dtype)
         return torch.stack([3 * on, 0 * on, 0 * on], 1)
 
