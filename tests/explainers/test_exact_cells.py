@@ -72,3 +72,12 @@ def test_a_picture_too_small_is_refused_in_one_line() -> None:
     subject = Subject(network, name="small", classes=CLASSES, spec=InputSpec(5, 5))
     with pytest.raises(ExplainerFault, match="too small for 3 x 3 cells"):
         EXACT.maps(subject, torch.zeros(1, 1, 5, 5), torch.tensor([0]), 0)
+
+
+def test_another_class_of_the_same_pictures_asks_nothing_more() -> None:
+    subject, images = Subject(tiny_network(), name="tiny", classes=CLASSES, spec=SPEC), pictures(2)
+    first = EXACT.maps(subject, images, torch.tensor([0, 1]), 0)
+    before = subject.passes.forward
+    other = EXACT.maps(subject, images, torch.tensor([1, 2]), 0)
+    assert subject.passes.forward == before
+    assert not (first == other).all(axis=(1, 2)).any()
