@@ -25,7 +25,7 @@ import sklearn.metrics
 import torch
 from torch import Tensor, nn
 
-from harness.metrics import axioms, complexity, confusion, localization, parts, randomization, robustness
+from harness.metrics import axioms, cells, complexity, confusion, localization, parts, randomization, robustness
 from harness.metrics import faithfulness as faith
 from harness.metrics import similarity as like
 
@@ -787,6 +787,33 @@ def part_kendall() -> Pair:
     return parts.part_kendall(masses, effects), np.array(theirs)
 
 
+def settled_pairs() -> Pair:
+    """Compare with Kendall's tau where one fill settles every pair: a share right of s is a tau of 2 s - 1."""
+    truth, sums = np.random.default_rng(SEED).normal(size=(2, IMAGES, 9))
+    pairs = np.stack(np.triu_indices(9, 1))
+    theirs = [(scipy.stats.kendalltau(a, b).statistic + 1) / 2 for a, b in zip(truth, sums, strict=True)]
+    return cells.settled_pairs(sums, cells.settled_order(truth[None], pairs, 0.0), pairs), np.array(theirs)
+
+
+def coalition_fit() -> Pair:
+    """Compare with two regressions over all coalitions, on the map's sums and on the cells themselves."""
+    rng = np.random.default_rng(SEED)
+    held = (np.arange(512)[:, None] >> np.arange(9) & 1).astype(np.float64)
+    sums, weights = rng.normal(size=(2, IMAGES, 9))
+    answers = weights @ held.T + rng.normal(size=(IMAGES, 512))
+
+    def explained(columns: Array, values: Array) -> float:
+        design = np.column_stack([np.ones(len(columns)), columns])
+        rest = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
+        return float(1 - rest @ rest / ((values - values.mean()) @ (values - values.mean())))
+
+    theirs = [
+        np.sign(np.cov(held @ q, a)[0, 1]) * explained(held @ q, a) / explained(held, a)
+        for q, a in zip(sums, answers, strict=True)
+    ]
+    return cells.coalition_fit(sums, answers), np.array(theirs)
+
+
 def labels_and_predictions() -> Pair:
     """Return classes of forty images, every class present in both."""
     labels, predicted = np.random.default_rng(SEED).integers(0, CLASSES, size=(2, 40))
@@ -871,6 +898,8 @@ COMPARISONS = (
     Comparison("top-k-overlap", "sets of pixels", "numpy", top_k_overlap),
     Comparison("part-spearman", "scipy.stats.spearmanr", "scipy", part_spearman),
     Comparison("part-kendall", "scipy.stats.kendalltau", "scipy", part_kendall),
+    Comparison("settled-pairs", "scipy.stats.kendalltau", "scipy", settled_pairs),
+    Comparison("coalition-fit", "least squares over all coalitions", "numpy", coalition_fit),
     Comparison("recall", "scikit-learn recall_score", "sklearn", recall),
     Comparison("precision", "scikit-learn precision_score", "sklearn", precision),
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Float
 
 from harness.arithmetic import AUTO, arithmetic, on_arithmetic
@@ -147,7 +148,7 @@ class Request:
         common. A blur of an eighth of the side, because at a tenth a feature still shows that a cell takes away.
         """
         size, pictures = self.profile, self.subject.prepare(self.faces.images)
-        mean_face = PictureFill(pictures.double().mean(dim=0).to(pictures.dtype))
+        mean_face = PictureFill(pictures.mean(dim=0, dtype=torch.float64).to(pictures.dtype))
         fills = (("mean", MeanFill()), ("blur", BlurFill(1 / 8)), ("mean-face", mean_face))
         played = games_of(size.cells_per_side, size.cell_grids, fills)
         return Games(played, size.cells_per_class, size.parts_per_class)

@@ -6,8 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.perturbation import BlurFill, ConstantFill, Fill, MeanFill, NoisyLinearFill
+from harness.perturbation import BlurFill, ConstantFill, Fill, MeanFill, NoisyLinearFill, PictureFill
 
+PICTURE = PictureFill(torch.linspace(-1, 1, 2 * 9 * 11).reshape(2, 9, 11))
 FILLS = [MeanFill(), ConstantFill(-1.0), BlurFill(), NoisyLinearFill(0.01), NoisyLinearFill(0.0)]
 every_fill = pytest.mark.parametrize("fill", FILLS, ids=repr)
 
@@ -232,3 +233,22 @@ def test_a_blur_of_no_width_is_refused(sigma):
 def test_noise_without_a_size_is_refused(noise):
     with pytest.raises(ValueError, match="zero or more"):
         NoisyLinearFill(noise)
+
+
+def test_a_picture_stands_where_pixels_are_gone():
+    images = some_images()
+    removed = some_removed(images, 0.5)
+    filled = PICTURE(images, removed, 0)
+    expected = np.where(removed[:, None], PICTURE.picture.numpy(), images.numpy())
+    np.testing.assert_array_equal(filled.numpy(), expected)
+
+
+def test_a_picture_of_another_size_is_refused():
+    with pytest.raises(ValueError, match="fills no image"):
+        PICTURE.prepare(torch.zeros(1, 2, 9, 12))
+
+
+def test_pictures_are_named_by_their_content():
+    other = PictureFill(PICTURE.picture.clone())
+    changed = PictureFill(PICTURE.picture + 1)
+    assert repr(other) == repr(PICTURE) != repr(changed)
