@@ -24,7 +24,7 @@ from harness.errors import HarnessError, UsageError
 from harness.evaluation import Request, evaluate, prepared
 from harness.explainers import Explainer, registered
 from harness.explainers.asked import asked_explainers, load_entry_points
-from harness.report import tables, words
+from harness.report import ladder, tables, words
 from harness.store import RunFolder
 
 FINDINGS = "findings.toml"
@@ -406,9 +406,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     run = config.stash[SESSION].run if SESSION in config.stash else None
     if run is None:
         return
-    terminalreporter.section("explainers and checks")
-    for table in tables.verdict_tables(run):
-        terminalreporter.write_line(tables.render(table, "text"))
+    terminalreporter.section("how far each explainer can be believed")
+    terminalreporter.write_line(tables.render(ladder.ladder_table(run), "text"))
+    for line in ladder.lines(run):
+        terminalreporter.write_line(line)
     counts = run.verdicts[run.verdicts["class"] == EVERYTHING]["verdict"].value_counts()
     terminalreporter.write_line(", ".join(f"{counts.get(verdict.value, 0)} {verdict.value}" for verdict in Verdict))
     terminalreporter.write_line(f"run: {run.path}   page: {run.path / 'report.html'}")
