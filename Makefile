@@ -35,11 +35,11 @@ suites: $(SETUP)
 	OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs 2 --output-sync suites-rendered suites-orl
 
 suites-rendered: $(SETUP)
-	$(BIN)/python -m pytest suites --profile quick --out results/suites-rendered
+	$(BIN)/python -m pytest suites --findings --profile quick --out results/suites-rendered
 
 suites-orl: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
-	$(BIN)/python -m pytest suites --profile quick --subject fer2013-minixception --faces orl --out results/suites-orl
+	$(BIN)/python -m pytest suites --findings --profile quick --subject fer2013-minixception --faces orl --out results/suites-orl
 
 # Prints the figures of every benchmark: parity with other implementations, the cost of LIME, faults that metrics catch.
 bench: $(SETUP)

@@ -18,6 +18,7 @@ import pytest
 
 from harness.checks import CHECKS, EVERYTHING, Check, Verdict
 from harness.checks.contract import Clause, ContractGate, contract_clauses, unmet
+from harness.checks.ladder import RUNGS
 from harness.checks.record import RECORDED, write_record
 from harness.cli import add_run_options, asked_request, default_folder, shown_progress, write_report
 from harness.errors import HarnessError, UsageError
@@ -257,8 +258,9 @@ class Claim:
         bound = "at most" if self.check.at_most else "more than"
         counted = "classes" if row["unit"] == "classes" else "images"
         people = f" of {row['units']} people" if row["unit"] == "people" else ""
+        rung = f"rung {self.check.rung} ({RUNGS[self.check.rung - 1].claim}), " if self.check.decides else ""
         return (
-            f"{self.explainer}{where}: claimed that {self.check.claim} (effect {bound} {row['margin']:g}); found "
+            f"{self.explainer}{where}: {rung}claimed that {self.check.claim} (effect {bound} {row['margin']:g}); found "
             f"{words.number(row['effect'], signed=True)} ({words.interval(row['low'], row['high'])}) over {row['n']} "
             f"{counted}{people}, adjusted p = {self._deciding_p(row):.2g}; see {run.path / self.check.figure}"
         )
@@ -297,6 +299,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("harness", "what is judged")
     add_run_options(group)
     group.addoption("--check", metavar="C", action="append", help="a check, a family, contract or all (default all)")
+    group.addoption("--findings", action="store_true", help=f"failures declared in {FINDINGS} are expected ones")
     group.addoption("--record", action="store_true", help="note who keeps the contract, for `harness list explainers`")
     group.addoption("--per-class", dest="each_class", action="store_true", help="one item more for each class")
 
@@ -338,7 +341,8 @@ def _claims(test: pytest.Function) -> list[Claim]:
         raise UsageError(f"{test.nodeid} asks for a claim but has no mark family(name); give it one")
     session = _session(test.config)
     names = {*registered(), *(explainer.name for explainer in session.request.explainers)}
-    known = known_findings(test.path.parent / FINDINGS, names)
+    # What is known of bundled subjects is no answer to a user's question.
+    known = known_findings(test.path.parent / FINDINGS, names) if test.config.option.findings else {}
     subject = session.request.subject.name
     return [
         Claim(session, explainer.name, check, kind, known.get((subject, explainer.name, check.name)))
