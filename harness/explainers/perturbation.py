@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from harness.explainers._passes import logits_at, remembered
@@ -80,7 +80,7 @@ def rise(
         Cells along each side of the coarse masks.
     """
     bank = grid_mask_bank(masks, _size(images), grid=grid, seed=seed, purpose=Purpose.EXPLAIN)
-    keep = torch.from_numpy(bank).to(images.device)
+    keep = torch.from_numpy(bank).to(images)
     means = images.mean((2, 3), keepdim=True)
     several = (torch.lerp(mean, image, keep[:, None]) for image, mean in zip(images, means, strict=True))
     answers = logits_at(subject, several).softmax(1).view(len(images), masks, -1)
@@ -170,7 +170,7 @@ def kept_segments_logits(
 
 def _mean_steps(
     subject: Subject, image: Tensor, target: int, labels: np.ndarray, orders: Int[np.ndarray, "orders segments"]
-) -> Float32[Tensor, " segments"]:
+) -> Float[Tensor, " segments"]:
     """Return by how much showing each segment raises the target logit, averaged over orders of showing."""
     count, segments = orders.shape
     ranks = np.argsort(orders, axis=1)
