@@ -36,8 +36,8 @@ Pair = tuple[Array, Array]
 
 IMAGES, SIDE, CLASSES, SEED = 6, 12, 4, 3
 PIXELS = SIDE * SIDE
-# Through the network (9 + 100 + 8 weights), then a mean, a centring and two sums over all pixels. Magnitudes of both signs
-# cancel to a tenth in each of the network's two sums, hence a hundredfold. 2e-11.
+# Through the network (9 + 100 + 8 weights), then a mean, a centring and two sums over all pixels. Magnitudes of both
+# signs cancel to a tenth in each of the network's two sums, hence a hundredfold. 2e-11.
 WITHIN = rounding("float64", 9 + 100 + 8 + 4 * PIXELS, conditioning=100.0)
 
 

@@ -323,7 +323,7 @@ def test_no_other_positive_scale_is_better_than_the_one_taken(scale):
 def test_a_map_of_the_wrong_sign_is_not_rescaled_to_a_right_one():
     drops = BANK[1]
     right, wrong = faith.scaled_infidelity(2 * drops, drops), faith.scaled_infidelity(-2 * drops, drops)
-    assert right == pytest.approx(0, abs=1e-30)
+    assert right == pytest.approx(0, abs=(3 * EXACT) ** 2)  # the square of drops up to 3
     assert wrong == pytest.approx((drops**2).mean(axis=1))
 
 

@@ -8,6 +8,7 @@ from tiny import EXACT
 
 from harness.metrics import axioms, robustness
 from harness.metrics import faithfulness as faith
+from harness.rounding import rounding
 
 WEIGHTS = np.array([4.0, -2.0, 1.0, 0.0, 3.0, 0.5])
 IMAGE = np.array([1.0, 2.0, -1.0, 5.0, 0.5, 4.0])
@@ -54,14 +55,17 @@ SINGLES = [[f] for f in range(6)]
 
 def test_linear_contributions_have_no_infidelity():
     drops = drops_of(linear, IMAGE, SUBSETS)
-    # Sums of at most six numbers in another order.
-    assert faith.infidelity(sums_of(CONTRIBUTIONS, SUBSETS), drops).item() == pytest.approx(0, abs=1e-28)
+    # The square of sums of at most six numbers in another order, whose magnitudes add up to 14.
+    close = rounding("float64", 6, scale=14.0) ** 2
+    assert faith.infidelity(sums_of(CONTRIBUTIONS, SUBSETS), drops).item() == pytest.approx(0, abs=close)
 
 
 def test_a_linear_gradient_has_no_infidelity_under_its_own_perturbations():
     noise = np.random.default_rng(0).normal(size=(20, 6))
     drops = (linear(IMAGE) - linear(IMAGE - noise))[None]
-    assert faith.infidelity((noise @ WEIGHTS)[None], drops).item() == pytest.approx(0, abs=1e-28)
+    # As above, twice over, with noise of up to 3 on each of the six.
+    close = rounding("float64", 12, scale=50.0) ** 2
+    assert faith.infidelity((noise @ WEIGHTS)[None], drops).item() == pytest.approx(0, abs=close)
 
 
 def test_linear_contributions_correlate_wholly_over_a_bank():
