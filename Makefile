@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/installed
 
-.PHONY: demo test lint types unit suites suites-rendered suites-orl bench contract fixtures clean
+.PHONY: demo test lint types unit oldest suites suites-rendered suites-orl bench contract fixtures clean
 
 demo: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
@@ -25,6 +25,17 @@ types: $(SETUP)
 unit: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
 	$(BIN)/python -m pytest tests -n 2 --dist loadfile
+
+# The unit tests on the lowest version of everything that pyproject.toml allows, in an environment of its own.
+oldest: $(SETUP)
+	$(BIN)/harness fetch fer2013-minixception orl
+	rm -rf .venv-oldest
+	$(PYTHON) -m venv .venv-oldest
+	$(PYTHON) tests/floors.py > .venv-oldest/constraints.txt
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint .venv-oldest/constraints.txt --editable ".[dev]"
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement peers.txt
+	.venv-oldest/bin/python -m pytest tests -n 2 --dist loadfile
 
 # Two processes of one thread each are faster on two cores than one process of two threads.
 suites: $(SETUP)
@@ -66,4 +77,4 @@ $(SETUP): pyproject.toml constraints.txt peers.txt
 	touch $@
 
 clean:
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-oldest build dist .mypy_cache .pytest_cache .ruff_cache
