@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/installed
 
-.PHONY: demo test lint types unit arithmetic suites suites-rendered suites-orl bench portability contract fixtures clean
+.PHONY: demo test lint types unit arithmetic oldest suites suites-rendered suites-orl bench portability contract fixtures clean
 
 demo: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
@@ -29,6 +29,17 @@ unit: $(SETUP)
 # The tests of numbers again, as two other machines would compute them.
 arithmetic: $(SETUP)
 	$(BIN)/python benchmarks/portability.py --parts arithmetic --legs sse41 avx2 --out results/arithmetic
+
+# The unit tests on the lowest version of everything that pyproject.toml allows, in an environment of its own.
+oldest: $(SETUP)
+	$(BIN)/harness fetch fer2013-minixception orl
+	rm -rf .venv-oldest
+	$(PYTHON) -m venv .venv-oldest
+	$(PYTHON) tests/floors.py > .venv-oldest/constraints.txt
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint .venv-oldest/constraints.txt --editable ".[dev]"
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement peers.txt
+	.venv-oldest/bin/python -m pytest tests -n 2 --dist loadfile
 
 # Two processes of one thread each are faster on two cores than one process of two threads.
 suites: $(SETUP)
@@ -75,4 +86,4 @@ $(SETUP): pyproject.toml constraints.txt peers.txt
 	touch $@
 
 clean:
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-oldest build dist .mypy_cache .pytest_cache .ruff_cache

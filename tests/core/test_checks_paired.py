@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from tiny import EXACT
 
 from harness.checks import CHECKS, EVERYTHING, Evidence, Finding, Verdict, judged
 from harness.checks.paired import PairedScores
@@ -57,7 +58,7 @@ def gains() -> np.ndarray:
 
 def test_the_effect_is_the_mean_over_images(gains: np.ndarray) -> None:
     found = findings("deletion-spectrum", evidence(scores("e", gains)))[EVERYTHING]
-    assert (found.effect, found.n, found.undefined) == (pytest.approx(gains.mean(), abs=1e-15), N, 0)
+    assert (found.effect, found.n, found.undefined) == (pytest.approx(gains.mean(), abs=EXACT), N, 0)
 
 
 def test_p_is_for_and_against_the_margin(gains: np.ndarray) -> None:
@@ -84,7 +85,7 @@ def test_the_interval_is_the_one_that_belongs_to_the_test(gains: np.ndarray) -> 
 def test_each_class_is_judged_on_its_own_images(gains: np.ndarray) -> None:
     found = findings("deletion-spectrum", evidence(scores("e", gains)))
     assert list(found) == [EVERYTHING, *CLASSES]
-    assert found["b"].effect == pytest.approx(gains[TARGETS == "b"].mean(), abs=1e-15)
+    assert found["b"].effect == pytest.approx(gains[TARGETS == "b"].mean(), abs=EXACT)
     assert found["b"].n == N // 2
 
 
@@ -199,7 +200,7 @@ def test_undefined_scores_are_left_out_and_counted(gains: np.ndarray) -> None:
     found = findings("deletion-spectrum", evidence(scores("e", gains)))
     assert (found[EVERYTHING].n, found[EVERYTHING].undefined) == (N - 4, 4)
     assert (found["b"].n, found["b"].undefined) == (N // 2, 0)
-    assert found[EVERYTHING].effect == pytest.approx(gains[4:].mean(), abs=1e-15)
+    assert found[EVERYTHING].effect == pytest.approx(gains[4:].mean(), abs=EXACT)
 
 
 @pytest.mark.parametrize("defined", [0, 1])
@@ -230,7 +231,7 @@ def test_the_other_explainers_score_of_the_same_image_is_subtracted(gains: np.nd
     other = np.random.default_rng(1).normal(0, 0.1, N)
     control = scores("edges", other).iloc[::-1]  # rows in another order
     found = findings("deletion-edges", evidence(scores("e", gains), control))[EVERYTHING]
-    assert found.effect == pytest.approx((gains - other).mean(), abs=1e-15)
+    assert found.effect == pytest.approx((gains - other).mean(), abs=EXACT)
     assert found.p == mean_above_p(gains - other, 0.0)
 
 

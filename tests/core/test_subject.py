@@ -6,7 +6,13 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from tiny import CLASSES, SIDE, SPEC, tiny_network
+from tiny import (
+    AGAIN,
+    CLASSES,
+    SIDE,
+    SPEC,
+    tiny_network,
+)
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -17,8 +23,8 @@ from harness.subject import Feed, InputSpec, Passes, Subject, _fastest, measured
 FEEDS = [
     Feed(last, forward, backward) for last, (forward, backward) in itertools.product((False, True), ((1, 5), (7, 64)))
 ]
-# Sums are taken in another order for another layout and batch: 3e-7 measured, of logits of order 1.
-CLOSE = {"rtol": 1e-5, "atol": 2e-6}
+# Sums are taken in another order for another layout and batch; logits are of order 1.
+CLOSE = {"rtol": AGAIN, "atol": AGAIN}
 
 
 @pytest.fixture(params=FEEDS, ids=str)
@@ -54,7 +60,7 @@ def test_gradients_are_those_of_bare_torch_for_any_feed(
 
 def test_probabilities_add_up_to_one(subject: Subject, images: Tensor) -> None:
     # Rounding of three float32 numbers.
-    torch.testing.assert_close(subject.probabilities(images).sum(1), torch.ones(len(images)), atol=2e-7, rtol=0)
+    torch.testing.assert_close(subject.probabilities(images).sum(1), torch.ones(len(images)), atol=AGAIN, rtol=0)
 
 
 def test_activations_are_a_layers_output_for_any_feed(fed: Subject, network: nn.Sequential, images: Tensor) -> None:
@@ -66,7 +72,7 @@ def test_spreads_are_the_deviation_of_a_layers_output(subject: Subject, network:
     with torch.no_grad():
         expected = network[:4](images).double().std(correction=0)
     # Summed in batches, in double precision, of float32 values.
-    assert subject.spreads(images, ["3"])["3"] == pytest.approx(float(expected), rel=1e-6)
+    assert subject.spreads(images, ["3"])["3"] == pytest.approx(float(expected), rel=AGAIN)
 
 
 def test_layer_gradients_are_the_output_and_its_gradient_for_any_feed(
@@ -296,13 +302,13 @@ def test_an_input_has_one_or_three_channels(mean: tuple[float, ...], std: tuple[
 def test_a_picture_of_the_right_size_is_only_rescaled(faces: FaceSet) -> None:
     prepared = InputSpec(SIDE, SIDE, (0.5,), (0.25,)).prepare(faces.images)
     # Rounding of float32 numbers of order 1.
-    np.testing.assert_allclose(prepared[:, 0], (faces.images / 255 - 0.5) / 0.25, atol=3e-7)
+    np.testing.assert_allclose(prepared[:, 0], (faces.images / 255 - 0.5) / 0.25, atol=AGAIN)
 
 
 def test_prepared_pixels_lie_between_low_and_high() -> None:
     spec = InputSpec(1, 2, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
     prepared = spec.prepare(np.array([[[[0] * 3, [255] * 3]]], dtype=np.uint8))
-    assert (float(prepared.min()), float(prepared.max())) == pytest.approx((spec.low, spec.high), rel=1e-6)
+    assert (float(prepared.min()), float(prepared.max())) == pytest.approx((spec.low, spec.high), rel=AGAIN)
 
 
 def test_a_grey_picture_is_repeated_for_a_colour_network(faces: FaceSet) -> None:
@@ -314,7 +320,7 @@ def test_a_colour_picture_becomes_luma_for_a_grey_network() -> None:
     green = np.zeros((1, 4, 4, 3), np.uint8)
     green[..., 1] = 255
     # ITU-R BT.601 gives green .587 of the light.
-    assert float(InputSpec(4, 4, (0.0,), (1.0,)).prepare(green).mean()) == pytest.approx(0.587, abs=1e-6)
+    assert float(InputSpec(4, 4, (0.0,), (1.0,)).prepare(green).mean()) == pytest.approx(0.587, abs=AGAIN)
 
 
 def test_a_picture_of_another_size_is_resized_bilinearly(faces: FaceSet) -> None:
@@ -324,7 +330,7 @@ def test_a_picture_of_another_size_is_resized_bilinearly(faces: FaceSet) -> None
 
 def test_grey_undoes_preparing(faces: FaceSet) -> None:
     spec = InputSpec(SIDE, SIDE, (0.4,), (0.3,))
-    np.testing.assert_allclose(spec.to_grey(spec.prepare(faces.images)), faces.images / 255, atol=2e-7)
+    np.testing.assert_allclose(spec.to_grey(spec.prepare(faces.images)), faces.images / 255, atol=AGAIN)
 
 
 # ---------------------------------------------------------------------- the feed

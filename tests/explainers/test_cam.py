@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import LayerGradCam
-from explainer_cases import error, network, pictures, reference, subject, target_logits
+from double_cases import CONDITIONING, EQUAL, SINGLE, network, pictures, subject
+from explainer_cases import error, reference, target_logits
 from torch import Tensor, nn
 
 from harness.errors import UsageError
@@ -46,7 +47,7 @@ def class_targets(targets: Tensor) -> list[Any]:
 def test_grad_cam_equals_captums(of: Subject) -> None:
     images = pictures()
     captum = LayerGradCam(of.network, of.layer(LAYER)).attribute(images, target=TARGETS, relu_attributions=True)
-    assert error(EXPLAINERS["grad-cam"](of, images, TARGETS), enlarged(captum[:, 0].detach(), images)) < 2e-7  # 0
+    assert error(EXPLAINERS["grad-cam"](of, images, TARGETS), enlarged(captum[:, 0].detach(), images)) < EQUAL
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,12 @@ def test_grad_cam_equals_captums(of: Subject) -> None:
 def test_map_equals_pytorch_grad_cams(of: Subject, name: str, theirs: str) -> None:
     images = pictures()
     found = EXPLAINERS[name](of, images, TARGETS)
-    assert error(found, their_map(theirs, network(), images, class_targets(TARGETS))) < 1e-6  # measured up to 3e-7
+    close = EQUAL
+    if name == "xgrad-cam":
+        totals = of.activations(images, [LAYER])[LAYER].sum((2, 3))
+        # Theirs adds 1e-7 to each channel's total, and channels of either sign are added up.
+        close += CONDITIONING * 1e-7 / float(totals[totals > 0].min())
+    assert error(found, their_map(theirs, network(), images, class_targets(TARGETS))) < close
 
 
 def test_hires_cam_equals_pytorch_grad_cams_where_that_one_is_not_cut_off(of: Subject) -> None:
@@ -69,7 +75,7 @@ def test_hires_cam_equals_pytorch_grad_cams_where_that_one_is_not_cut_off(of: Su
     of_maps = of.layer_gradients(images, TARGETS, LAYER)
     signed = enlarged((of_maps[0] * of_maps[1]).sum(1), images)
     found = EXPLAINERS["hires-cam"](of, images, TARGETS)
-    assert error(found, signed) < 2e-7  # measured 0
+    assert error(found, signed) < EQUAL
     assert found.min() < 0
 
 
@@ -79,7 +85,8 @@ def test_grad_cam_plus_plus_equals_pytorch_grad_cams_where_gradients_are_large()
         steep[9].weight.mul_(1000)
     of, images = subject(steep, LAYER), pictures()
     found = EXPLAINERS["grad-cam-plus-plus"](of, images, TARGETS)
-    assert error(found, their_map("GradCAMPlusPlus", steep, images, class_targets(TARGETS))) < 5e-7  # 1.2e-7
+    # Theirs adds 1e-6 to denominators that grow with the square of gradients: here of the order of a thousand.
+    assert error(found, their_map("GradCAMPlusPlus", steep, images, class_targets(TARGETS))) < 1e-5
 
 
 def test_pytorch_grad_cams_plus_plus_fades_where_gradients_are_small_and_ours_does_not() -> None:
@@ -106,7 +113,8 @@ def test_eigen_cam_equals_pytorch_grad_cams_but_for_its_sign(of: Subject) -> Non
     cam = package.EigenCAM(of.network, [of.layer(LAYER)])
     theirs = enlarged(torch.from_numpy(cam.get_cam_image(images, None, None, activations, None, False)), images)
     found = EXPLAINERS["eigen-cam"](of, images, TARGETS)
-    assert error(found.abs(), theirs.abs()) < 3e-7  # measured 7e-8
+    # The package hands its projections out in single precision.
+    assert error(found.abs(), theirs.abs()) < SINGLE
 
 
 def test_eigen_cam_is_high_where_channels_are(of: Subject) -> None:
@@ -120,7 +128,9 @@ def test_finer_cam_equals_pytorch_grad_cams_for_the_predicted_class(of: Subject)
     images = pictures()
     predicted = of.logits(images).argmax(1)
     found = EXPLAINERS["finer-cam"](of, images, predicted)
-    assert error(found, their_map("FinerCAM", network(), images, None)) < 1e-6  # measured 2.8e-7
+    # Theirs adds 1e-9 to the probability of the other classes, by which both divide, once and squared.
+    theirs_adds = 10 * 1e-9 / float((1 - of.probabilities(images).amax(1)).min())
+    assert error(found, their_map("FinerCAM", network(), images, None)) < EQUAL + theirs_adds
 
 
 def test_shapley_cam_equals_pytorch_grad_cams_for_the_score_of_its_paper() -> None:
@@ -141,7 +151,7 @@ def test_shapley_cam_equals_pytorch_grad_cams_for_the_score_of_its_paper() -> No
     cam.get_cam_weights = keep
     cam(images, [ClassifierOutputReST(int(target)) for target in TARGETS])
     combined = (torch.from_numpy(weights["found"])[:, :, None, None] * weights["maps"]).sum(1).relu()
-    assert error(EXPLAINERS["shapley-cam"](of, images, TARGETS), enlarged(combined, images)) < 7e-7  # measured 1.8e-7
+    assert error(EXPLAINERS["shapley-cam"](of, images, TARGETS), enlarged(combined, images)) < EQUAL
 
 
 def test_shapley_cam_of_small_probability_differs_from_grad_cam(of: Subject) -> None:
@@ -160,7 +170,7 @@ def test_ablation_cam_weights_channels_by_the_fall_of_the_logit(of: Subject) -> 
         without[:, channel] = 0
         falls.append((rest(maps) - rest(without))[0, 3])
     expected = enlarged((torch.stack(falls)[None, :, None, None] * maps).sum(1).relu(), images)
-    assert error(EXPLAINERS["ablation-cam"](of, images, torch.tensor([3])), expected) < 5e-6  # measured 1.3e-6
+    assert error(EXPLAINERS["ablation-cam"](of, images, torch.tensor([3])), expected) < EQUAL
 
 
 def test_score_cam_weights_channels_by_the_logit_of_what_they_show(of: Subject) -> None:
@@ -171,7 +181,7 @@ def test_score_cam_weights_channels_by_the_logit_of_what_they_show(of: Subject) 
     shown = torch.nan_to_num((large - large.amin((1, 2))[:, None, None]) / span[:, None, None])
     weights = of.logits(images * shown[:, None])[:, 3].softmax(0)
     expected = enlarged((weights[None, :, None, None] * maps).sum(1).relu(), images)
-    assert error(EXPLAINERS["score-cam"](of, images, torch.tensor([3])), expected) < 2e-7  # measured 4e-8
+    assert error(EXPLAINERS["score-cam"](of, images, torch.tensor([3])), expected) < EQUAL
 
 
 def test_cam_of_a_network_with_an_average_is_its_dense_weights_on_the_maps() -> None:
@@ -180,7 +190,7 @@ def test_cam_of_a_network_with_an_average_is_its_dense_weights_on_the_maps() -> 
     of = subject(pooled, "1")
     maps = of.activations(images, ["1"])["1"]
     expected = torch.einsum("nk,nkyx->nyx", pooled[4].weight[TARGETS].detach(), maps) / maps[0, 0].numel()
-    assert error(EXPLAINERS["cam"](of, images, TARGETS), enlarged(expected, images)) < 1e-6  # measured 3.3e-7
+    assert error(EXPLAINERS["cam"](of, images, TARGETS), enlarged(expected, images)) < EQUAL
 
 
 def test_cam_of_a_network_without_an_average_is_an_error(of: Subject) -> None:
@@ -211,7 +221,7 @@ def test_contrastive_grad_cam_explains_the_lead_over_the_next_class(of: Subject)
 
 
 def test_contrastive_integrated_gradients_add_up_to_the_rise_of_the_lead(of: Subject) -> None:
-    images, blank = pictures(), torch.zeros(3, 1, 16, 16)
+    images, blank = pictures(), torch.zeros(3, 1, 16, 16, dtype=torch.float64)
     rival = of.logits(images).scatter(1, TARGETS[:, None], -torch.inf).argmax(1)
     lead = [target_logits(of, x, TARGETS) - target_logits(of, x, rival) for x in (images, blank)]
     found = EXPLAINERS["contrastive-integrated-gradients"](of, images, TARGETS, steps=200).sum((1, 2))
