@@ -14,7 +14,7 @@ from harness.subject import InputSpec
 ROOT = Path(harness.__file__).parent
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors"}),
+    frozenset({"errors", "waiting"}),
     frozenset({"digest"}),
     frozenset({"importing", "statistics", "perturbation", "metrics", "fixtures_folder", "profiles"}),
     frozenset({"fetching", "store"}),
