@@ -5,6 +5,7 @@ Sums in another order differ in their last bits. Nothing that is said of an expl
 which it was made.
 """
 
+import copy
 import os
 import platform
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ import numpy as np
 import torch
 
 from harness.digest import digest
+from harness.errors import UsageError
+from harness.importing import reason
 from harness.store import RunFolder
 from harness.subject import Feed, Subject
 
@@ -48,15 +51,49 @@ def settle_feed(subject: Subject, folder: RunFolder, asked: str = AUTO) -> Subje
     Raises
     ------
     UsageError
-        Where the text names no feed, or the folder cannot be written or holds a damaged file.
+        Where the text names no feed, the network does not take it, or the folder cannot be written or holds a damaged
+        file.
     """
-    where = str(subject.device)
-    held: Mapping[str, str] = folder.read_json(FEED_FILE) if (folder.path / FEED_FILE).is_file() else {}
-    text = asked if asked != AUTO else held.get(f"{subject.digest} {where}", "")
-    feed = Feed.read(text) if text else subject.tuned().feed
-    if held.get(f"{subject.digest} {where}") != str(feed):
-        folder.write_json(FEED_FILE, {**held, f"{subject.digest} {where}": str(feed)})
-    return subject.fed(feed)
+    key = f"{subject.digest} {subject.device}"
+    if asked != AUTO:
+        feed = _taken(subject, Feed.read(asked))
+        held = _held(folder)
+        if held.get(key) != str(feed):
+            folder.write_json(FEED_FILE, {**held, key: str(feed)})
+        return subject.fed(feed)
+    if key not in _held(folder):
+        chosen = {key: str(subject.tuned().feed)}
+        # Another process may have chosen meanwhile; then its choice is the run's.
+        if key not in folder.first_json(FEED_FILE, chosen):
+            folder.write_json(FEED_FILE, {**_held(folder), **chosen})
+    text = _held(folder)[key]
+    try:
+        return subject.fed(Feed.read(text))
+    except UsageError as error:
+        raise UsageError(f"{folder.path / FEED_FILE} is damaged ({error}); remove it, or give --feed") from error
+
+
+def _held(folder: RunFolder) -> Mapping[str, str]:
+    """Return the feeds that a run folder holds, by subject and device."""
+    held = folder.read_json(FEED_FILE) if (folder.path / FEED_FILE).is_file() else {}
+    if not all(isinstance(text, str) for text in held.values()):
+        raise UsageError(f"{folder.path / FEED_FILE} is damaged (it names no feeds); remove it, or give --feed")
+    return held
+
+
+def _taken(subject: Subject, feed: Feed) -> Feed:
+    """Return the feed, or refuse it where the network does not run on it; the passes are not counted."""
+    spec, network = subject.spec, copy.deepcopy(subject.network)
+    blank = torch.zeros(feed.forward_batch, spec.channels, spec.height, spec.width, dtype=subject.dtype)
+    blank = blank.to(subject.device).contiguous(memory_format=feed.layout())
+    try:
+        with torch.no_grad():
+            network.to(memory_format=feed.layout())(blank)  # type: ignore[call-overload]
+    except Exception as error:  # whatever a user's network raises
+        raise UsageError(
+            f"--feed {feed}: subject {subject.name!r} does not run on it ({reason(error)}); give another, or auto"
+        ) from error
+    return feed
 
 
 def arithmetic(subject: Subject) -> dict[str, str]:

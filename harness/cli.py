@@ -208,11 +208,13 @@ def _gallery(options: argparse.Namespace) -> int:
     faces = load_faces(options.faces, subject.classes)
     gallery = Gallery(subject, faces, options.seed, options.image, options.after_activation)
     gallery.check()
+    feed = options.feed
     if options.run_folder:
         run = RunFolder.existing(options.run_folder)
         gallery.check_run(run)
+        feed = run.info.get("arithmetic", {}).get("feed", AUTO) if feed == AUTO else feed
     folder = RunFolder(options.out or Path("results") / f"gallery-{subject.name}-{faces.name}")
-    folder = on_arithmetic(subject, folder, options.feed)
+    folder = on_arithmetic(subject, folder, feed)
     if not options.run_folder:
         checks = tuple(check for check in CHECKS.values() if _has_evidence(check, faces))
         request = Request(

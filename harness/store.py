@@ -222,8 +222,7 @@ class RunFolder:
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Return what :meth:`write_json` wrote."""
-        held: dict[str, Any] = self._read(name, lambda file: json.loads(file.read_text()))
-        return held
+        return self._read(name, _object)
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
         """Return what :meth:`write_arrays` wrote."""
@@ -266,6 +265,14 @@ class RunFolder:
         """Write a text file of names and values."""
         self.write_text(name, json.dumps(held, indent=2) + "\n")
 
+    def first_json(self, name: str, held: Mapping[str, Any]) -> dict[str, Any]:
+        """Write a text file of names and values unless there is one, and return what is there.
+
+        Of several processes that call this at once one writes, and all return the same.
+        """
+        self._whole(name, lambda file: file.write_text(json.dumps(held, indent=2) + "\n"), first=True)
+        return self.read_json(name)
+
     def write_text(self, name: str, text: str) -> None:
         """Write a text file."""
         self._whole(name, lambda file: file.write_text(text))
@@ -301,8 +308,11 @@ class RunFolder:
         tables = {file.stem: pd.read_parquet(file) for file in folder.glob("[!.]*.parquet")}
         return tables | {file.stem: _arrays(file)["value"] for file in folder.glob("[!.]*.npz")}
 
-    def _whole(self, name: str, write: Callable[[Path], object]) -> None:
-        """Write beside the file and move it into place, so that a reader sees the old file or the new one."""
+    def _whole(self, name: str, write: Callable[[Path], object], *, first: bool = False) -> None:
+        """Write beside the file and move it into place, so that a reader sees the old file or the new one.
+
+        The `first` file of its name stays.
+        """
         file = self.path / name
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -311,16 +321,38 @@ class RunFolder:
             try:
                 os.chmod(temporary, 0o644)
                 write(Path(temporary))
-                os.replace(temporary, file)
+                if first:
+                    _link(Path(temporary), file)
+                else:
+                    os.replace(temporary, file)
             finally:
                 Path(temporary).unlink(missing_ok=True)
         except OSError as error:
             raise _unwritable(file.parent, error) from error
 
 
+def _link(temporary: Path, file: Path) -> None:
+    """Give a whole file its name, unless another has it."""
+    try:
+        os.link(temporary, file)
+    except FileExistsError:
+        return
+    except OSError:  # no links on this file system: then the first of two that write at once may be lost
+        if not file.exists():
+            os.replace(temporary, file)
+
+
 def _unwritable(folder: Path, error: OSError) -> UsageError:
     """Say that a folder cannot be written."""
     return UsageError(f"cannot write to {folder} ({error.strerror or reason(error)}); choose another --out")
+
+
+def _object(file: Path) -> dict[str, Any]:
+    """Read names and values."""
+    held: Any = json.loads(file.read_text())
+    if not isinstance(held, dict):
+        raise ValueError("it holds no object")
+    return held
 
 
 def _arrays(file: Path) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -563,25 +563,38 @@ class Subject:
         return convolutions[-1] if convolutions else self.layers[-1] if self.layers else ""
 
 
+EVEN = 0.1
+"""A feed that is faster than the usual one by less than this share is no reason to leave it: best times of passes
+differ by some percent from one call to the next, and another feed moves last bits."""
+
+ROUNDS = 3
+"""Times that each feed is measured at least: on a busy machine one pass may be interrupted, hardly each of three."""
+
+
 def measured_feed(network: nn.Module, spec: InputSpec, device: torch.device, seconds: float) -> Feed:
     """Return the fastest feed found in about `seconds`: layout and forward batch first, then backward batch.
 
-    The best pair differs by machine and network (two- to threefold on a CPU), so it is measured and never assumed.
+    The best pair differs by machine and network (two- to threefold on a CPU), so it is measured and never assumed. A
+    network that takes none of the batches that are tried is fed single images, which every network takes.
     """
     network = copy.deepcopy(network)
     sizes = (16, 32, 64, 128) if device.type == "cpu" else (64, 256, 1024, 4096)
     trials = [Feed(layout, size, size) for layout in (False, True) for size in sizes]
-    forward = _fastest(trials, seconds / 2, lambda feed: _seconds_an_image(network, spec, device, feed, backward=False))
+    timed = partial(_seconds_an_image, network, spec, device)
+    forward = _fastest(trials, Feed(), seconds / 2, lambda feed: timed(feed, backward=False)) or Feed(False, 1, 1)
     trials = [replace(forward, backward_batch=size) for size in sizes]
-    return _fastest(trials, seconds / 2, lambda feed: _seconds_an_image(network, spec, device, feed, backward=True))
+    usual = replace(forward, backward_batch=Feed.backward_batch)
+    backward = _fastest(trials, usual, seconds / 2, lambda feed: timed(feed, backward=True))
+    return backward or replace(forward, backward_batch=1)
 
 
-def _fastest(trials: list[Feed], seconds: float, cost: Callable[[Feed], float]) -> Feed:
-    """Try every feed, then again in turn while time is left; each is judged by its best time, an equal one by order.
+def _fastest(trials: list[Feed], usual: Feed, seconds: float, cost: Callable[[Feed], float]) -> Feed | None:
+    """Return the feed of least cost, the usual one where that is about as good, None where no feed can be used.
 
-    A feed of which one pass alone would take all the time is left out: a large network neither waits for it nor runs
-    out of memory. So is one that the network does not take, such as a layout that it cannot view or another number of
-    images than it was made for; where it takes none of them, the first is returned and says why when it is used.
+    Every feed is tried, then again in turn while time is left and :data:`ROUNDS` times at least; each is judged by its
+    best time. A feed of which one pass alone would take all the time is left out: a large network neither waits for it
+    nor runs out of memory. So is one that the network does not take, such as a layout that it cannot view or another
+    number of images than it was made for.
     """
     best: dict[Feed, float] = {}
     for feed in trials:
@@ -592,11 +605,14 @@ def _fastest(trials: list[Feed], seconds: float, cost: Callable[[Feed], float]) 
             best[feed] = cost(feed)
         except Exception:  # whatever a user's network raises
             continue
-    end = time.perf_counter() + seconds
-    while best and time.perf_counter() < end:
+    end, rounds = time.perf_counter() + seconds, 1
+    while len(best) > 1 and (rounds < ROUNDS or time.perf_counter() < end):
+        rounds += 1
         for feed in best:
             best[feed] = min(best[feed], cost(feed))
-    return min(best, key=lambda feed: best[feed], default=trials[0])
+    if usual in best and best[usual] <= (1 + EVEN) * min(best.values()):
+        return usual
+    return min(best, key=lambda feed: best[feed], default=None)
 
 
 def _seconds_an_image(
