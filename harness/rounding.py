@@ -28,8 +28,9 @@ def rounding(dtype: Any, terms: int, scale: float = 1.0, conditioning: float = 1
     A chain of n rounded operations is off by at most gamma_n = n u / (1 - n u) of the sum of the magnitudes that it
     adds up, in whatever order, blocking, vector width or with whatever fused multiplication it is evaluated (Higham
     2002, Accuracy and Stability of Numerical Algorithms, 3.1 and 4.2). Two evaluations lie apart by twice that. It
-    holds on every processor, and where no branch (ReLU, maximum, rank, threshold) lies within it of its kink. What happens as
-    a rule grows with the square root of n instead (Higham and Mary 2019), so what holds here holds with room.
+    holds on every processor, and where no branch (ReLU, maximum, rank, threshold) lies within it of its kink. What
+    happens as a rule grows with the square root of n instead (Higham and Mary 2019), so what holds here holds with
+    room.
 
     Parameters
     ----------
