@@ -30,6 +30,8 @@ from harness.store import RunFolder
 
 FINDINGS = "findings.toml"
 """Beside the test files: failures that are known and why."""
+BY_DEFAULT = tuple(check.name for check in CHECKS.values() if check.decides or check.needs == {"removal"})
+"""What is claimed where no check is asked for: all that decides a rung, and the removal curves behind it."""
 CONTRACT = "contract"
 """What ``--check`` calls the clauses, which are no checks of maps: they come first and gate them."""
 
@@ -157,10 +159,11 @@ def _session(config: pytest.Config) -> Session:
 
 def _request(options: argparse.Namespace) -> Request:
     """Return the evaluation that the options ask for; the contract alone is one without checks."""
-    checks = [name for name in options.check or () if name != CONTRACT]
-    request = asked_request(argparse.Namespace(**{**vars(options), "check": checks or None}))
+    named = [name for name in options.check or () if name != CONTRACT]
+    request = asked_request(argparse.Namespace(**{**vars(options), "check": named or None}))
+    by_default = tuple(check for check in request.checks if check.name in BY_DEFAULT)
+    asked = by_default if not options.check else request.checks if named else ()
     # What no check is judged by has no item: `harness run` measures it.
-    asked = request.checks if checks or not options.check else ()
     return replace(request, checks=asked, everything=False)
 
 
@@ -298,7 +301,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the words of ``harness run``; its ``--strict`` is pytest's own."""
     group = parser.getgroup("harness", "what is judged")
     add_run_options(group)
-    group.addoption("--check", metavar="C", action="append", help="a check, a family, contract or all (default all)")
+    group.addoption(
+        "--check", metavar="C", action="append", help="a check, a family, contract or all (default: what decides)"
+    )
     group.addoption("--findings", action="store_true", help=f"failures declared in {FINDINGS} are expected ones")
     group.addoption("--record", action="store_true", help="note who keeps the contract, for `harness list explainers`")
     group.addoption("--per-class", dest="each_class", action="store_true", help="one item more for each class")
