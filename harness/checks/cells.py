@@ -11,6 +11,8 @@ from harness.checks.paired import PairedScores
 FINE = " within"
 """Ends the name of a variant where parts of one cell are compared, as scores have it."""
 REFERENCE = "Shapley 1953, over the network's answers to all coalitions of cells"
+CHANCE = 0.5
+"""What a map has that orders no pair: it counts so where an explainer gives none."""
 NOISE_MARGIN = 0.05
 NOISE_REASON = (
     "one settled pair in twenty, which is one or two of a picture's: less than that, nobody who looks at the map could "
@@ -55,7 +57,7 @@ def _against_control(control: str, what: str) -> Check:
         3,
         f"the map orders more of the settled pairs of cells right than {what}",
         control,
-        PairedScores("settled-pairs", "map", against=control),
+        PairedScores("settled-pairs", "map", against=control, blank=CHANCE),
         own=False,
     )
 
