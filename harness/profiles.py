@@ -100,7 +100,7 @@ QUICK = Profile(
     masks=32,  # of each of four sizes: 128 passes an image, which serve every explainer
     imputed_steps=5,
     built_networks=3,
-    built_images=4,  # 12 in all: the least for which an exact sign-flip test can pass among a family's claims
+    built_images=8,  # 24 in all: twice the least for which an exact sign-flip test can pass among seven rungs
 )
 STANDARD = Profile(
     "standard",

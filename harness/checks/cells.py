@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pandas as pd
 
-from harness.checks.base import Check
+from harness.checks.base import FINE, Check
 from harness.checks.paired import PairedScores
 
-FINE = " within"
+WITHIN = " within"
 """Ends the name of a variant where parts of one cell are compared, as scores have it."""
 REFERENCE = "Shapley 1953, over the network's answers to all coalitions of cells"
 CHANCE = 0.5
@@ -28,7 +28,7 @@ OWN_REASON = (
 def resolutions(checks: Sequence[Check], scores: pd.DataFrame) -> dict[str, int]:
     """Return the side, in pixels of the network's input, of the cells that each check looks at."""
     held = scores[scores["metric"] == "resolution"].groupby("variant")["value"].min()
-    levels = {check.name: "within" if check.name.endswith("-fine") else "cells" for check in checks}
+    levels = {check.name: "within" if check.name.endswith(FINE) else "cells" for check in checks}
     shown = {check.name for check in checks if check.family == "cells" and check.rung == 3}
     return {name: int(held[level]) for name, level in levels.items() if name in shown and level in held.index}
 
@@ -78,9 +78,9 @@ def _finer(check: Check) -> Check:
     """Return the same claim about the parts of each cell."""
     return replace(
         check,
-        name=f"{check.name}-fine",
+        name=f"{check.name}{FINE}",
         claim=check.claim.replace("pairs of cells", "pairs of parts of one cell"),
-        judge=replace(check.judge, variant=check.judge.variant + FINE),  # type: ignore[arg-type, attr-defined]
+        judge=replace(check.judge, variant=check.judge.variant + WITHIN),  # type: ignore[arg-type, attr-defined]
     )
 
 
