@@ -139,6 +139,42 @@ def test_a_variant_counts_into_the_same_passes(subject: Subject, images: Tensor)
 # ---------------------------------------------------------------------- what is left alone
 
 
+def test_in_double_everything_is_double_and_answers_the_same(
+    fed: Subject, images: Tensor, targets: Tensor, faces: FaceSet
+) -> None:
+    before, precise = fed.state_digest(), fed.in_double()
+    state = precise.network.state_dict()
+    assert {tensor.dtype for tensor in state.values() if tensor.is_floating_point()} == {torch.float64}
+    assert (precise.dtype, precise.prepare(faces.images).dtype) == (torch.float64, torch.float64)
+    assert (fed.dtype, fed.prepare(faces.images).dtype, fed.state_digest()) == (torch.float32, torch.float32, before)
+    assert precise.logits(images.double()).dtype == torch.float64
+    torch.testing.assert_close(precise.logits(images.double()).float(), fed.logits(images), **CLOSE)
+    assert precise.gradients(images.double(), targets).dtype == torch.float64
+    assert precise.passes is fed.passes
+    assert (precise.cam_layer, precise.layers, precise.classes) == (fed.cam_layer, fed.layers, fed.classes)
+
+
+def test_statistics_are_double_too_and_a_double_subject_stays_one() -> None:
+    norm = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2 * (SIDE - 2) ** 2, 3))
+    precise = Subject(norm.double(), name="norm", classes=CLASSES, spec=SPEC).in_double()
+    assert {buffer.dtype for buffer in precise.network.buffers()} == {torch.float64, torch.int64}
+    assert precise.in_double().digest == precise.digest
+
+
+def test_a_network_that_computes_in_single_precision_alone_is_refused_in_double(network: nn.Sequential) -> None:
+    class Single(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.under = network
+
+        def forward(self, images: Tensor) -> Tensor:
+            logits: Tensor = self.under(images.float())
+            return logits
+
+    with pytest.raises(UsageError, match="does not run on"):
+        Subject(Single(), name="single", classes=CLASSES, spec=SPEC).in_double()
+
+
 def test_the_callers_network_is_untouched(network: nn.Sequential, images: Tensor, targets: Tensor) -> None:
     network.train()
     network[0].register_forward_hook(lambda *_: None)

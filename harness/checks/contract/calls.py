@@ -310,8 +310,8 @@ class _SumsMoved(TorchFunctionMode):
 def same(maps: Answer) -> float:
     """Return the largest difference of maps that count as equal, as a share of their norm: the root of their epsilon.
 
-    It is 1.5e-8 for maps in double and 3.5e-4 in single precision: half of the digits are left to sums that cancel. A
-    dependence on batch, target or state shows in a map's first digits.
+    It is 1.5e-8 for maps in double and 3.5e-4 in single precision. Of the digits half are left to sums that cancel.
+    What a dependence on batch, target or state does to a map is a matter of its first digits.
     """
     return float(np.finfo(maps.dtype if np.issubdtype(maps.dtype, np.floating) else np.float32).eps) ** 0.5
 
