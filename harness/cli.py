@@ -173,9 +173,9 @@ def _table(options: argparse.Namespace) -> int:
 
 
 def default_metric(run: RunFolder) -> str:
-    """Return the deletion gain, or the first metric of a run that has none."""
+    """Return settled pairs, else the deletion gain, else the first metric of a run that has neither."""
     held = list(run.scores["metric"].unique())
-    return "deletion-gain" if "deletion-gain" in held or not held else str(held[0])
+    return next((name for name in ("settled-pairs", "deletion-gain", *held) if name in held), "deletion-gain")
 
 
 def _compare(options: argparse.Namespace) -> int:

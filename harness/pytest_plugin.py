@@ -30,8 +30,8 @@ from harness.store import RunFolder
 
 FINDINGS = "findings.toml"
 """Beside the test files: failures that are known and why."""
-BY_DEFAULT = tuple(check.name for check in CHECKS.values() if check.decides or check.needs == {"removal"})
-"""What is claimed where no check is asked for: all that decides a rung, and the removal curves behind it."""
+BY_DEFAULT = tuple(check.name for check in CHECKS.values() if check.decides)
+"""What is claimed where no check is asked for: all that decides a rung."""
 CONTRACT = "contract"
 """What ``--check`` calls the clauses, which are no checks of maps: they come first and gate them."""
 

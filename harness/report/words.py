@@ -143,6 +143,17 @@ MEASURES = {
     "relevance-mass-displacement": Measure(
         "share of positive relevance on the pixels that the expression moved most", "higher"
     ),
+    "settled-pairs": Measure("share of the settled pairs of cells that the map orders right", "higher"),
+    "settled-pairs-size": Measure("the same of absolute values, for maps without sign", "higher"),
+    "settled-pairs-rival": Measure("the same, asked for the next likely class, of that class's pairs", "higher"),
+    "settled-pairs-contrast": Measure("the same of both classes' difference, by the difference of the maps", "higher"),
+    "coalition-fit": Measure("how well the map's cells account for all coalitions, of what any could", "higher"),
+    "settled-share": Measure("share of pairs of cells that all fills order alike", "higher"),
+    "additivity": Measure("share of the answers to all coalitions that the best sum over cells accounts for", "higher"),
+    "fill-recognition": Measure("share of coalitions of half of the cells or more still taken for the class", "higher"),
+    "randomization-residual": Measure(
+        "likeness, whatever the sign, of map and randomised self beyond their class's mean maps", "lower"
+    ),
     "tile-ranks": Measure(
         "rank correlation, over the tiles of a mosaic, of their sums in the map and their exact parts", "higher", True
     ),

@@ -6,7 +6,9 @@ from tiny import EXACT
 
 from harness.metrics import randomization
 from harness.metrics.complexity import sparseness
+from harness.metrics.randomization import residual_likeness
 from harness.metrics.similarity import pearson_similarity, spearman_similarity
+from harness.rounding import rounding
 
 MAPS = np.random.default_rng(0).normal(size=(3, 6, 6))
 STAGES = np.random.default_rng(1).normal(size=(3, 4, 6, 6))
@@ -81,3 +83,43 @@ def test_a_class_hurt_more_by_its_own_map_is_specific():
 def test_one_map_for_both_classes_is_not_specific():
     values = np.random.default_rng(0).random((3, 4))
     assert randomization.target_specificity(np.linspace(0, 1, 4), values, values).tolist() == [0, 0, 0]
+
+
+# ---------------------------------------------------------------------- what is left beyond the class
+
+
+def test_what_never_reads_the_network_is_its_randomised_self() -> None:
+    """Still maps, maps that differ by image alone, and one picture scaled by an answer: each has likeness 1."""
+    source = np.random.default_rng(0)
+    classes = np.repeat([0, 1], 3)
+    still = np.repeat(source.normal(size=(1, 6, 6)), 6, axis=0)
+    of_image = source.normal(size=(6, 6, 6))
+    answers, others = source.uniform(1, 2, (2, 6))
+    for maps, randomized in (
+        (still, still),
+        (of_image, of_image),
+        (still * answers[:, None, None], still * others[:, None, None]),
+    ):
+        np.testing.assert_allclose(
+            residual_likeness(maps, randomized, classes, pearson_similarity), 1.0, rtol=0, atol=rounding("float64", 36)
+        )
+
+
+def test_the_negative_of_a_map_is_as_alike_as_the_map() -> None:
+    maps = np.random.default_rng(1).normal(size=(4, 6, 6))
+    classes = np.zeros(4, int)
+    np.testing.assert_array_equal(
+        residual_likeness(maps, -maps, classes, pearson_similarity),
+        residual_likeness(maps, maps, classes, pearson_similarity),
+    )
+
+
+def test_what_a_class_has_in_common_does_not_count() -> None:
+    """Maps that share a strong picture of their class and are otherwise unrelated are unlike beyond it."""
+    source = np.random.default_rng(2)
+    common = 50 * source.normal(size=(1, 24, 24))
+    maps, others = common + source.normal(size=(8, 24, 24)), common + source.normal(size=(8, 24, 24))
+    whole = np.abs(pearson_similarity(maps, others))
+    beyond = residual_likeness(maps, others, np.zeros(8, int), pearson_similarity)
+    assert whole.min() > 0.99
+    assert beyond.mean() < 0.1  # of 576 unrelated values: .03 on average

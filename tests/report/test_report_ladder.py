@@ -1,0 +1,104 @@
+"""The ladder in words: a line a method, what it is compared with, and what to use."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.checks.ladder import RUNGS
+from harness.report import ladder
+from harness.store import LADDER, SCORES, frame
+
+CLASSES = ["Happy", "Sad"]
+REACHED = {
+    "good": ["yes", "yes", "yes", "yes", "open", "no", "not applicable"],
+    "poor": ["yes", "yes", "no", "no", "no", "not applicable", "not applicable"],
+    "broken": ["no", *["not applicable"] * 6],
+    "edges": ["yes", "no", "no", "no", "no", "not applicable", "not applicable"],
+}
+RIGHT = {"good": 0.8, "poor": 0.5, "edges": 0.52}
+
+
+class Run:
+    """As much of a run folder as the ladder is told from."""
+
+    def __init__(self, persons: bool = False) -> None:
+        rows = [
+            {
+                "explainer": name, "class": where, "rung": rung.number, "name": rung.name, "reached": reached,
+                "resolution": 8 if rung.number == 3 and reached == "yes" else 0, "effect": 0.1, "low": 0.0, "high": 0.2,
+                "p_adjusted": 0.001, "check": "cells-edges", "n": 20, "unit": "images", "reason": "",
+            }
+            for name, states in REACHED.items()
+            for where in ("all", *CLASSES)
+            for rung, reached in zip(RUNGS, states, strict=True)
+        ]  # fmt: skip
+        self.ladder = frame(LADDER, rows)
+        scores = [
+            {
+                "explainer": name, "metric": "settled-pairs", "variant": "map", "image": image, "label": "",
+                "predicted": CLASSES[image % 2], "target": CLASSES[image % 2], "value": right + (image % 5 - 2) / 50,
+                "status": "ok", "reason": "",
+            }
+            for name, right in RIGHT.items()
+            for image in range(20)
+        ]  # fmt: skip
+        self.scores = frame(SCORES, scores)
+        held = {"image": range(20), "person": [n // 4 for n in range(20)]} if persons else {"image": [], "person": []}
+        self.persons = pd.DataFrame(held)
+        self.info = {
+            "explainers": [{"name": name, "family": "user", "control": name == "edges"} for name in REACHED],
+            "subject": {"classes": CLASSES},
+            "rungs": [vars(rung) for rung in RUNGS],
+            "confidence": 0.99,
+        }
+
+
+def test_the_highest_without_a_gap_comes_first_and_controls_last() -> None:
+    held = ladder.standings(Run())
+    assert [one.explainer for one in held] == ["good", "poor", "broken", "edges"]
+    assert [one.rung for one in held] == [4, 2, 0, 1]
+
+
+def test_lines_say_share_resolution_rung_and_where_it_stops() -> None:
+    first, second, third, beside, advice = ladder.lines(Run())
+    assert first.startswith("good    80 % (")
+    assert first.endswith("of settled pairs right, down to 8 px; rung 4 (classes); open: images")
+    assert second.endswith("rung 2 (network); not: what counts")
+    assert third == "broken  rung 0; not: contract"
+    assert beside == "beside: edges 52 %; chance 50 %"
+    assert advice == "For this network use good. Do not read as what counted: poor and broken."
+
+
+def test_where_nobody_shows_what_counted_that_is_said() -> None:
+    run = Run()
+    run.ladder.loc[(run.ladder["explainer"] == "good") & (run.ladder["rung"] == 3), "reached"] = "open"
+    assert ladder.lines(run)[-1].startswith("No method is shown to show what counted")
+
+
+def test_people_widen_the_interval_where_they_are_known() -> None:
+    images, people = (ladder.share(Run(persons), "good") for persons in (False, True))
+    assert images is not None
+    assert people is not None
+    assert images.mean == people.mean == pytest.approx(0.8)
+    assert (people.low, people.high) != (images.low, images.high)
+
+
+def test_a_method_without_scores_has_no_share() -> None:
+    assert ladder.share(Run(), "broken") is None
+    assert ladder.share(Run(), "good", "Angry") is None
+
+
+def test_tables_hold_every_rung_and_class() -> None:
+    run = Run()
+    table, by_class = ladder.ladder_table(run), ladder.class_table(run)
+    assert list(table.columns) == ["pairs right", "rung", "cells", *[rung.name for rung in RUNGS]]
+    assert table.loc["good", "cells"] == "8 px"
+    assert table.loc["poor", "what counts"] == "NO +0.100"
+    assert table.loc["broken", "pairs right"] == "–"
+    assert list(by_class.index) == ["all", *CLASSES]
+    assert by_class.loc["Happy", "good"] == f"4? {100 * _mean(run, 'good', 'Happy'):.0f} %"
+
+
+def _mean(run: Run, name: str, where: str) -> float:
+    held = run.scores[(run.scores["explainer"] == name) & (run.scores["target"] == where)]
+    return float(np.mean(held["value"]))
