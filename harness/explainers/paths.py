@@ -20,9 +20,9 @@ from harness.subject import Subject
 ASIDE = 2.0**-30
 """How far from its path guided integrated gradients looks, as a share of the range of values.
 
-An even picture, from which the path starts, ties every maximum that a network takes of neighbours: which of them gets
-the gradient is then said by the last bit, and with it which way the path goes on, in whatever precision; the maps of two
-processors differed by .3 to 1.1 of their norm. So far from the tie, which is less than the last digit of a picture in
+An even picture, from which the path starts, ties every maximum that a network takes of neighbours. Which of them gets
+the gradient is then said by the last bit, in whatever precision, and with it which way the path goes on: the maps of
+two layouts differed by .3 to 1.1 of their norm. So far from the tie, which is less than the last digit of a picture in
 single precision, one neighbour is ahead by 2**22 units in the last place of double precision.
 """
 

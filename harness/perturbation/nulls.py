@@ -236,7 +236,7 @@ def _require_finite(maps: Float[np.ndarray, "n h w"]) -> None:
 
 
 def _remembered_order(values: Float[np.ndarray, "h w"], seed: int, key: int, iterations: int) -> Int[np.ndarray, " hw"]:
-    """Return where sorted values go, found once for several measurements that ask for the same null one after another."""
+    """Return where sorted values go, found once for several measurements that ask for the same null in turn."""
     question = digest(values, seed, key, iterations)
     if question not in _orders:
         noise = generator(seed, Stream.SPECTRUM, key).standard_normal(values.shape)

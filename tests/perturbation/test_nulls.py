@@ -75,8 +75,8 @@ def test_the_histogram_of_the_spectrum_null_is_exact(maps, seed):
     assert (np.sort(nulls.reshape(n, -1), axis=1) == np.sort(maps.reshape(n, -1), axis=1)).all()
 
 
-# Each bound is the mean error over these six maps, the worst of three seeds measured, rounded up; reading the texture in
-# steps leaves up to .0023 of it (see TEXTURE).
+# Each bound is the mean error over these six maps, the worst of three seeds measured, rounded up; reading the texture
+# in steps leaves up to .0023 of it (see TEXTURE).
 @pytest.mark.parametrize(
     ("make", "bound"),
     [
@@ -151,7 +151,8 @@ def test_maps_that_differ_by_rounding_have_the_same_null():
     places = [null.reshape(40, -1).argsort(axis=1) for null in found]
     alike = (places[0] == places[1]).mean(axis=1) > 0.9
     # A value crosses the middle between two steps with the probability of its noise's mean size, at most 4 standard
-    # deviations times .8 eps / 4, over a step of 2**-8 of them: 2.4e-5, .1 of 4,096. So 36 of 40 maps stay, give or take 2.
+    # deviations times .8 eps / 4, over a step of 2**-8 of them: 2.4e-5, .1 of 4,096. So 36 of 40 maps stay, 2 more or
+    # less.
     assert alike.sum() >= 30
 
 
