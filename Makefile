@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/installed
 
-.PHONY: demo test lint types unit arithmetic suites suites-rendered suites-orl bench portability contract fixtures clean
+.PHONY: demo test lint types unit arithmetic oldest suites suites-rendered suites-orl bench portability contract fixtures clean
 
 demo: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
@@ -30,16 +30,27 @@ unit: $(SETUP)
 arithmetic: $(SETUP)
 	$(BIN)/python benchmarks/portability.py --parts arithmetic --legs sse41 avx2 --out results/arithmetic
 
+# The unit tests on the lowest version of everything that pyproject.toml allows, in an environment of its own.
+oldest: $(SETUP)
+	$(BIN)/harness fetch fer2013-minixception orl
+	rm -rf .venv-oldest
+	$(PYTHON) -m venv .venv-oldest
+	$(PYTHON) tests/floors.py > .venv-oldest/constraints.txt
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint .venv-oldest/constraints.txt --editable ".[dev]"
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement peers.txt
+	.venv-oldest/bin/python -m pytest tests -n 2 --dist loadfile
+
 # Two processes of one thread each are faster on two cores than one process of two threads.
 suites: $(SETUP)
 	OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs 2 --output-sync suites-rendered suites-orl
 
 suites-rendered: $(SETUP)
-	$(BIN)/python -m pytest suites --profile quick --out results/suites-rendered
+	$(BIN)/python -m pytest suites --findings --profile quick --out results/suites-rendered
 
 suites-orl: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
-	$(BIN)/python -m pytest suites --profile quick --subject fer2013-minixception --faces orl --out results/suites-orl
+	$(BIN)/python -m pytest suites --findings --profile quick --subject fer2013-minixception --faces orl --out results/suites-orl
 
 # Prints the figures of every benchmark: parity with other implementations, the cost of LIME, faults that metrics catch.
 bench: $(SETUP)
@@ -75,4 +86,4 @@ $(SETUP): pyproject.toml constraints.txt peers.txt
 	touch $@
 
 clean:
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-oldest build dist .mypy_cache .pytest_cache .ruff_cache

@@ -3,7 +3,8 @@
 ``python benchmarks/metrics_parity.py`` prints a markdown table: metric, reference, largest absolute
 difference, largest score, note.
 A comparison whose reference is not installed is left out. The network's answers are measured here, apart from
-Quantus, so that a wrong protocol shows as well as a wrong formula.
+Quantus, so that a wrong protocol shows as well as a wrong formula. All is in double precision, and the network smooth,
+so that rounding flips nothing: what a comparison may differ by follows from the arithmetic (`Comparison.within`).
 """
 
 import sys
@@ -25,26 +26,43 @@ import sklearn.metrics
 import torch
 from torch import Tensor, nn
 
-from harness.metrics import axioms, complexity, confusion, localization, parts, randomization, robustness
+from harness.metrics import axioms, cells, complexity, confusion, localization, parts, randomization, robustness
 from harness.metrics import faithfulness as faith
 from harness.metrics import similarity as like
+from harness.rounding import rounding
 
 Array = np.ndarray
 Pair = tuple[Array, Array]
 
 IMAGES, SIDE, CLASSES, SEED = 6, 12, 4, 3
 PIXELS = SIDE * SIDE
+# Through the network (9 + 100 + 8 weights), then a mean, a centring and two sums over all pixels. Magnitudes of both
+# signs cancel to a tenth in each of the network's two sums, hence a hundredfold. 2e-11.
+WITHIN = rounding("float64", 9 + 100 + 8 + 4 * PIXELS, conditioning=100.0)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One metric, what it is held against, and how to get both answers."""
+    """One metric, what it is held against, and how to get both answers.
+
+    Attributes
+    ----------
+    metric, reference, package
+        Ours, what it is held against, and where that is from.
+    answers
+        Makes both answers.
+    note
+        How they were brought to one form, or why they differ.
+    within
+        How far they may lie apart, in the unit of scores of order 1: rounding, and what the reference adds on purpose.
+    """
 
     metric: str
     reference: str
     package: str
     answers: Callable[[], Pair]
     note: str = ""
+    within: float = WITHIN
 
     def available(self) -> bool:
         """Say whether the reference is installed."""
@@ -53,6 +71,11 @@ class Comparison:
     def difference(self) -> float:
         """Return the largest absolute difference; infinite where only one of the two is defined."""
         return self.found()[0]
+
+    def agrees(self) -> bool:
+        """Say whether the two lie no further apart than arithmetic allows."""
+        difference, largest = self.found()
+        return difference <= self.within * max(1.0, largest)
 
     def found(self) -> tuple[float, float]:
         """Return the largest absolute difference and the largest score."""
@@ -67,12 +90,20 @@ class Comparison:
 # ---------------------------------------------------------------------- network, images, maps
 
 
+class Entrance(nn.Conv2d):
+    """A convolution that puts what it is given into double precision: Quantus hands pictures over in single."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the convolution in double precision."""
+        return super().forward(input.double())
+
+
 def network() -> nn.Sequential:
-    """Return a small smooth network without symmetries, the same every time."""
+    """Return a small smooth network in double precision without symmetries, the same every time."""
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
-        layers = [nn.Conv2d(1, 4, 3), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(100, 8), nn.Tanh()]
-        return nn.Sequential(*layers, nn.Linear(8, CLASSES)).eval()
+        layers = [Entrance(1, 4, 3), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(100, 8), nn.Tanh()]
+        return nn.Sequential(*layers, nn.Linear(8, CLASSES)).double().eval()
 
 
 def images() -> Array:
@@ -82,7 +113,7 @@ def images() -> Array:
 
 def gradient_maps(model: nn.Module, pictures: Array, targets: Array) -> Array:
     """Return the gradient of each target's logit."""
-    leaf = torch.tensor(np.asarray(pictures, dtype=np.float32), requires_grad=True)
+    leaf = torch.tensor(np.asarray(pictures, dtype=np.float64), requires_grad=True)
     chosen = model(leaf)[torch.arange(len(leaf)), torch.as_tensor(targets)].sum()
     return np.asarray(torch.autograd.grad(chosen, leaf)[0].numpy())
 
@@ -90,7 +121,7 @@ def gradient_maps(model: nn.Module, pictures: Array, targets: Array) -> Array:
 def outputs(pictures: Array, *, probability: bool = False, model: nn.Module | None = None) -> Array:
     """Return all classes' logits or probabilities."""
     with torch.no_grad():
-        logits: Tensor = (model or NETWORK)(torch.tensor(np.asarray(pictures, dtype=np.float32)))
+        logits: Tensor = (model or NETWORK)(torch.tensor(np.asarray(pictures, dtype=np.float64)))
         return np.asarray((logits.softmax(1) if probability else logits).numpy(), dtype=np.float64)
 
 
@@ -382,13 +413,13 @@ def captum_infidelity(*, scaled: bool) -> Pair:
     seen: list[Array] = []
 
     def perturb(inputs: Tensor) -> tuple[Tensor, Tensor]:
-        taken = rng.normal(0, 0.1, size=inputs.shape).astype(np.float32)
+        taken = rng.normal(0, 0.1, size=inputs.shape)
         seen.append(taken)
         return torch.tensor(taken), inputs - torch.tensor(taken)
 
     with quiet():
         theirs = import_module("captum.metrics").infidelity(
-            NETWORK, perturb, torch.tensor(PICTURES), torch.tensor(MAPS[:, None], dtype=torch.float32),
+            NETWORK, perturb, torch.tensor(PICTURES).double(), torch.tensor(MAPS[:, None]),
             target=torch.tensor(TARGETS), n_perturb_samples=12, max_examples_per_batch=IMAGES, normalize=scaled,
         )  # fmt: skip
     taken = np.stack(seen, axis=1).reshape(IMAGES, -1, PIXELS)
@@ -627,13 +658,21 @@ def _shifted_throughout(arr: Array, input_shift: float, **_: object) -> Array:
 
 
 def completeness() -> Pair:
-    """Say, as Quantus does, whether the sum is the drop; the maps of every other image are made to sum to it."""
+    """Say, as Quantus does, whether the sum is the drop; the maps of every other image are made to sum to it.
+
+    It asks for equality to the last bit, so it is given drops of six decimals.
+    """
     drops = target_output(PICTURES) - target_output(filled(np.arange(PIXELS)[None].repeat(IMAGES, 0)))
     maps = np.zeros_like(MAPS)
-    maps[::2, 0, 0] = drops[::2].astype(np.float32)
+    maps[::2, 0, 0] = _six_decimals(drops[::2])
     maps[1::2, 0, 0] = 2 * drops[1::2]
-    ours = axioms.completeness(maps, drops) < 1e-6
-    return ours, np.array(quantus("Completeness", maps=maps.astype(np.float32), **plain()))
+    ours = axioms.completeness(maps, drops) < 1e-5
+    return ours, np.array(quantus("Completeness", maps=maps, **plain(output_func=_six_decimals)))
+
+
+def _six_decimals(values: Array) -> Array:
+    """Round so that the same number reached in two ways is one number."""
+    return np.round(values, 6)
 
 
 def non_sensitivity() -> Pair:
@@ -787,6 +826,33 @@ def part_kendall() -> Pair:
     return parts.part_kendall(masses, effects), np.array(theirs)
 
 
+def settled_pairs() -> Pair:
+    """Compare with Kendall's tau where one fill settles every pair: a share right of s is a tau of 2 s - 1."""
+    truth, sums = np.random.default_rng(SEED).normal(size=(2, IMAGES, 9))
+    pairs = np.stack(np.triu_indices(9, 1))
+    theirs = [(scipy.stats.kendalltau(a, b).statistic + 1) / 2 for a, b in zip(truth, sums, strict=True)]
+    return cells.settled_pairs(sums, cells.settled_order(truth[None], pairs, 0.0), pairs), np.array(theirs)
+
+
+def coalition_fit() -> Pair:
+    """Compare with two regressions over all coalitions, on the map's sums and on the cells themselves."""
+    rng = np.random.default_rng(SEED)
+    held = (np.arange(512)[:, None] >> np.arange(9) & 1).astype(np.float64)
+    sums, weights = rng.normal(size=(2, IMAGES, 9))
+    answers = weights @ held.T + rng.normal(size=(IMAGES, 512))
+
+    def explained(columns: Array, values: Array) -> float:
+        design = np.column_stack([np.ones(len(columns)), columns])
+        rest = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
+        return float(1 - rest @ rest / ((values - values.mean()) @ (values - values.mean())))
+
+    theirs = [
+        np.sign(np.cov(held @ q, a)[0, 1]) * explained(held @ q, a) / explained(held, a)
+        for q, a in zip(sums, answers, strict=True)
+    ]
+    return cells.coalition_fit(sums, answers), np.array(theirs)
+
+
 def labels_and_predictions() -> Pair:
     """Return classes of forty images, every class present in both."""
     labels, predicted = np.random.default_rng(SEED).integers(0, CLASSES, size=(2, 40))
@@ -810,10 +876,13 @@ def precision() -> Pair:
 # ---------------------------------------------------------------------- the table
 
 
-def _quantus(metric: str, name: str, answers: Callable[[], Pair], note: str = "") -> Comparison:
-    """Return a comparison with a metric of Quantus."""
-    return Comparison(metric, f"Quantus {name}", "quantus", answers, note)
+def _quantus(metric: str, name: str, answers: Callable[[], Pair], note: str = "", *, added: float = 0.0) -> Comparison:
+    """Return a comparison with a metric of Quantus, to whose scores its own epsilon makes a difference of `added`."""
+    return Comparison(metric, f"Quantus {name}", "quantus", answers, note, WITHIN + added)
 
+
+RISING = np.maximum(MAPS, 0).sum(axis=(1, 2)).min()
+LEVEL = (np.abs(MAPS) / np.abs(MAPS).max(axis=(1, 2), keepdims=True)).mean(axis=(1, 2)).min()
 
 COMPARISONS = (
     _quantus("pixel-flipping", "PixelFlipping", pixel_flipping, "its area with step 0 added, over all steps"),
@@ -830,17 +899,30 @@ COMPARISONS = (
     _quantus("road", "ROAD", road, "the accuracy curve"),
     _quantus("pointing-game", "PointingGame", pointing_game),
     _quantus("relevance-mass", "RelevanceMassAccuracy", relevance_mass, "of magnitudes"),
-    _quantus("attribution-localization", "AttributionLocalisation", attribution_localization, "its share over area"),
+    _quantus(
+        "attribution-localization",
+        "AttributionLocalisation",
+        attribution_localization,
+        "its share over area; it adds 1e-9",
+        added=1e-9 / RISING,
+    ),
     _quantus("relevance-rank", "RelevanceRankAccuracy", relevance_rank),
     _quantus("top-k-intersection", "TopKIntersection", top_k_intersection),
     _quantus("localization-auc", "AUC", localization_auc),
     Comparison("intersection-over-union", "scikit-learn jaccard_score", "sklearn", intersection_over_union),
-    _quantus("focus", "Focus", focus, "it adds 1e-9 to the total"),
+    _quantus("focus", "Focus", focus, "it adds 1e-9 to the total", added=1e-9 / RISING),
     _quantus("max-sensitivity", "MaxSensitivity", max_sensitivity),
     _quantus("average-sensitivity", "AvgSensitivity", average_sensitivity),
     _quantus("local-lipschitz", "LocalLipschitzEstimate", local_lipschitz),
     _quantus("continuity", "Continuity", continuity, "no copy in place"),
-    _quantus("relative-input-stability", "RelativeInputStability", relative_input_stability, "no entry 0"),
+    # It subtracts pictures in single precision, which differ by a fiftieth of their size at least.
+    _quantus(
+        "relative-input-stability",
+        "RelativeInputStability",
+        relative_input_stability,
+        "no entry 0",
+        added=rounding("float32", 4, conditioning=50.0),
+    ),
     _quantus("relative-output-stability", "RelativeOutputStability", relative_output_stability, "no entry 0"),
     _quantus(
         "relative-representation-stability",
@@ -848,11 +930,13 @@ COMPARISONS = (
         relative_representation_stability,
         "no entry 0",
     ),
-    _quantus("consistency", "Consistency", consistency, "coded by all signs"),
+    _quantus("consistency", "Consistency", consistency, "coded by all signs; it adds 1e-9", added=1e-9),
     _quantus("neighbour-sufficiency", "Sufficiency", neighbour_sufficiency, "images with a neighbour"),
     _quantus("input-invariance", "InputInvariance", input_invariance, "kept or not; all pixels shifted"),
-    _quantus("sparseness", "Sparseness", sparseness, "it adds 1e-7 to every magnitude"),
-    _quantus("entropy-complexity", "Complexity", entropy_complexity, "it adds 1e-12 in the logarithm"),
+    _quantus("sparseness", "Sparseness", sparseness, "it adds 1e-7 to every magnitude", added=1e-7 / LEVEL),
+    _quantus(
+        "entropy-complexity", "Complexity", entropy_complexity, "it adds 1e-12 in the logarithm", added=1e-12 * PIXELS
+    ),
     _quantus("effective-complexity", "EffectiveComplexity", effective_complexity, "maps normalised one by one"),
     _quantus("histogram-entropy", "discrete_entropy", histogram_entropy),
     _quantus("completeness", "Completeness", completeness, "kept or not"),
@@ -871,6 +955,8 @@ COMPARISONS = (
     Comparison("top-k-overlap", "sets of pixels", "numpy", top_k_overlap),
     Comparison("part-spearman", "scipy.stats.spearmanr", "scipy", part_spearman),
     Comparison("part-kendall", "scipy.stats.kendalltau", "scipy", part_kendall),
+    Comparison("settled-pairs", "scipy.stats.kendalltau", "scipy", settled_pairs),
+    Comparison("coalition-fit", "least squares over all coalitions", "numpy", coalition_fit),
     Comparison("recall", "scikit-learn recall_score", "sklearn", recall),
     Comparison("precision", "scikit-learn precision_score", "sklearn", precision),
 )

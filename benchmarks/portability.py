@@ -145,7 +145,7 @@ class Job:
         if self.part in PAIRS:
             subject, faces = PAIRS[self.part]
             asked = ["--profile", "quick", "--subject", subject, "--faces", faces, "--feed", self.leg.feed]
-            return [*pytest, "suites", *asked, "--out", str(self.run)]
+            return [*pytest, "suites", "--findings", *asked, "--out", str(self.run)]
         where = ["tests"] if self.part == "unit" else [name for name in ARITHMETIC if (ROOT / name).exists()]
         return [*pytest, *where]
 

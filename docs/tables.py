@@ -61,7 +61,7 @@ def checks() -> str:
             check.claim,
             check.control,
             f"{'at most' if check.at_most else 'more than'} {check.margin:g}: {check.margin_reason}",
-            "yes" if check.decides and check.family not in ("confusion", "mistakes") else "shown",
+            "yes" if check.decides else "shown",
             check.reference,
         ]
         for check in CHECKS.values()

@@ -1,9 +1,30 @@
 """A conformance suite for explanations of image classifiers."""
 
-import harness.waiting  # noqa: F401  # first: it has to come before torch is loaded
-from harness.explainers.base import explainer
-from harness.faces.faceset import FaceSet
-from harness.subject import InputSpec, Subject
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.explainers.base import explainer
+    from harness.faces.faceset import FaceSet
+    from harness.subject import InputSpec, Subject
 
 __all__ = ["FaceSet", "InputSpec", "Subject", "explainer"]
 __version__ = "0.1.0"
+
+_HOMES = {
+    "FaceSet": "harness.faces.faceset",
+    "InputSpec": "harness.subject",
+    "Subject": "harness.subject",
+    "explainer": "harness.explainers.base",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is exported when it is first asked for: torch must not be loaded before a command has set it up."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import pandas as pd
 import torch
 from tqdm import tqdm
 
@@ -61,20 +62,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     """Evaluate and store a run, print its tables."""
-    from harness.report import tables  # matplotlib is slow to import, and `harness list` does not need it
+    from harness.report import ladder, tables  # matplotlib is slow to import, and `harness list` does not need it
 
     request = asked_request(options, options.per_class)
     folder = options.out or default_folder(request, options.profile)
     run = evaluate(request, RunFolder(folder), shown_progress, options.command_line)
-    for table in tables.verdict_tables(run):
+    for table in [*tables.verdict_tables(run), *_ladder_tables(run)]:
         print(tables.render(table, "text"))
-    print()
     if len(run.scores):
         print(tables.render(tables.metric_table(run, default_metric(run)), "text"))
-        print()
     for file in write_report(run):
         print(file)
+    print("\n".join(["", *ladder.lines(run)]))
     return FAILED if options.strict and _has_failures(run, request) else DONE
+
+
+def _ladder_tables(run: RunFolder) -> list[pd.DataFrame]:
+    """Return the ladder over all images and class by class, where anything decides."""
+    from harness.report import ladder
+
+    return [ladder.ladder_table(run), ladder.class_table(run)] if len(run.ladder) else []
 
 
 def default_folder(request: Request, profile: str) -> Path:
@@ -88,7 +95,7 @@ def asked_request(options: argparse.Namespace, per_class: int | None = None) -> 
     names = asked_checks(options.check)
     explainers = asked_explainers(options.explainer)
     subject = load_subject(options.subject, asked_device(options.device))
-    faces = load_faces(options.faces, subject.classes)
+    faces = load_faces(options.faces, subject.classes, groups=options.groups)
     checks = tuple(CHECKS[name] for name in names if options.check or _has_evidence(CHECKS[name], faces))
     everything = not options.check or "all" in options.check
     twin = load_twin(options.random_labels, subject, options.subject)
@@ -382,6 +389,11 @@ def add_run_options(parser: Any) -> None:
         "--subject", metavar="S", default="faces-cnn", help="a bundled network or file.py:factory (default %(default)s)"
     )
     add("--faces", metavar="F", default="rendered", help="a bundled face set or a path (default %(default)s)")
+    add(
+        "--groups",
+        metavar="G",
+        help="who is on each picture: a column, array, pattern in file names or file.py:function",
+    )
     add("--random-labels", metavar="S", help="the subject's architecture trained on permuted labels, as for --subject")
     add("--explainer", metavar="E", action="append", help="a name, family, all or file.py:function; repeat for more")
     add("--profile", choices=tuple(PROFILES), default="quick", help="how much is measured (default %(default)s)")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Float
 
 from harness.arithmetic import AUTO, arithmetic, on_arithmetic
@@ -16,14 +17,16 @@ from harness.bench import Bench
 from harness.case import Case, chosen_case
 from harness.cell_truth import Games
 from harness.checks import ALPHA, CONFIDENCE, Check, Evidence, barred, examination_table, examined, judged
+from harness.checks.cells import resolutions
 from harness.checks.contract import ContractGate
+from harness.checks.ladder import RUNGS, calibrated_ladder
 from harness.digest import code_digest, digest
 from harness.effects import part_effects
 from harness.engines.local import Progress, run_here
 from harness.errors import UsageError
 from harness.explainers import Explainer, registered
 from harness.faces.faceset import FaceSet, is_right
-from harness.known_maps import has_truth, known_maps, oracles, truths
+from harness.known_maps import TRUTH, has_truth, known_maps, oracle_name, oracles, truths
 from harness.measurements import (
     Agreement,
     Blind,
@@ -145,7 +148,7 @@ class Request:
         common. A blur of an eighth of the side, because at a tenth a feature still shows that a cell takes away.
         """
         size, pictures = self.profile, self.subject.prepare(self.faces.images)
-        mean_face = PictureFill(pictures.double().mean(dim=0).to(pictures.dtype))
+        mean_face = PictureFill(pictures.mean(dim=0, dtype=torch.float64).to(pictures.dtype))
         fills = (("mean", MeanFill()), ("blur", BlurFill(1 / 8)), ("mean-face", mean_face))
         played = games_of(size.cells_per_side, size.cell_grids, fills)
         return Games(played, size.cells_per_class, size.parts_per_class)
@@ -209,6 +212,7 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
 
     effects, effect_passes = _effects(request, folder)
     tables = {
+        "ladder": _ladder(request, verdicts, found.scores, faults),
         "verdicts": verdicts,
         "persons": _persons(case),
         "blank": frame(BLANK, [{"explainer": name, "image": image} for name, held in blank.items() for image in held]),
@@ -232,6 +236,21 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
         }
     )
     return RunFolder(folder.path)
+
+
+def _ladder(request: Request, verdicts: pd.DataFrame, scores: pd.DataFrame, faults: Mapping[str, str]) -> pd.DataFrame:
+    """Return how far each explainer can be believed."""
+    families = {explainer.name: explainer.facts.family for explainer in request.explainers}
+    exact = {oracle_name(0.0), oracle_name(0.0, TRUTH)}
+    return calibrated_ladder(
+        verdicts,
+        {check.name: check.rung for check in request.checks if check.decides},
+        explainers={name: faults.get(name, "") for name in families},
+        classes=request.subject.classes,
+        resolutions=resolutions(request.checks, scores),
+        truths=exact & set(families),
+        nulls={name for name, family in families.items() if family == "control"},
+    )
 
 
 def prepared(request: Request, folder: RunFolder) -> RunFolder:
@@ -431,6 +450,7 @@ def _provenance(request: Request, case: Case) -> dict[str, Any]:
         "chosen": {name: int(chosen.get(name, 0)) for name in subject.classes},
         "profile": asdict(profile),
         "seed": request.seed,
+        "rungs": [asdict(rung) for rung in RUNGS],
         "alpha": ALPHA,
         "confidence": CONFIDENCE,
         "checks": [
@@ -448,7 +468,7 @@ def _provenance(request: Request, case: Case) -> dict[str, Any]:
                     "metric",
                 )
             }
-            | {"at_most": check.at_most, "decides": check.decides}
+            | {"at_most": check.at_most, "decides": check.decides, "rung": check.rung}
             for check in request.checks
         ],
         "random_labels": repr(request.random_labels) if request.random_labels else None,

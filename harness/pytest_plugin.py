@@ -18,17 +18,20 @@ import pytest
 
 from harness.checks import CHECKS, EVERYTHING, Check, Verdict
 from harness.checks.contract import Clause, ContractGate, contract_clauses, unmet
+from harness.checks.ladder import RUNGS
 from harness.checks.record import RECORDED, write_record
 from harness.cli import add_run_options, asked_request, default_folder, shown_progress, write_report
 from harness.errors import HarnessError, UsageError
 from harness.evaluation import Request, evaluate, prepared
 from harness.explainers import Explainer, registered
 from harness.explainers.asked import asked_explainers, load_entry_points
-from harness.report import tables, words
+from harness.report import ladder, tables, words
 from harness.store import RunFolder
 
 FINDINGS = "findings.toml"
 """Beside the test files: failures that are known and why."""
+BY_DEFAULT = tuple(check.name for check in CHECKS.values() if check.decides or check.needs == {"removal"})
+"""What is claimed where no check is asked for: all that decides a rung, and the removal curves behind it."""
 CONTRACT = "contract"
 """What ``--check`` calls the clauses, which are no checks of maps: they come first and gate them."""
 
@@ -156,10 +159,11 @@ def _session(config: pytest.Config) -> Session:
 
 def _request(options: argparse.Namespace) -> Request:
     """Return the evaluation that the options ask for; the contract alone is one without checks."""
-    checks = [name for name in options.check or () if name != CONTRACT]
-    request = asked_request(argparse.Namespace(**{**vars(options), "check": checks or None}))
+    named = [name for name in options.check or () if name != CONTRACT]
+    request = asked_request(argparse.Namespace(**{**vars(options), "check": named or None}))
+    by_default = tuple(check for check in request.checks if check.name in BY_DEFAULT)
+    asked = by_default if not options.check else request.checks if named else ()
     # What no check is judged by has no item: `harness run` measures it.
-    asked = request.checks if checks or not options.check else ()
     return replace(request, checks=asked, everything=False)
 
 
@@ -257,8 +261,9 @@ class Claim:
         bound = "at most" if self.check.at_most else "more than"
         counted = "classes" if row["unit"] == "classes" else "images"
         people = f" of {row['units']} people" if row["unit"] == "people" else ""
+        rung = f"rung {self.check.rung} ({RUNGS[self.check.rung - 1].claim}), " if self.check.decides else ""
         return (
-            f"{self.explainer}{where}: claimed that {self.check.claim} (effect {bound} {row['margin']:g}); found "
+            f"{self.explainer}{where}: {rung}claimed that {self.check.claim} (effect {bound} {row['margin']:g}); found "
             f"{words.number(row['effect'], signed=True)} ({words.interval(row['low'], row['high'])}) over {row['n']} "
             f"{counted}{people}, adjusted p = {self._deciding_p(row):.2g}; see {run.path / self.check.figure}"
         )
@@ -296,7 +301,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the words of ``harness run``; its ``--strict`` is pytest's own."""
     group = parser.getgroup("harness", "what is judged")
     add_run_options(group)
-    group.addoption("--check", metavar="C", action="append", help="a check, a family, contract or all (default all)")
+    group.addoption(
+        "--check", metavar="C", action="append", help="a check, a family, contract or all (default: what decides)"
+    )
+    group.addoption("--findings", action="store_true", help=f"failures declared in {FINDINGS} are expected ones")
     group.addoption("--record", action="store_true", help="note who keeps the contract, for `harness list explainers`")
     group.addoption("--per-class", dest="each_class", action="store_true", help="one item more for each class")
 
@@ -338,7 +346,8 @@ def _claims(test: pytest.Function) -> list[Claim]:
         raise UsageError(f"{test.nodeid} asks for a claim but has no mark family(name); give it one")
     session = _session(test.config)
     names = {*registered(), *(explainer.name for explainer in session.request.explainers)}
-    known = known_findings(test.path.parent / FINDINGS, names)
+    # What is known of bundled subjects is no answer to a user's question.
+    known = known_findings(test.path.parent / FINDINGS, names) if test.config.option.findings else {}
     subject = session.request.subject.name
     return [
         Claim(session, explainer.name, check, kind, known.get((subject, explainer.name, check.name)))
@@ -406,9 +415,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     run = config.stash[SESSION].run if SESSION in config.stash else None
     if run is None:
         return
-    terminalreporter.section("explainers and checks")
-    for table in tables.verdict_tables(run):
-        terminalreporter.write_line(tables.render(table, "text"))
+    terminalreporter.section("how far each explainer can be believed")
+    terminalreporter.write_line(tables.render(ladder.ladder_table(run), "text"))
+    for line in ladder.lines(run):
+        terminalreporter.write_line(line)
     counts = run.verdicts[run.verdicts["class"] == EVERYTHING]["verdict"].value_counts()
     terminalreporter.write_line(", ".join(f"{counts.get(verdict.value, 0)} {verdict.value}" for verdict in Verdict))
     terminalreporter.write_line(f"run: {run.path}   page: {run.path / 'report.html'}")

@@ -1,28 +1,15 @@
-"""How OpenMP threads wait for each other: asleep. Imported before anything that loads torch.
-
-Torch's threads meet after every operation, thousands of times a second. By OpenMP's default they spin meanwhile, which
-saves a wake-up on an idle machine, and on a busy one takes the processor from the very thread that is waited for: a
-pass then lasts many times as long and burns as many CPU seconds. OpenMP reads its settings when its library is loaded,
-so that they can only be given before torch is.
-"""
+"""How threads that have nothing to do wait. Imports nothing, since it has to come before torch."""
 
 import os
-from collections.abc import MutableMapping
-
-OWN = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
-"""By which a user says how threads are to wait, to one OpenMP or another; then nothing is changed."""
+import sys
 
 
-def wait_asleep(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Let threads sleep while they wait, in this process once it loads torch and in those that it starts.
+def wait_passively() -> None:
+    """Let idle threads sleep, unless the user has set otherwise; without effect once torch is loaded.
 
-    Parameters
-    ----------
-    environment
-        Changed, unless it says already how threads wait.
+    By default OpenMP's threads spin while they wait for each other. That pays on an idle machine alone: beside other
+    work every thread that is set aside keeps the others spinning, and the same passes take several times the CPU
+    seconds and the time (``benchmarks/waiting.py`` prints both, alone and beside other work).
     """
-    if not any(name in environment for name in OWN):
-        environment["OMP_WAIT_POLICY"] = "PASSIVE"
-
-
-wait_asleep()
+    if "torch" not in sys.modules and not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & set(os.environ):
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"

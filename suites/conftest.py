@@ -1,6 +1,10 @@
 """Lets pytest judge explainers; every word of the command line is in ``pytest suites/ --help`` under "harness"."""
 
-from harness.pytest_plugin import (
+from harness.waiting import wait_passively
+
+wait_passively()  # before torch is loaded
+
+from harness.pytest_plugin import (  # noqa: E402
     claim,
     owed,
     pytest_addoption,

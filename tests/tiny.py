@@ -12,11 +12,18 @@ from harness.engines import Job
 from harness.explainers.base import Explainer, Facts, wrapped
 from harness.faces.faceset import Counterfactuals, FaceSet
 from harness.profiles import Profile
+from harness.rounding import rounding
 from harness.subject import InputSpec, Subject
 
 SIDE = 12
 CLASSES = ("left", "middle", "right")
 SPEC = InputSpec(SIDE, SIDE)
+EXACT = rounding("float64", 4 * SIDE**2)
+"""How far two ways to compute a score of order 1 may lie apart in double precision: a mean, a centring, two sums of
+squares or products, each over no more values than a small picture has pixels. 1e-13."""
+AGAIN = rounding("float32", 9 + 4 * 9 + 6 * (SIDE // 2) ** 2)
+"""How far an answer of order 1 may lie from itself in single precision, asked in another batch, layout or order: the
+fan-ins of `tiny_network`, the deepest network here, added up. 3e-5; another image's answer is thousands of that off."""
 SMALL = Profile(
     "small",
     per_class=6,
@@ -35,6 +42,11 @@ SMALL = Profile(
     built_images=2,
 )
 """Sizes at which an explainer is judged in tenths of a second."""
+
+
+def fan_ins(network: nn.Module) -> int:
+    """How many operations a value goes through on its way up a network: the fan-ins of all its layers."""
+    return sum(weight[0].numel() for weight in network.parameters() if weight.ndim > 1)
 
 
 def tiny_network(seed: int = 0) -> nn.Sequential:

@@ -2,7 +2,9 @@
 
 from harness.checks import (
     axioms,
+    cells,
     confusion,
+    constructed,
     faithfulness,
     localization,
     mistakes,
@@ -13,7 +15,18 @@ from harness.checks import (
 from harness.checks.base import ALPHA, CONFIDENCE, EVERYTHING, Check, Correction, Evidence, Finding, Verdict, judged
 from harness.checks.examination import Examination, barred, examination_table, examined
 
-FAMILIES = (faithfulness, parts, localization, randomization, robustness, axioms, confusion, mistakes)
+FAMILIES = (
+    cells,
+    constructed,
+    faithfulness,
+    parts,
+    localization,
+    randomization,
+    robustness,
+    axioms,
+    confusion,
+    mistakes,
+)
 
 CHECKS: dict[str, Check] = {check.name: check for family in FAMILIES for check in family.CHECKS}
 """Every check by name, in the order in which tables show them."""

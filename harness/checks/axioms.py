@@ -43,7 +43,6 @@ def _axiom(name: str, claim: str, control: str) -> Check:
         needs=frozenset({"invariance"}),
         judge=WhereClaimed(name),
         at_most=True,
-        decides=False,
     )
 
 
@@ -63,7 +62,6 @@ CHECKS = (
         needs=frozenset({"completeness"}),
         judge=WhereClaimed("completeness"),
         at_most=True,
-        decides=False,
     ),
     _axiom(
         "implementation-invariance",

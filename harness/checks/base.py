@@ -17,6 +17,8 @@ ALPHA = 0.01
 """Chance, at most, that one or more of the passes among an explainer's claims is false, and the same for its fails."""
 CONFIDENCE = 0.99
 """Of the intervals that are shown beside verdicts; verdicts rest on corrected p-values."""
+FINE = "-fine"
+"""Ends the name of a check that looks at parts of one cell; its rung stands without it, at a coarser resolution."""
 EVERYTHING = "all"
 """The class name of a finding over all images."""
 
@@ -203,9 +205,9 @@ class Check:
         Known evidence that the faces must have for the claim to mean anything, "counterfactuals" among it, or "".
     at_most
         Whether the claim is that the effect stays below the margin, instead of exceeding it.
-    decides
-        Whether the page's answer rests on it. What repeats another check by other means, or would be a virtue of a map
-        that is false, is shown and decides nothing.
+    rung
+        Which rung of the ladder it decides; 0 where it is shown and decides nothing, because it repeats another check
+        by other means, would be a virtue of a map that is false, or is no claim about single maps.
     """
 
     name: str
@@ -220,12 +222,22 @@ class Check:
     judge: Judge
     evidence: str = ""
     at_most: bool = False
-    decides: bool = True
+    rung: int = 0
 
     @property
     def metric(self) -> str:
         """The score that it is judged by, "" where there is no single one."""
         return str(getattr(self.judge, "metric", ""))
+
+    @property
+    def decides(self) -> bool:
+        """Whether what is said of an explainer rests on it."""
+        return self.rung > 0
+
+    @property
+    def step(self) -> str:
+        """The claims that an explainer has to keep together: those of one rung, at one resolution."""
+        return f"{self.rung}{FINE}" if self.name.endswith(FINE) else str(self.rung)
 
     @property
     def group(self) -> str:
@@ -278,7 +290,10 @@ def judged(checks: Sequence[Check], evidence: Evidence, explainers: Sequence[str
     """Return the verdict table: every check of every explainer, for all images and for each class.
 
     An explainer's claims that decide are corrected together, its classes under their claim over all images (see
-    :func:`harness.statistics.hierarchical`); passes among themselves and fails among themselves. Who else is in the
+    :func:`harness.statistics.hierarchical`); passes among themselves and fails among themselves. A rung is reached only
+    where all its claims hold, so that the largest p of them is that of the rung (an intersection-union test, Berger
+    1982) and passes are corrected over rungs; a rung falls with any of its claims, so that fails are corrected over all
+    of them. Who else is in the
     run, and what is only shown, changes nothing. What is shown is corrected family by family: an exact test over 5,040
     relabellings cannot go below p = .0002, and no such claim could ever pass beside paired ones.
     """
@@ -287,7 +302,8 @@ def judged(checks: Sequence[Check], evidence: Evidence, explainers: Sequence[str
         for group in dict.fromkeys(check.group for check in checks):
             mine = [check for check in checks if check.group == group]
             found = [_allowed(check, evidence, check.judge(check, evidence, explainer)) for check in mine]
-            for check, findings, corrected in zip(mine, found, _corrected(found), strict=True):
+            steps = [check.step if check.decides else check.name for check in mine]
+            for check, findings, corrected in zip(mine, found, _corrected(found, steps), strict=True):
                 pairs = zip(findings, corrected, strict=True)
                 rows[check.name, explainer] = [_row(explainer, check, *pair) for pair in pairs]
     ordered = [
@@ -297,29 +313,49 @@ def judged(checks: Sequence[Check], evidence: Evidence, explainers: Sequence[str
     return frame(VERDICTS, made)
 
 
-def _corrected(found: Sequence[Sequence[Finding]]) -> list[list[Correction]]:
-    """Return what an explainer's claims that are corrected together, each with its classes, make of each other."""
+def _corrected(found: Sequence[Sequence[Finding]], steps: Sequence[str]) -> list[list[Correction]]:
+    """Return what an explainer's claims that are corrected together, each with its classes, make of each other.
+
+    Claims of one step pass together or not at all.
+    """
     if not found:
         return []
-    width = max(len(findings) for findings in found)
-    p, p_fail = (
-        np.array([[getattr(each, side) for each in row] + [np.nan] * (width - len(row)) for row in found])
-        for side in ("p", "p_fail")
-    )
-    passes, fails = (hierarchical(side[:, 0], side[:, 1:], ALPHA) for side in (p, p_fail))
-    columns = [
-        np.concatenate([whole[:, None], parts], axis=1)
-        for whole, parts in (
-            (passes.whole, passes.parts),
-            (fails.whole, fails.parts),
-            (ALPHA * passes.whole_share, ALPHA * passes.part_share),
-            (ALPHA * fails.whole_share, ALPHA * fails.part_share),
-        )
-    ]
+    p, p_fail = (_table(found, side) for side in ("p", "p_fail"))
+    names = list(dict.fromkeys(steps))
+    of_step = np.array([names.index(step) for step in steps])
+    together = np.stack([_largest(p[of_step == number]) for number in range(len(names))])
+    passes, fails = (hierarchical(side[:, 0], side[:, 1:], ALPHA) for side in (together, p_fail))
+    shares = np.concatenate([passes.whole_share[:, None], passes.part_share], axis=1)[of_step]
+    of_steps = np.concatenate([passes.whole[:, None], passes.parts], axis=1)[of_step]
+    # A claim that is surer than its step is tested at the step's level.
+    alone = np.minimum(of_steps, p / np.where(shares > 0, shares, 1.0))
+    adjusted = np.where(p == together[of_step], of_steps, alone)
+    fail = np.concatenate([fails.whole[:, None], fails.parts], axis=1)
+    level_fail = ALPHA * np.concatenate([fails.whole_share[:, None], fails.part_share], axis=1)
     return [
-        [Correction(*(float(column[row, place]) for column in columns)) for place in range(len(findings))]
+        [
+            Correction(
+                float(adjusted[row, place]),
+                float(fail[row, place]),
+                float(ALPHA * shares[row, place]),
+                float(level_fail[row, place]),
+            )
+            for place in range(len(findings))
+        ]
         for row, findings in enumerate(found)
     ]
+
+
+def _table(found: Sequence[Sequence[Finding]], side: str) -> Float[np.ndarray, "claims kinds"]:
+    """Return one p of every finding, a row a claim; NaN where a claim has fewer findings than another."""
+    width = max(len(findings) for findings in found)
+    return np.array([[getattr(each, side) for each in row] + [np.nan] * (width - len(row)) for row in found])
+
+
+def _largest(p: Float[np.ndarray, "claims kinds"]) -> Float[np.ndarray, " kinds"]:
+    """Return the largest p of each column, NaN where none is known."""
+    known: Float[np.ndarray, " kinds"] = np.where(np.isnan(p), -np.inf, p).max(axis=0)
+    return np.where(np.isinf(known), np.nan, known)
 
 
 def _allowed(check: Check, evidence: Evidence, found: Sequence[Finding]) -> Sequence[Finding]:

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.checks.base import Check
+import pandas as pd
+
+from harness.checks.base import FINE, Check
 from harness.checks.paired import PairedScores
 
-FINE = " within"
+WITHIN = " within"
 """Ends the name of a variant where parts of one cell are compared, as scores have it."""
 REFERENCE = "Shapley 1953, over the network's answers to all coalitions of cells"
+CHANCE = 0.5
+"""What a map has that orders no pair: it counts so where an explainer gives none."""
 NOISE_MARGIN = 0.05
 NOISE_REASON = (
     "one settled pair in twenty, which is one or two of a picture's: less than that, nobody who looks at the map could "
@@ -19,6 +23,14 @@ OWN_REASON = (
     "one settled pair in fifty, less than one a picture: maps of one method share what it says of every picture, so "
     "that what is left to tell them apart is smaller than what tells it from noise"
 )
+
+
+def resolutions(checks: Sequence[Check], scores: pd.DataFrame) -> dict[str, int]:
+    """Return the side, in pixels of the network's input, of the cells that each check looks at."""
+    held = scores[scores["metric"] == "resolution"].groupby("variant")["value"].min()
+    levels = {check.name: "within" if check.name.endswith(FINE) else "cells" for check in checks}
+    shown = {check.name for check in checks if check.family == "cells" and check.rung == 3}
+    return {name: int(held[level]) for name, level in levels.items() if name in shown and level in held.index}
 
 
 def _claim(name: str, rung: int, claim: str, control: str, judge: PairedScores, *, own: bool) -> Check:
@@ -45,7 +57,7 @@ def _against_control(control: str, what: str) -> Check:
         3,
         f"the map orders more of the settled pairs of cells right than {what}",
         control,
-        PairedScores("settled-pairs", "map", against=control),
+        PairedScores("settled-pairs", "map", against=control, blank=CHANCE),
         own=False,
     )
 
@@ -66,9 +78,9 @@ def _finer(check: Check) -> Check:
     """Return the same claim about the parts of each cell."""
     return replace(
         check,
-        name=f"{check.name}-fine",
+        name=f"{check.name}{FINE}",
         claim=check.claim.replace("pairs of cells", "pairs of parts of one cell"),
-        judge=replace(check.judge, variant=check.judge.variant + FINE),  # type: ignore[arg-type, attr-defined]
+        judge=replace(check.judge, variant=check.judge.variant + WITHIN),  # type: ignore[arg-type, attr-defined]
     )
 
 

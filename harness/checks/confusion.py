@@ -117,7 +117,6 @@ CHECKS = (
         figure="figures/recall.png",
         needs=frozenset({"removal"}),
         judge=_recall_follows_gain,
-        decides=False,
     ),
     Check(
         name="confusion-mantel",
@@ -130,7 +129,6 @@ CHECKS = (
         figure="figures/confusion.png",
         needs=frozenset({"similarity"}),
         judge=_confused_are_alike,
-        decides=False,
     ),
     Check(
         name="confusion-mantel-partial",
@@ -143,6 +141,5 @@ CHECKS = (
         figure="figures/confusion.png",
         needs=frozenset({"similarity"}),
         judge=_confused_are_alike_given_faces,
-        decides=False,
     ),
 )

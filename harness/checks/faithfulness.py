@@ -66,7 +66,6 @@ def _by_both_ends(null: str, what: str) -> Check:
         figure="figures/deletion.png",
         needs=frozenset({"removal"}),
         judge=PairedScores("symmetric-relevance-gain-gain", null),
-        decides=False,
     )
 
 
@@ -86,7 +85,6 @@ def _by_imputing(null: str, what: str) -> Check:
         figure="figures/verdicts.png",
         needs=frozenset({"road"}),
         judge=PairedScores("road-gain", null, by_class=False),
-        decides=False,
     )
 
 
@@ -101,7 +99,6 @@ SEGMENTS = Check(
     figure="figures/deletion.png",
     needs=frozenset({"removal"}),
     judge=PairedScores("deletion-gain", "segment-null"),
-    decides=False,
 )
 
 NULLS = {

@@ -8,6 +8,7 @@ the highest rung that it reaches without a gap. Everything here reads verdicts; 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -84,8 +85,8 @@ def ladder(
     *,
     explainers: Mapping[str, str],
     classes: Sequence[str],
-    uncalibrated: Mapping[str, str],
     resolutions: Mapping[str, int],
+    uncalibrated: Mapping[int, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Return which rungs each explainer stands on, over all images and for each class.
 
@@ -103,10 +104,10 @@ def ladder(
         Every explainer with its fault or refusal, "" where there is none.
     classes
         The subject's.
-    uncalibrated
-        Checks that decide nothing on this subject, with the reason.
     resolutions
         Side in pixels of the cells that a check looks at, for checks that look at cells.
+    uncalibrated
+        Rungs that nothing decides on this subject, with the reason; see :func:`uncalibrated_rungs`.
 
     Returns
     -------
@@ -124,8 +125,21 @@ def ladder(
             rows.append(_contract_row(name, where, fault))
             for rung in RUNGS[1:]:
                 claims = [] if fault else _claims(held, name, where, [c for c, n in rungs.items() if n == rung.number])
-                rows.append(_row(name, where, rung, claims, uncalibrated, resolutions))
+                rows.append(_row(name, where, rung, claims, resolutions, uncalibrated.get(rung.number, "")))
     return frame(LADDER, rows)
+
+
+def calibrated_ladder(
+    verdicts: pd.DataFrame,
+    rungs: Mapping[str, int],
+    *,
+    truths: Collection[str],
+    nulls: Collection[str],
+    **about: Any,
+) -> pd.DataFrame:
+    """Return :func:`ladder`, on which a rung that does not tell `truths` from `nulls` here decides nothing."""
+    everywhere = ladder(verdicts, rungs, **about)
+    return ladder(verdicts, rungs, **about, uncalibrated=uncalibrated_rungs(everywhere, truths, nulls))
 
 
 def highest(table: pd.DataFrame, explainer: str, where: str = EVERYTHING) -> int:
@@ -147,31 +161,29 @@ def highest(table: pd.DataFrame, explainer: str, where: str = EVERYTHING) -> int
     return top
 
 
-def uncalibrated_checks(
-    verdicts: pd.DataFrame, rungs: Mapping[str, int], truths: Collection[str], nulls: Collection[str]
-) -> dict[str, str]:
-    """Return the deciding checks that cannot decide on this subject at this n, with the reason.
+def uncalibrated_rungs(table: pd.DataFrame, truths: Collection[str], nulls: Collection[str]) -> dict[int, str]:
+    """Return the rungs that cannot decide on this subject at this n, with the reason.
 
-    A check may decide where a map of the truth passes it and no map that knows nothing of the network does. Truths and
-    nulls that the check does not judge (a control is not compared with itself) say nothing of it.
+    A rung decides where a map of the truth reaches it and no map that knows nothing of the network does. Truths to
+    which it does not apply say nothing of it.
 
     Parameters
     ----------
-    verdicts, rungs
-        As in :func:`ladder`.
+    table
+        As :func:`ladder` gives it where every rung decides.
     truths, nulls
         Names of the explainers that are known to be right, and of those known to be empty.
     """
-    whole = verdicts[(verdicts["class"] == EVERYTHING) & (verdicts["verdict"] != Verdict.NOT_APPLICABLE)]
+    whole = table[(table["class"] == EVERYTHING) & (table["rung"] > CONTRACT.number)]
     found = {}
-    for check in rungs:
-        passed = whole[(whole["check"] == check)].set_index("explainer")["verdict"] == Verdict.PASS
-        right = passed[passed.index.isin(list(truths))]
-        fooled = sorted(passed.index[passed & passed.index.isin(list(nulls))])
-        if len(right) and not right.any():
-            found[check] = f"the truth itself ({', '.join(right.index)}) does not pass it here"
+    for number, rows in whole.groupby("rung"):
+        reached = rows.set_index("explainer")["reached"]
+        right = reached[reached.index.isin(list(truths)) & (reached != Reached.NOT_APPLICABLE)]
+        fooled = sorted(reached.index[reached.index.isin(list(nulls)) & (reached == Reached.YES)])
+        if len(right) and not (right == Reached.YES).any():
+            found[int(str(number))] = f"the truth itself ({', '.join(right.index)}) does not reach it here"
         elif fooled:
-            found[check] = f"{', '.join(fooled)} passes it here and cannot be faithful"
+            found[int(str(number))] = f"{', '.join(fooled)} would reach it here, and cannot be faithful"
     return found
 
 
@@ -196,17 +208,14 @@ def _row(
     where: str,
     rung: Rung,
     claims: Sequence[dict[str, Any]],
-    uncalibrated: Mapping[str, str],
     resolutions: Mapping[str, int],
+    uncalibrated: str,
 ) -> dict[str, Any]:
     """Return one rung of one explainer."""
-    deciding = [row for row in claims if row["check"] not in uncalibrated]
-    if not deciding:
-        why = [uncalibrated[row["check"]] for row in claims] + [str(row["reason"]) for row in claims]
-        said = next((reason for reason in why if reason), "no claim of this rung was judged")
-        return _filled(name, where, rung, Reached.NOT_APPLICABLE, reason=said)
-    levels = sorted({resolutions.get(row["check"], 0) for row in deciding}, reverse=True)
-    found = {level: _reached([r for r in deciding if resolutions.get(r["check"], 0) == level]) for level in levels}
+    if uncalibrated or not claims:
+        return _filled(name, where, rung, Reached.NOT_APPLICABLE, reason=uncalibrated or "no claim of it was judged")
+    levels = sorted({resolutions.get(row["check"], 0) for row in claims}, reverse=True)
+    found = {level: _reached([r for r in claims if resolutions.get(r["check"], 0) == level]) for level in levels}
     # A claim without a resolution holds at all of them.
     general = found.pop(0, None)
     if general is not None and (general[0] is not Reached.YES or not found):

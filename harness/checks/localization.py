@@ -18,6 +18,7 @@ def _on_mark(null: str, what: str) -> Check:
         needs=frozenset({"localization"}),
         judge=PairedScores("mass-on-mark-gain", null, own="mass-on-mark"),
         evidence="mark",
+        rung=7,
     )
 
 
@@ -35,7 +36,6 @@ def _on_causes(null: str, what: str) -> Check:
         needs=frozenset({"localization"}),
         judge=PairedScores("localization-gain", null),
         # The pixels that a change of expression moves hold edges: a map that knows nothing of the network finds them.
-        decides=False,
         evidence="counterfactuals",
     )
 

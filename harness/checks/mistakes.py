@@ -39,6 +39,5 @@ CHECKS = (
         figure="figures/confusion.png",
         needs=frozenset({"mistakes"}),
         judge=_turns_back,
-        decides=False,
     ),
 )

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from harness.checks.base import CONFIDENCE, EVERYTHING, Check, Evidence, Finding
 from harness.measurements.base import MAP
-from harness.statistics import mean_above_p, mean_below_p, mean_interval, spread
+from harness.statistics import mean_above_p, mean_below_p, people_interval, spread
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _finding(check: Check, kind: str, rows: pd.DataFrame, clusters: Int[np.ndarr
         said += f" ({reasons.iloc[0]})" if len(reasons) else ""
         said = f"all {len(known)} images are of one person; two people are needed" if len(known) > 1 else said
         return Finding(kind, len(known), undefined, reason=said, unit=unit, units=units, blank=blank)
-    interval = mean_interval(known, confidence=CONFIDENCE, clusters=who)
+    interval = people_interval(known, who, confidence=CONFIDENCE)
     above, below = mean_above_p(known, check.margin, who), mean_below_p(known, check.margin, who)
     return Finding(
         kind,

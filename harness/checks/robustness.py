@@ -18,7 +18,6 @@ CHECKS = (
         figure="figures/verdicts.png",
         needs=frozenset({"robustness"}),
         judge=PairedScores("average-sensitivity-gain", "transplant-null"),
-        decides=False,
     ),
     Check(
         name="seed-stability",
@@ -34,6 +33,5 @@ CHECKS = (
         figure="figures/verdicts.png",
         needs=frozenset({"seeds"}),
         judge=PairedScores("seed-stability", "map"),
-        decides=False,
     ),
 )

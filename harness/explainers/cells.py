@@ -1,10 +1,15 @@
 """The exact game itself as an explainer: at its resolution the one map that needs no belief."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from harness.digest import image_keys
+from harness.explainers._passes import remembered
 from harness.explainers.base import explainer
 from harness.perturbation import BlurFill
 from harness.subject import Subject
@@ -17,7 +22,10 @@ SHIFT = 0.25
 
 
 @explainer(
-    name="exact-cells", family="perturbation", reference="Shapley 1953", cost="about 1,060 forward, shared by classes"
+    name="exact-cells",
+    family="perturbation",
+    reference="Shapley 1953",
+    cost="about 1,060 forward, shared by all classes",
 )
 def exact_cells(
     subject: Subject,
@@ -44,19 +52,31 @@ def exact_cells(
     UsageError
         Where the picture is too small.
     """
-    games = ExactGames((Grid(side, side, SHIFT),), (("blur", FILL),))
-    grid, shape = games.grids[0], images.shape[-2:]
-
-    def asked_anew(what: object, make: object) -> dict[str, np.ndarray]:
-        return dict(make())  # type: ignore[operator]
-
+    grid, shape = Grid(side, side, SHIFT), images.shape[-2:]
+    asked = [
+        remembered(subject, partial(_exact_values, subject, image[None], grid, seed), "exact-cells", image, side, seed)
+        for image in images
+    ]
+    cells, parts = (np.stack(found) for found in zip(*asked, strict=True))
     classes = targets.cpu().numpy()[:, None, None]
-    cells = shapley_values(worths(games.answers(subject, images, asked_anew)[0, 0]))
-    within = worths(games.within(subject, images, image_keys(images), seed, asked_anew)[0])
-    parts = shapley_values(within.reshape(-1, *within.shape[2:])).reshape(len(images), grid.parts, -1)
     return true_maps(
         [grid.labels(*shape)],
         [np.take_along_axis(cells, classes, axis=2)[..., 0]],
         grid.part_labels(*shape),
         np.take_along_axis(parts, classes, axis=2)[..., 0],
     )
+
+
+def _exact_values(
+    subject: Subject, image: Float[Tensor, "1 c h w"], grid: Grid, seed: int
+) -> tuple[Float64[np.ndarray, "cells k"], Float64[np.ndarray, "parts k"]]:
+    """Return what each cell, and each part within its cell, is worth to every class."""
+    games = ExactGames((grid,), (("blur", FILL),))
+    cells = worths(games.answers(subject, image, _kept_nowhere)[0, 0])
+    within = worths(games.within(subject, image, image_keys(image), seed, _kept_nowhere)[0, 0])
+    return shapley_values(cells)[0], shapley_values(within).reshape(grid.parts, -1)
+
+
+def _kept_nowhere(what: tuple[object, ...], make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """Keep nothing beside what is remembered of the subject."""
+    return dict(make())

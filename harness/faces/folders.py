@@ -40,23 +40,41 @@ def load_folder(path: Path, split: str | None = None, *, training: bool = False)
     UsageError
         Naming the first file or folder that is wrong: unreadable, of another size than the others, without pictures.
     """
-    roots = _roots(path, split, _TRAINING if training else _TEST)
     name = path.resolve().name if split is None else f"{path.resolve().name}#{split}"
-    folders = sorted(folder for root in roots for folder in _subfolders(root))
+    folders = _class_folders(path, split, training)
+    pictures = picture_files(path, split, training=training)
     if not folders:
+        return FaceSet(name=name, images=_stacked(pictures), classes=expression_classes([]))
+    owners = [picture.parent.name for picture in pictures]
+    classes = expression_classes(sorted(set(owners)))
+    return FaceSet(name=name, images=_stacked(pictures), classes=classes, labels=places_by_name(owners, classes))
+
+
+def picture_files(path: Path, split: str | None = None, *, training: bool = False) -> list[Path]:
+    """Return the files that :func:`load_folder` reads, in its order.
+
+    Raises
+    ------
+    UsageError
+        Where the folder or one of its class folders holds no pictures.
+    """
+    folders = _class_folders(path, split, training)
+    if not folders:
+        roots = _roots(path, split, _TRAINING if training else _TEST)
         pictures = sorted(file for root in roots for file in _pictures(root))
         if not pictures:
             raise UsageError(f"folder {path} holds no pictures; give folders named after classes, such as angry/1.png")
-        return FaceSet(name=name, images=_stacked(pictures), classes=expression_classes([]))
-    pictures, owners = [], []
-    for folder in folders:
-        found = _pictures(folder)
-        if not found:
-            raise UsageError(f"class folder {folder} holds no pictures; add some or remove the folder")
-        pictures += found
-        owners += [folder.name] * len(found)
-    classes = expression_classes(sorted(set(owners)))
-    return FaceSet(name=name, images=_stacked(pictures), classes=classes, labels=places_by_name(owners, classes))
+        return pictures
+    empty = [folder for folder in folders if not _pictures(folder)]
+    if empty:
+        raise UsageError(f"class folder {empty[0]} holds no pictures; add some or remove the folder")
+    return [file for folder in folders for file in _pictures(folder)]
+
+
+def _class_folders(path: Path, split: str | None, training: bool) -> list[Path]:
+    """Return the folders named after classes, sorted."""
+    roots = _roots(path, split, _TRAINING if training else _TEST)
+    return sorted(folder for root in roots for folder in _subfolders(root))
 
 
 def read_picture(path: Path) -> UInt8[np.ndarray, "h w *colour"]:

@@ -9,6 +9,7 @@ from harness.errors import UsageError
 from harness.faces.arrays import from_dataset, load_arrays
 from harness.faces.faceset import FaceSet
 from harness.faces.folders import load_folder
+from harness.faces.groups import grouped
 from harness.faces.naming import aligned
 from harness.faces.orl import load_orl
 from harness.faces.rendered import load_rendered, load_rendered_shortcut
@@ -68,7 +69,9 @@ _READERS: Mapping[str, Callable[[Path, str | None, bool], FaceSet]] = MappingPro
 )
 
 
-def load_faces(text: str, classes: tuple[str, ...] | None = None, *, training: bool = False) -> FaceSet:
+def load_faces(
+    text: str, classes: tuple[str, ...] | None = None, *, training: bool = False, groups: str | None = None
+) -> FaceSet:
     """Return the faces that `text` names.
 
     Parameters
@@ -82,6 +85,8 @@ def load_faces(text: str, classes: tuple[str, ...] | None = None, *, training: b
     training
         To learn from: of a table or folder with splits, that for training is read where no part is chosen, not that
         for testing.
+    groups
+        Who is on each picture; see :func:`harness.faces.groups.grouped`. None keeps what the set itself knows.
 
     Raises
     ------
@@ -89,15 +94,15 @@ def load_faces(text: str, classes: tuple[str, ...] | None = None, *, training: b
         Where nothing is called so, the file is damaged, or a face is of a class that `classes` lacks.
     """
     faces = FACES[text].loader() if text in FACES else _own_faces(text, training)
+    if groups is not None:
+        path, part = (None, None) if text in FACES else _place(text)
+        faces = grouped(faces, path if path is not None and path.exists() else None, part, groups, training=training)
     return faces if classes is None else aligned(faces, classes)
 
 
 def _own_faces(text: str, training: bool) -> FaceSet:
     """Return the user's faces."""
-    path, part = Path(text), None
-    if not path.exists() and "#" in text:
-        before, _, part = text.rpartition("#")
-        path = Path(before)
+    path, part = _place(text)
     if path.is_dir():
         return load_folder(path, part, training=training)
     if path.is_file():
@@ -110,6 +115,14 @@ def _own_faces(text: str, training: bool) -> FaceSet:
         f"no faces are called {text!r}{closest(text, FACES)} and there is no such file or folder; "
         f"there is {', '.join(FACES)}, or give a path"
     )
+
+
+def _place(text: str) -> tuple[Path, str | None]:
+    """Return the path, and the part of it that is asked for."""
+    if not Path(text).exists() and "#" in text:
+        before, _, part = text.rpartition("#")
+        return Path(before), part
+    return Path(text), None
 
 
 def _arrays(path: Path, part: str | None) -> FaceSet:

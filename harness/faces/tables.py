@@ -73,6 +73,23 @@ def load_table(path: Path, usage: str | None = None, *, training: bool = False) 
     )
 
 
+def column(path: Path, name: str) -> list[str]:
+    """Return the cells of one column below the header, in the order of the rows, which ids count.
+
+    Raises
+    ------
+    UsageError
+        Where the table has no such column, or cannot be read.
+    """
+    columns = _columns(path)
+    plain = [each.strip().casefold() for each in columns.names]
+    if name.strip().casefold() not in plain:
+        there = ", ".join(each.strip() for each in columns.names)
+        raise UsageError(f"{path} has no column {name!r}; its header is {there}")
+    place = plain.index(name.strip().casefold())
+    return [row[place] for _, row in _rows(path, columns)]
+
+
 @dataclass(frozen=True)
 class _Columns:
     """The header, and the places of the columns that matter."""

@@ -131,7 +131,8 @@ class Explained:
         targets, persons = self.case.targets, self.case.faces.persons
         of_class = (targets[:, None] == targets) & ~np.eye(len(targets), dtype=bool)
         strangers = of_class if persons is None else of_class & (persons[:, None] != persons)
-        return np.where(strangers.any(axis=1, keepdims=True), strangers, of_class)
+        made_of: np.ndarray = np.where(strangers.any(axis=1, keepdims=True), strangers, of_class)
+        return made_of
 
     @cached_property
     def portraits(self) -> Float[np.ndarray, "n h w"]:
@@ -144,7 +145,8 @@ class Explained:
         size = np.abs(flat).mean(axis=1, keepdims=True)
         alike = np.divide(flat, size, out=np.zeros_like(flat), where=size > 0)
         count = np.maximum(self.others.sum(axis=1, keepdims=True), 1)
-        return (self.others @ alike / count).reshape(self.maps.shape)
+        means: np.ndarray = self.others @ alike / count
+        return means.reshape(self.maps.shape)
 
     def spectrum_nulls(self, draws: int) -> Iterator[Float[np.ndarray, "n h w"]]:
         """Yield `draws` sets of the maps' own values, equally smooth, in random places."""

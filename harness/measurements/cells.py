@@ -237,7 +237,8 @@ def share_right(ordered: Sequence[Ordered], maps: Float[np.ndarray, "n h w"]) ->
     counts = np.stack([(one.order != 0).sum(axis=1) for one in ordered])
     total = counts.sum(axis=0)
     right = np.where(counts > 0, shares * counts, 0.0).sum(axis=0)
-    return np.divide(right, total, out=np.full(len(total), np.nan), where=total > 0)
+    found: np.ndarray = np.divide(right, total, out=np.full(len(total), np.nan), where=total > 0)
+    return found
 
 
 def against_nulls(

@@ -290,12 +290,12 @@ def _on_patches(explained: Explained, dealt: Dealt) -> tuple[Int[np.ndarray, " m
         raise NotBuilt("planted: there is no class that the network does not answer by itself")
     targets = np.full(len(images), kind)
     without = explained.explain(images, targets)
-    one, pair = (
-        explained.explain(
-            images, targets, _built("planted", lambda used=used: planted(case.subject, used, kind, strength))
-        )
-        for used in (patches[:1], patches)
-    )
+
+    def with_plant_on(used: list[Patch]) -> Float[np.ndarray, "m h w"]:
+        subject = _built("planted", lambda: planted(case.subject, used, kind, strength))
+        return explained.explain(images, targets, subject)
+
+    one, pair = with_plant_on(patches[:1]), with_plant_on(patches)
     parts = strength * _parts(explained, images, patches[0])
     covers = [np.broadcast_to(patch.covers(spec.height, spec.width), one.shape) for patch in patches]
     found = {"planted-patch": _found(one, covers, 1), "planted-pair": _found(pair, covers, 2)}

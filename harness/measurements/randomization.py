@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from harness.case import Case
 from harness.measurements.base import Explained, Measured, curve_rows, score_rows
-from harness.metrics.randomization import efficient_mprt, mprt_average, mprt_last, smooth_mprt
+from harness.metrics.randomization import efficient_mprt, mprt_average, mprt_last, residual_likeness, smooth_mprt
 from harness.metrics.similarity import Similarity, absolute, hog_similarity, spearman_similarity, ssim_similarity
 from harness.networks.random import layer_groups
 from harness.store import CURVES, SCORES, joined
@@ -75,7 +75,7 @@ class ParameterRandomization:
         groups = layer_groups(case.subject, self.stages)
         full = _maps_after(_named(groups), self.draws, explained, everyone)
         between = [_maps_after(_named(groups[:n]), self.draws, explained, some) for n in range(1, len(groups))]
-        scores, curves = [self._complexity(explained, full)], []
+        scores, curves = [self._complexity(explained, full), self._beyond_class(explained, full)], []
         for suffix, similarity in SIMILARITIES.items():
             if min(maps.shape[1:]) < SMALLEST and suffix not in RANKS:
                 continue
@@ -94,6 +94,12 @@ class ParameterRandomization:
         """Return how much the map's complexity rises with every layer random."""
         rise = np.mean([efficient_mprt(explained.maps, other) for other in full], axis=0)
         return score_rows(explained.case, "efficient-mprt", "map", rise, "constant map")
+
+    def _beyond_class(self, explained: Explained, full: list[Float[np.ndarray, "n h w"]]) -> pd.DataFrame:
+        """Return how alike the map and its randomised self are beyond their class's mean maps."""
+        targets = explained.case.targets
+        alike = [residual_likeness(explained.maps, other, targets, spearman_similarity) for other in full]
+        return score_rows(explained.case, "randomization-residual", "map", np.mean(alike, axis=0), "constant map")
 
 
 @dataclass(frozen=True)

@@ -120,4 +120,5 @@ def _slopes(answers: Float[np.ndarray, "n s"]) -> Float64[np.ndarray, "n d"]:
     """Return by how much the mean answer of the coalitions with each cell exceeds that of those without."""
     size = answers.shape[1]
     held = np.arange(size) >> np.arange(size.bit_length() - 1)[:, None] & 1
-    return doubles(answers) @ (2 * held - 1).T * (2 / size)
+    found: np.ndarray = doubles(answers) @ (2 * held - 1).T * (2 / size)
+    return found

@@ -9,9 +9,9 @@ functions.
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float, Float64, Shaped
+from jaxtyping import Bool, Float, Float64, Int, Shaped
 
-from harness.metrics._rows import doubles, ratio
+from harness.metrics._rows import doubles, flat, ratio
 from harness.metrics.complexity import histogram_entropy
 from harness.metrics.faithfulness import area_under_curve
 from harness.metrics.similarity import Similarity
@@ -91,6 +91,66 @@ def efficient_mprt(
     """
     before, after = doubles(complexity(maps)), doubles(complexity(randomized))
     return ratio(after - before, before)
+
+
+SAME_SHARE = 1e-5
+"""A map whose distance from its class's mean is below this share of its length is that mean: sums of some hundred maps
+in single precision differ by about as much."""
+
+
+def residual_likeness(
+    maps: Float[np.ndarray, "n h w"],
+    randomized: Float[np.ndarray, "n h w"],
+    classes: Int[np.ndarray, " n"],
+    similarity: Similarity,
+) -> Float64[np.ndarray, " n"]:
+    """Return how alike, whatever the sign, a map and its randomised self are beyond what their class has in common.
+
+    The magnitude of the likeness of what is left of each map once the mean map of its class is taken away. A map that
+    shows the network has little left; one that ignores the network, or merely scales one picture by an answer, is its
+    randomised self. After Adebayo et al. 2018, who compare whole maps: there a map that is the same for every image is
+    no more like itself than another image's is, and passes. Where nothing is left of a map, because every image of the
+    class has the same, whole maps are compared.
+
+    Parameters
+    ----------
+    randomized
+        Maps on the network with every layer random.
+    classes
+        The class that each map explains.
+    similarity
+        In [-1, 1].
+
+    Returns
+    -------
+    In [0, 1], lower is better; NaN where the similarity is undefined.
+
+    Examples
+    --------
+    >>> from harness.metrics.similarity import pearson_similarity
+    >>> still = np.array([[[0.0, 1.0]], [[0.0, 1.0]]])
+    >>> residual_likeness(still, still, np.array([0, 0]), pearson_similarity)
+    array([1., 1.])
+    """
+    own, other = (_beyond_class(each, classes) for each in (maps, randomized))
+    nothing_left = _is_its_class(maps, own) | _is_its_class(randomized, other)
+    found = np.where(nothing_left, doubles(similarity(maps, randomized)), doubles(similarity(own, other)))
+    magnitudes: Float64[np.ndarray, " n"] = np.abs(found)
+    return magnitudes
+
+
+def _is_its_class(maps: Float[np.ndarray, "n h w"], beyond: Float64[np.ndarray, "n h w"]) -> Bool[np.ndarray, " n"]:
+    """Return which maps add nothing to the mean map of their class."""
+    left, whole = (np.linalg.norm(flat(each), axis=1) for each in (beyond, maps))
+    return np.asarray(left <= SAME_SHARE * whole, dtype=bool)
+
+
+def _beyond_class(maps: Float[np.ndarray, "n h w"], classes: Int[np.ndarray, " n"]) -> Float64[np.ndarray, "n h w"]:
+    """Return what each map adds to the mean map of its class."""
+    beyond = maps.astype(np.float64)
+    for each in np.unique(classes):
+        beyond[classes == each] -= beyond[classes == each].mean(axis=0)
+    return beyond
 
 
 def smooth_maps(noisy: Float[np.ndarray, "n s h w"]) -> Float64[np.ndarray, "n h w"]:

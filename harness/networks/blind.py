@@ -20,6 +20,9 @@ class BlindedNetwork(nn.Module):
         What it sees there instead, in input units.
     """
 
+    keep: Tensor
+    instead: Tensor
+
     def __init__(self, network: nn.Module, keep: Float[Tensor, "h w"], fill: Float[Tensor, " c"]) -> None:
         super().__init__()
         self.network = network

@@ -27,6 +27,8 @@ class TiledNetwork(nn.Module):
         Of the tiles, in reading order.
     """
 
+    weights: Tensor
+
     def __init__(self, network: nn.Module, weights: Float[Tensor, " tiles"]) -> None:
         super().__init__()
         self.network = network
@@ -37,7 +39,7 @@ class TiledNetwork(nn.Module):
         """Return the weighted sum over tiles."""
         logits = self.network(cut(mosaics, self.side).flatten(0, 1))
         rows = logits.reshape(len(mosaics), self.side**2, logits.shape[1])
-        total: Tensor = (rows * self.weights[:, None]).sum(1)  # type: ignore[index]
+        total: Tensor = (rows * self.weights[:, None]).sum(1)
         return total
 
 

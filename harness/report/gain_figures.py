@@ -26,7 +26,7 @@ from harness.report.look import (
     title_room,
 )
 from harness.report.reading import ALL, DEFAULT_METRIC
-from harness.statistics import Interval, mean_interval
+from harness.statistics import Interval, people_interval
 from harness.store import RunFolder
 
 GAINS = (
@@ -110,10 +110,16 @@ def _column(run: RunFolder, held: pd.DataFrame, names: Sequence[str]) -> list[Do
     """Return mean and interval of each explainer's defined values, and how many images were asked for."""
     asked = len(held[["image", "target"]].drop_duplicates())
     confidence = float(run.info.get("confidence", 0.99))
-    values = [
-        each.loc[each["defined"], "value"].to_numpy(dtype=np.float64) for each in _split(held, "explainer", names)
-    ]
-    return [(mean_interval(each, confidence=confidence) if len(each) else None, asked) for each in values]
+    defined = [each[each["defined"]] for each in _split(held, "explainer", names)]
+    return [(_interval(run, each, confidence) if len(each) else None, asked) for each in defined]
+
+
+def _interval(run: RunFolder, held: pd.DataFrame, confidence: float) -> Interval:
+    """Return the mean of some rows with the interval that verdicts show: people are the sample where they are known."""
+    values = held["value"].to_numpy(dtype=np.float64)
+    who = dict(zip(run.persons["image"], run.persons["person"], strict=True))
+    clusters = np.array([who[image] for image in held["image"]], dtype=np.int64) if who else None
+    return people_interval(values, clusters, confidence=confidence)
 
 
 def _span(dots: chain[Dot]) -> tuple[float, float]:

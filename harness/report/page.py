@@ -260,7 +260,7 @@ def _rule(run: RunFolder) -> str:
     decisive = reading.check_groups(run).get("what decides", [])
     alpha, confidence = run.info.get("alpha", 0.01), float(run.info.get("confidence", 0.99))
     return (
-        "Scores are paired by image; the effect is the mean difference with its bootstrap interval (confidence "
+        "Scores are paired by image; the effect is the mean difference with its interval (confidence "
         f"{confidence:.0%}). Where persons are known they are the sample, and their images count as one. A claim "
         "passes where a one-sided p for an effect beyond the margin, corrected over the explainer's own claims and "
         f"their classes, is below {alpha}, and fails where one for an effect on the other side is; otherwise it is "

@@ -80,7 +80,7 @@ def coalition_answers(
     where = torch.from_numpy(np.where(labels < 0, kept.shape[1], labels))
     answers = [
         subject.logits(torch.where(some[:, where][:, None].to(image.device), image, filled))
-        for some in members.split(BATCHES * subject.feed.forward_batch)
+        for some in torch.split(members, BATCHES * subject.feed.forward_batch)
     ]
     found: np.ndarray = torch.cat(answers).float().cpu().numpy()[place.reshape(-1)]
     return found
@@ -206,7 +206,8 @@ def _answered(
 ) -> dict[str, np.ndarray]:
     """Ask the network about the coalitions of some images."""
     pictures = zip(images, filled_pictures(images, fill), kept, strict=True)
-    return {"answers": np.stack([coalition_answers(subject, *pair, labels, asked) for *pair, asked in pictures])}
+    answers = [coalition_answers(subject, image, filled, labels, asked) for image, filled, asked in pictures]
+    return {"answers": np.stack(answers)}
 
 
 def _within_contexts(grid: Grid, source: np.random.Generator) -> Bool[np.ndarray, "cells s 4 parts"]:

@@ -164,7 +164,7 @@ def _standard_error(draws: Float64[np.ndarray, "pairs ..."]) -> Float64[np.ndarr
 
 def _players(worth: Float[np.ndarray, "n s k"]) -> int:
     """Return how many players a table of worths is about, or say that it is none."""
-    players = worth.shape[1].bit_length() - 1
+    players: int = worth.shape[1].bit_length() - 1
     if worth.shape[1] != 2**players or players < 1:
         raise ValueError(f"a table of {worth.shape[1]} worths; give one for each of the 2**d coalitions")
     return players

@@ -14,7 +14,7 @@ from harness.subject import InputSpec
 ROOT = Path(harness.__file__).parent
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "waiting"}),
+    frozenset({"errors", "waiting", "rounding"}),
     frozenset({"digest"}),
     frozenset({"importing", "statistics", "perturbation", "metrics", "fixtures_folder", "profiles"}),
     frozenset({"fetching", "store"}),
@@ -28,7 +28,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"report"}),
     frozenset({"gallery"}),
     frozenset({"cli"}),
-    frozenset({"pytest_plugin"}),
+    frozenset({"pytest_plugin", "__main__"}),
 )
 """Parts of the package from the bottom up; a part imports from itself and from below."""
 

@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import PATCHES, SIDE, kept_once, oracle_of
+from tiny import (
+    AGAIN,
+    EXACT,
+    PATCHES,
+    SIDE,
+    kept_once,
+    oracle_of,
+)
 
 from harness.case import Case
 from harness.measurements import Explained, MaskBank, Measurement, SinglePatches
@@ -54,15 +61,17 @@ def exact(case: Case, measurement: MaskBank | SinglePatches) -> np.ndarray:
 @pytest.mark.parametrize("metric", ["faithfulness-correlation", "sensitivity-n"])
 def test_exact_contributions_foretell_every_drop(metric: str, fill: BlurFill, patch_case: Case) -> None:
     bank = replace(BANK, fill=fill)
-    # Logits in single precision: 2e-14 measured.
-    np.testing.assert_allclose(values(measured(bank, patch_case, exact(patch_case, bank)), metric), 1, atol=2e-13)
+    # Logits in single precision: a correlation of nearly one falls with the square of their error.
+    np.testing.assert_allclose(
+        values(measured(bank, patch_case, exact(patch_case, bank)), metric), 1, atol=EXACT + AGAIN**2
+    )
 
 
 @pytest.mark.parametrize("metric", ["infidelity", "scaled-infidelity"])
 def test_exact_contributions_leave_no_infidelity(metric: str, patch_case: Case) -> None:
     found = values(measured(BANK, patch_case, exact(patch_case, BANK)), metric)
-    # Squared errors of logits in single precision: 6e-14 measured.
-    assert found.max() < 1e-12
+    # Squared errors of logits in single precision, of order 5.
+    assert found.max() < (5 * AGAIN) ** 2
 
 
 @pytest.mark.parametrize("metric", ["faithfulness-estimate", "monotonicity-nguyen"])
@@ -176,9 +185,9 @@ def test_an_images_scores_do_not_depend_on_its_company(
     whole, part = measured(measurement, patch_case, maps), measured(measurement, patch_case.take(index), maps[index])
     for metric in metrics:
         for variant in ("map", "spectrum-null"):
-            # The same pixels through the network in another batch: 6e-7 measured.
+            # The same pixels through the network in another batch.
             np.testing.assert_allclose(
-                values(part, metric, variant), values(whole, metric, variant)[index], rtol=0, atol=5e-6
+                values(part, metric, variant), values(whole, metric, variant)[index], rtol=0, atol=AGAIN
             )
 
 

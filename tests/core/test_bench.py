@@ -7,7 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import SIDE, make_case, named, no_progress
+from tiny import (
+    AGAIN,
+    SIDE,
+    make_case,
+    named,
+    no_progress,
+)
 from torch import Tensor
 
 from harness import bench as bench_module
@@ -66,8 +72,8 @@ class Counting:
 
 def test_maps_in_blocks_are_those_of_one_call(case: Case, folder: RunFolder) -> None:
     whole = gradient.maps(case.subject, case.images, case.target_tensor(), 0)
-    # The same network in other batches: 2e-9 measured, of gradients of order .01.
-    np.testing.assert_allclose(Bench(case, NOTHING, folder).maps(gradient), whole, atol=1e-7)
+    # The same network in other batches; gradients are of order .01.
+    np.testing.assert_allclose(Bench(case, NOTHING, folder).maps(gradient), whole, atol=0.01 * AGAIN)
 
 
 def test_maps_are_made_block_by_block_and_once(case: Case, folder: RunFolder) -> None:
@@ -82,7 +88,7 @@ def test_other_images_targets_and_networks_can_be_asked_for(case: Case, folder: 
     drawn = made.random_network(["3"], 0)
     asked = made.explain(gradient, case.images[index], other, drawn)
     wanted = gradient.maps(drawn, case.images[index], torch.from_numpy(other), 0)
-    np.testing.assert_allclose(asked, wanted, atol=1e-7)
+    np.testing.assert_allclose(asked, wanted, atol=0.01 * AGAIN)
     assert not np.allclose(asked, made.maps(gradient)[index], atol=1e-3)
 
 
@@ -97,7 +103,7 @@ def test_another_seed_can_be_asked_for_and_the_runs_own_is_not_made_again(case: 
     own = made.maps(explainer)
     again, other = (made.explain(explainer, case.images, case.targets, seed=seed) for seed in (case.seed, 5))
     np.testing.assert_array_equal(again, own)
-    np.testing.assert_allclose(other - own, 5, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(other - own, 5, rtol=0, atol=0.01 * AGAIN)
     assert seeds == [case.seed] * 3 + [5] * 3
 
 

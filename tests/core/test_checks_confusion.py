@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import spearmanr
+from tiny import EXACT
 
 from harness.checks import CHECKS, Evidence, Finding, Verdict, judged
 from harness.store import MATRICES, SCORES, frame, joined
@@ -66,7 +67,7 @@ def finding(check: str, scores: pd.DataFrame, *matrices: pd.DataFrame) -> Findin
 
 def test_gains_in_the_order_of_recall_have_the_smallest_exact_p() -> None:
     found = finding("confusion-recall", gains(RECALLS / 2), square("confusion", RECALLED))
-    assert (found.effect, found.n) == (pytest.approx(1, abs=1e-12), K)
+    assert (found.effect, found.n) == (pytest.approx(1, abs=EXACT), K)
     assert found.p == 1 / 5040
 
 
@@ -77,7 +78,7 @@ def test_gains_in_the_order_of_recall_pass() -> None:
 
 def test_shuffled_gains_do_not() -> None:
     found = finding("confusion-recall", gains(RECALLS[SHUFFLED] / 2), square("confusion", RECALLED))
-    assert found.effect == pytest.approx(spearmanr(RECALLS[SHUFFLED], RECALLS).statistic, abs=1e-12)
+    assert found.effect == pytest.approx(spearmanr(RECALLS[SHUFFLED], RECALLS).statistic, abs=EXACT)
     assert found.p > 0.05
 
 
@@ -148,7 +149,7 @@ def mantel_finding(check: str, alike: np.ndarray, images: np.ndarray = IMAGES, c
 
 def test_maps_as_alike_as_classes_are_confused_have_the_smallest_exact_p() -> None:
     found = mantel_finding("confusion-mantel", ALIKE)
-    assert (found.effect, found.n, found.p) == (pytest.approx(1, abs=1e-12), K, 1 / 5040)
+    assert (found.effect, found.n, found.p) == (pytest.approx(1, abs=EXACT), K, 1 / 5040)
 
 
 def test_they_pass() -> None:
@@ -168,24 +169,24 @@ def test_confusion_counts_in_both_directions() -> None:
     share = np.triu(np.random.default_rng(1).random((K, K)), 1)
     uneven = 2 * CONFUSED * (share + np.tril(1 - share.T, -1))
     found = mantel_finding("confusion-mantel", ALIKE, counts=uneven + np.diag(200 - uneven.sum(1)))
-    assert (found.effect, found.p) == (pytest.approx(1, abs=1e-12), 1 / 5040)
+    assert (found.effect, found.p) == (pytest.approx(1, abs=EXACT), 1 / 5040)
 
 
 def test_the_diagonal_does_not_count() -> None:
     other = ALIKE - 0.5 * np.eye(K)
-    assert mantel_finding("confusion-mantel", other).effect == pytest.approx(1, abs=1e-12)
+    assert mantel_finding("confusion-mantel", other).effect == pytest.approx(1, abs=EXACT)
 
 
 def test_confusion_is_a_rate_of_each_classs_images() -> None:
     # Ten times the images of one class, confused at the same rates.
     counts = COUNTS.copy()
     counts[3] *= 10
-    assert mantel_finding("confusion-mantel", ALIKE, counts=counts).effect == pytest.approx(1, abs=1e-12)
+    assert mantel_finding("confusion-mantel", ALIKE, counts=counts).effect == pytest.approx(1, abs=EXACT)
 
 
 def test_an_association_beyond_alike_faces_passes_the_partial_test() -> None:
     found = mantel_finding("confusion-mantel-partial", ALIKE)
-    assert (found.effect, found.p) == (pytest.approx(1, abs=1e-9), 1 / 5040)
+    assert (found.effect, found.p) == (pytest.approx(1, abs=EXACT), 1 / 5040)
 
 
 def test_what_alike_faces_explain_is_taken_away() -> None:

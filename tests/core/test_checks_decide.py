@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,19 @@ from harness.store import MATRICES, SCORES, VERDICTS, frame
 EVIDENCE = Evidence(frame(SCORES), frame(MATRICES), ("a", "b"), 0)
 
 
-def check(findings: Sequence[Finding] = (), name: str = "made", family: str = "made", **changed: object) -> Check:
-    """A check that finds what it is given, whatever the evidence."""
+RUNGS = count(1)
+
+
+def check(
+    findings: Sequence[Finding] = (),
+    name: str = "made",
+    family: str = "made",
+    *,
+    decides: bool = True,
+    **changed: object,
+) -> Check:
+    """A check that finds what it is given, whatever the evidence, on a rung of its own if it decides."""
+    changed = {"rung": next(RUNGS) if decides else 0} | changed
     made = Check(
         name=name,
         family=family,
@@ -131,6 +143,18 @@ def test_an_explainers_deciding_claims_and_their_classes_are_corrected_together(
     expected = hierarchical(np.array([0.001, 0.03]), np.array([[0.0002, 0.5], [0.4, 0.5]]), ALPHA)
     told = np.concatenate([expected.whole[:, None], expected.parts], axis=1)
     assert table["p_adjusted"].tolist() == told.ravel().tolist()
+
+
+def test_claims_of_one_rung_pass_together_without_correcting_each_other() -> None:
+    pair = [check([good(p)], f"c{p}", rung=3) for p in (0.008, 0.002)]
+    assert judged(pair, EVIDENCE, ["e"])["p_adjusted"].tolist() == [0.008, 0.002]
+    other = check([good(0.9)], "other", rung=4)
+    assert judged([*pair, other], EVIDENCE, ["e"])["p_adjusted"].tolist() == [0.016, 0.004, 0.9]
+
+
+def test_fails_of_one_rung_are_corrected_since_any_of_them_ends_it() -> None:
+    pair = [check([good(1.0, p_fail=p)], f"c{p}", rung=3) for p in (0.008, 0.9)]
+    assert judged(pair, EVIDENCE, ["e"])["p_fail_adjusted"].iloc[0] == 0.016
 
 
 def test_fails_are_corrected_as_passes_are() -> None:

@@ -5,7 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
-from tiny import CLASSES, SIDE, bright_patch_faces, make_case, oracle_of, patch_subject
+from tiny import (
+    CLASSES,
+    EXACT,
+    SIDE,
+    bright_patch_faces,
+    make_case,
+    oracle_of,
+    patch_subject,
+)
 
 from harness.case import Case
 from harness.checks import Evidence
@@ -22,7 +30,7 @@ def test_the_likeness_of_maps_is_the_rank_correlation_of_their_class_means(patch
     scaled = maps / np.linalg.norm(maps, axis=(1, 2), keepdims=True)
     means = [scaled[patch_case.targets == k].astype(np.float64).mean(0).ravel() for k in range(3)]
     found = matrix(ClassSimilarity().measure(Explained(patch_case, maps)), "map-similarity")
-    # Means of float32 maps in single or double precision may rank near-equal pixels otherwise: 2e-6 measured.
+    # Means of float32 maps in single or double precision may rank near-equal pixels otherwise.
     np.testing.assert_allclose(found, spearmanr(np.array(means).T).statistic, atol=1e-5)
 
 
@@ -44,7 +52,7 @@ def test_classes_with_the_same_map_are_alike_and_others_are_not(patch_case: Case
     maps = oracle_of(patch_case)
     maps[patch_case.targets == 1] = maps[patch_case.targets == 0]
     found = matrix(ClassSimilarity().measure(Explained(patch_case, maps)), "map-similarity")
-    assert found[0, 1] == pytest.approx(1, abs=1e-12)
+    assert found[0, 1] == pytest.approx(1, abs=EXACT)
     assert found[0, 2] < 0.5
 
 
@@ -68,7 +76,7 @@ def test_the_likeness_of_images_is_that_of_the_pictures(patch_case: Case) -> Non
     means = [pictures[patch_case.targets == k].mean(0).ravel() for k in range(3)]
     found = matrix(ClassSimilarity().of_images(patch_case), "image-similarity")
     # A correlation of ranks, in doubles.
-    np.testing.assert_allclose(found, spearmanr(np.array(means).T).statistic, atol=1e-12)
+    np.testing.assert_allclose(found, spearmanr(np.array(means).T).statistic, atol=EXACT)
 
 
 def test_the_likeness_of_images_does_not_depend_on_the_maps_or_the_seed(patch_case: Case) -> None:

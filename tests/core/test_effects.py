@@ -5,7 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny import PATCHES, bright_patch_faces, patch_subject
+from tiny import (
+    AGAIN,
+    PATCHES,
+    bright_patch_faces,
+    patch_subject,
+)
 from torch import Tensor, nn
 
 from harness.effects import cause_maps, part_effects
@@ -49,7 +54,7 @@ def test_the_patch_that_the_network_reads_is_lost_when_it_is_put_to_rest() -> No
     effects = part_effects(subject, faces)
     mine = effects[(effects["part"] == "patch") & (effects["kind"] == "at-rest")]
     expected = (whole - rested)[np.arange(6), truth]
-    np.testing.assert_allclose(mine["logit"], expected, atol=1e-6)
+    np.testing.assert_allclose(mine["logit"], expected, atol=AGAIN)
     assert (mine["logit"] > 1).all()
 
 
@@ -58,7 +63,7 @@ def test_a_part_that_the_network_does_not_read_has_no_effect() -> None:
 
 
 def test_the_patch_alone_gives_back_all_that_the_whole_face_has() -> None:
-    assert mean_of("patch", "alone") == pytest.approx(mean_of("all", "at-rest"), abs=1e-6)
+    assert mean_of("patch", "alone") == pytest.approx(mean_of("all", "at-rest"), abs=AGAIN)
 
 
 def test_all_parts_have_no_effect_alone() -> None:

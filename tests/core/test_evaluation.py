@@ -16,7 +16,7 @@ from harness import bench
 from harness.checks import CHECKS, Verdict
 from harness.errors import UsageError
 from harness.evaluation import PACKAGES, Request, evaluate
-from harness.explainers import Explainer
+from harness.explainers import Explainer, registered
 from harness.explainers.gradient import gradient
 from harness.faces.faceset import Counterfactuals, FaceSet
 from harness.profiles import EVERY_CONTROL, PROFILES
@@ -97,7 +97,21 @@ def test_every_file_of_a_run_is_written(done: RunFolder) -> None:
 @pytest.mark.parametrize("name", TABLES)
 def test_every_table_has_the_columns_that_are_promised(name: str, done: RunFolder) -> None:
     assert list(getattr(done, name).columns) == list(TABLES[name])
-    assert len(getattr(done, name)) or name in ("effects", "examinations")
+    assert len(getattr(done, name)) or name in ("effects", "examinations", "persons", "blank")
+
+
+def test_who_is_on_an_image_and_whose_map_is_constant_is_stored_and_judged_by(tmp_path: Path) -> None:
+    faces = bright_patch_faces()
+    people = np.arange(len(faces)) // 2
+    checks = (CHECKS["randomization-full"],)
+    made = run(tmp_path, registered()["constant"], faces=replace(faces, persons=people), checks=checks)
+    who = dict(zip(faces.ids, people, strict=True))
+    assert [who[image] for image in made.persons["image"]] == made.persons["person"].tolist()
+    assert set(made.blank["explainer"]) == {"constant"}
+    assert set(made.blank["image"]) == set(made.persons["image"])
+    row = made.verdicts[made.verdicts["explainer"] == "constant"].iloc[0]
+    assert (row["unit"], row["units"], row["n"]) == ("people", made.persons["person"].nunique(), len(made.persons))
+    assert (row["blank"], row["effect"], row["undefined"]) == (row["n"], 1.0, 0)
 
 
 def test_run_json_says_how_the_run_came_about(done: RunFolder) -> None:

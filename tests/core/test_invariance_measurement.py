@@ -58,7 +58,7 @@ def squared(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
 def test_the_gradient_keeps_both(case: Case) -> None:
     found = measured(case, gradient)
     for axiom in BOTH:
-        # Rounding in another order, as the twin adds its channels: 4e-7 measured.
+        # Rounding in another order, as the twin adds its channels.
         assert values(found, axiom).max() < 1e-4
         assert verdict(case, found, axiom)[0] is Verdict.PASS
 

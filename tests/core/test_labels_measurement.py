@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import CLASSES, SPEC, bright_patch_faces, make_case, tiny_network
+from tiny import (
+    CLASSES,
+    EXACT,
+    SPEC,
+    bright_patch_faces,
+    make_case,
+    tiny_network,
+)
 from torch import Tensor
 
 from harness.case import Case
@@ -54,7 +61,7 @@ def picture(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
 
 def test_a_map_that_ignores_the_network_is_the_twins_and_fails(case: Case, twin: Subject) -> None:
     found = measured(case, picture, twin)
-    np.testing.assert_allclose(values(found, "randomization-labels", "map"), 1, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(values(found, "randomization-labels", "map"), 1, rtol=0, atol=EXACT)
     assert judgement(case, found)["verdict"] == Verdict.FAIL
 
 
@@ -71,7 +78,7 @@ def test_the_gradient_of_another_network_is_another_map(case: Case, twin: Subjec
 
 def test_a_twin_that_learned_the_same_fails_the_gradient(case: Case) -> None:
     found = measured(case, gradient, Subject(tiny_network(), name="copy", classes=CLASSES, spec=SPEC))
-    assert values(found, "randomization-labels", "map") == pytest.approx(1, abs=1e-12)
+    assert values(found, "randomization-labels", "map") == pytest.approx(1, abs=EXACT)
 
 
 def test_without_a_twin_the_claim_is_not_applicable_and_says_what_to_give(case: Case) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.checks.ladder import RUNGS, highest, ladder, uncalibrated_checks
+from harness.checks.ladder import RUNGS, highest, ladder, uncalibrated_rungs
 
 RUNG_OF = {"network": 2, "cells-edges": 3, "cells-edges-fine": 3, "contrast": 4}
 SIDES = {"cells-edges": 16, "cells-edges-fine": 8}
@@ -20,7 +20,7 @@ def verdict(explainer: str, check: str, said: str, where: str = "all", effect: f
 
 def made(*rows: dict[str, object], faults: dict[str, str] | None = None, **settings: object) -> pd.DataFrame:
     explainers = {str(row["explainer"]): "" for row in rows} | (faults or {})
-    given = {"classes": (), "uncalibrated": {}, "resolutions": {}} | settings
+    given = {"classes": (), "resolutions": {}} | settings
     return ladder(pd.DataFrame(list(rows)), RUNG_OF, explainers=explainers, **given)
 
 
@@ -86,20 +86,22 @@ def test_a_class_is_judged_by_its_own_claims_and_by_those_made_over_all_images_a
     assert [reached(table, 3, where) for where in ("Happy", "Sad")] == ["open", "not applicable"]
 
 
-def test_a_check_that_does_not_tell_truth_from_nulls_decides_nothing() -> None:
-    rows = pd.DataFrame(
-        [
-            verdict("truth", "network", "pass"), verdict("edges", "network", "fail"),
-            verdict("truth", "cells-edges", "inconclusive"), verdict("edges", "cells-edges", "fail"),
-            verdict("truth", "contrast", "pass"), verdict("edges", "contrast", "pass"),
-        ]
-    )  # fmt: skip
-    found = uncalibrated_checks(rows, RUNG_OF, ["truth"], ["edges", "random"])
-    assert set(found) == {"cells-edges", "contrast"}
-    assert "edges passes it" in found["contrast"]
-    assert "truth itself" in found["cells-edges"]
+def test_a_rung_that_does_not_tell_truth_from_nulls_decides_nothing() -> None:
+    rows = [
+        verdict("truth", "network", "pass"), verdict("edges", "network", "fail"),
+        verdict("truth", "cells-edges", "inconclusive"), verdict("edges", "cells-edges", "fail"),
+        verdict("truth", "contrast", "pass"), verdict("edges", "contrast", "pass"),
+    ]  # fmt: skip
+    found = uncalibrated_rungs(made(*rows), ["truth"], ["edges", "random"])
+    assert set(found) == {3, 4}
+    assert "edges would reach it" in found[4]
+    assert "truth itself" in found[3]
     table = made(verdict("a", "contrast", "fail"), uncalibrated=found)
     assert reached(table, 4) == "not applicable"
+
+
+def test_a_truth_to_which_a_rung_does_not_apply_says_nothing_of_it() -> None:
+    assert uncalibrated_rungs(made(verdict("truth", "network", "not applicable")), ["truth"], []) == {}
 
 
 @pytest.mark.parametrize("said", ["fail", "inconclusive"])

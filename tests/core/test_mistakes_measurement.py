@@ -7,7 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import CLASSES, PATCHES, SIDE, bright_patch_faces, make_case, patch_subject
+from tiny import (
+    AGAIN,
+    CLASSES,
+    PATCHES,
+    SIDE,
+    bright_patch_faces,
+    make_case,
+    patch_subject,
+)
 from torch import Tensor
 
 from harness.case import Case
@@ -107,7 +115,7 @@ def test_the_turn_is_of_the_true_class_against_the_predicted_one(case: Case) -> 
     found = measured(case, truth)
     assert found.scores["image"].unique().tolist() == case.faces.ids[wrong].tolist()
     # Single precision in another batch.
-    np.testing.assert_allclose(values(found, "turn-back", "map"), ahead[1] - ahead[0], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(values(found, "turn-back", "map"), ahead[1] - ahead[0], rtol=0, atol=AGAIN)
 
 
 def test_the_gain_is_over_the_mean_of_the_difference_maps_spectrum_nulls(case: Case) -> None:

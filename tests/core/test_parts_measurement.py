@@ -5,7 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import PARTS, SIDE, acting_faces, contributions, kept_once, make_case, parts_subject
+from tiny import (
+    EXACT,
+    PARTS,
+    SIDE,
+    acting_faces,
+    contributions,
+    kept_once,
+    make_case,
+    parts_subject,
+)
 
 from harness.case import Case
 from harness.checks import CHECKS, Evidence, judged
@@ -35,7 +44,7 @@ def noise_like(case: Case) -> np.ndarray:
 def test_the_true_contributions_rank_every_faces_parts_right(metric: str, acting: Case) -> None:
     found = values(measured(acting, contributions(acting)), metric, "map")
     # Ranks of three numbers, correlated in doubles.
-    np.testing.assert_allclose(found, 1, atol=1e-15)
+    np.testing.assert_allclose(found, 1, atol=EXACT)
 
 
 def test_a_map_whose_density_ranks_right_is_not_taken_for_one_whose_mass_does(acting: Case) -> None:
@@ -64,7 +73,7 @@ def test_the_map_that_reverses_the_parts_scores_minus_one(acting: Case) -> None:
     for part in PARTS.values():
         area = true[:, *part]
         maps[:, *part] = (10 - area.sum(axis=(1, 2)))[:, None, None] / area[0].size
-    np.testing.assert_allclose(values(measured(acting, maps), "part-spearman", "map"), -1, atol=1e-15)
+    np.testing.assert_allclose(values(measured(acting, maps), "part-spearman", "map"), -1, atol=EXACT)
 
 
 def test_a_portrait_gains_nothing_over_its_transplant_where_effects_are_alike(acting: Case) -> None:

@@ -7,7 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import CLASSES, SIDE, bright_patch_faces, make_case
+from tiny import (
+    AGAIN,
+    CLASSES,
+    EXACT,
+    SIDE,
+    bright_patch_faces,
+    make_case,
+)
 from torch import Tensor, nn
 
 from harness.case import Case
@@ -74,7 +81,7 @@ def picture_times_noise(subject: Subject, images: Tensor, targets: Tensor) -> Te
 
 def test_a_map_that_ignores_the_network_stays_as_it_was(case: Case) -> None:
     # A correlation of equal ranks, in doubles.
-    np.testing.assert_allclose(values(measured(case, picture), "randomization-full", "map"), 1, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(values(measured(case, picture), "randomization-full", "map"), 1, rtol=0, atol=EXACT)
 
 
 def test_a_map_that_ignores_the_network_exceeds_its_null_and_fails(case: Case) -> None:
@@ -117,7 +124,7 @@ def test_the_excess_is_over_the_likeness_to_another_image_of_the_class(case: Cas
 def test_similarities_are_averaged_over_draws(case: Case) -> None:
     both = values(measured(case, gradient, replace(TEST, draws=2)), "randomization-full", "map")
     one, other = (values(measured(replace(case, seed=s), gradient), "randomization-full", "map") for s in (0, 1))
-    np.testing.assert_allclose(both, (one + other) / 2, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(both, (one + other) / 2, rtol=0, atol=EXACT)
 
 
 def test_a_class_with_one_image_has_no_null(subject: Subject) -> None:
@@ -157,13 +164,13 @@ def test_the_cascade_has_a_point_for_each_group_and_one_before(case: Case) -> No
 def test_the_cascade_begins_at_one_and_ends_at_the_full_test(case: Case) -> None:
     found = measured(case, gradient)
     curve = cascade(found)
-    np.testing.assert_allclose(curve[0], 1, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(curve[0], 1, rtol=0, atol=EXACT)
     full = pd.Series(values(found, "randomization-full", "map"), index=case.faces.ids)
     np.testing.assert_array_equal(curve[curve.columns[-1]], full.loc[curve.index])
 
 
 def test_the_cascade_of_a_map_that_ignores_the_network_is_flat(case: Case) -> None:
-    np.testing.assert_allclose(cascade(measured(case, picture)), 1, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(cascade(measured(case, picture)), 1, rtol=0, atol=EXACT)
 
 
 def test_the_null_level_is_drawn_along_the_whole_cascade(case: Case) -> None:
@@ -211,14 +218,14 @@ def test_mprt_takes_the_mean_and_the_last_of_the_cascade_without_its_start(case:
         for name in ("average", "last")
     )
     # Sums of three doubles in another order.
-    np.testing.assert_allclose(average, curve[curve.columns[1:]].mean(axis=1), rtol=0, atol=1e-15)
+    np.testing.assert_allclose(average, curve[curve.columns[1:]].mean(axis=1), rtol=0, atol=EXACT)
     np.testing.assert_array_equal(last, curve[curve.columns[-1]])
 
 
 def test_mprt_is_one_for_a_map_that_ignores_the_network_and_its_complexity_stays(case: Case) -> None:
     found = measured(case, picture)
     for name in ("mprt-average", "mprt-last"):
-        np.testing.assert_allclose(values(found, name, "map"), 1, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(values(found, name, "map"), 1, rtol=0, atol=EXACT)
     assert (values(found, "efficient-mprt", "map") == 0).all()
 
 
@@ -230,7 +237,7 @@ def test_efficient_mprt_is_the_rise_of_the_maps_entropy(case: Case) -> None:
     )
     found = values(measured(case, gradient), "efficient-mprt", "map")
     # A difference and a quotient of doubles.
-    np.testing.assert_allclose(found, (after - before) / before, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(found, (after - before) / before, rtol=0, atol=EXACT)
 
 
 # ---------------------------------------------------------------------- the other orders
@@ -259,14 +266,14 @@ def test_each_order_randomises_its_own_layers(stage: int, case: Case) -> None:
     upwards, alone = order(found, "bottom-up"), order(found, "independent")
     below = [name for group in groups[len(groups) - 1 - stage :] for name in group]
     # The same pictures in another batch.
-    np.testing.assert_allclose(upwards[stage + 1], expected(case, below, upwards.index), rtol=0, atol=1e-6)
-    np.testing.assert_allclose(alone[stage + 1], expected(case, groups[stage], alone.index), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(upwards[stage + 1], expected(case, below, upwards.index), rtol=0, atol=AGAIN)
+    np.testing.assert_allclose(alone[stage + 1], expected(case, groups[stage], alone.index), rtol=0, atol=AGAIN)
 
 
 def test_every_order_begins_at_the_trained_network(case: Case) -> None:
     found = measured(case, gradient, ORDERS)
     for name in ("bottom-up", "independent", "bottom-up-absolute", "independent-absolute"):
-        np.testing.assert_allclose(order(found, name)[0], 1, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(order(found, name)[0], 1, rtol=0, atol=EXACT)
 
 
 def test_the_orders_share_maps_with_the_cascade(case: Case) -> None:
@@ -291,7 +298,7 @@ SMOOTH = SmoothRandomization(stages=3, draws=1, per_class=3, copies=3)
 
 
 def test_smooth_maps_that_ignore_the_network_stay_as_they_were(case: Case) -> None:
-    np.testing.assert_allclose(values(measured(case, picture, SMOOTH), "smooth-mprt", "map"), 1, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(values(measured(case, picture, SMOOTH), "smooth-mprt", "map"), 1, rtol=0, atol=EXACT)
 
 
 def test_smooth_maps_are_means_over_the_same_copies_under_both_networks(case: Case) -> None:
@@ -300,7 +307,7 @@ def test_smooth_maps_are_means_over_the_same_copies_under_both_networks(case: Ca
         return sign * images[:, 0]
 
     found = measured(case, noisy_picture, SMOOTH)
-    np.testing.assert_allclose(values(found, "smooth-mprt", "map"), -1, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(values(found, "smooth-mprt", "map"), -1, rtol=0, atol=EXACT)
     assert len(found.scores) == 3 * len(case.some(SMOOTH.per_class))
 
 
@@ -309,7 +316,7 @@ def test_without_noise_a_smooth_map_is_the_map(case: Case) -> None:
     smooth = found.scores[(found.scores["metric"] == "smooth-mprt") & (found.scores["variant"] == "map")]
     full = pd.Series(values(measured(case, gradient), "randomization-full", "map"), index=case.faces.ids)
     # Single precision in another batch.
-    np.testing.assert_allclose(smooth["value"], full.loc[smooth["image"].to_numpy()], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(smooth["value"], full.loc[smooth["image"].to_numpy()], rtol=0, atol=AGAIN)
 
 
 def test_an_images_noise_does_not_depend_on_its_company(case: Case) -> None:

@@ -5,7 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import PATCHES, SIDE, bright_patch_faces, make_case, oracle_of, patch_subject
+from tiny import (
+    AGAIN,
+    EXACT,
+    PATCHES,
+    SIDE,
+    bright_patch_faces,
+    make_case,
+    oracle_of,
+    patch_subject,
+)
 
 from harness.case import Case
 from harness.measurements import Explained, Removal
@@ -86,9 +95,9 @@ def curve(curves: pd.DataFrame, metric: str, variant: str) -> np.ndarray:
 def test_nothing_removed_is_the_original_probability(variant: str, patch_case: Case, oracle: np.ndarray) -> None:
     curves = removal().measure(Explained(patch_case, oracle)).curves
     original = patch_case.probabilities.max(1)
-    # The same float32 pass, alone or among others: 6e-8 measured.
-    np.testing.assert_allclose(curve(curves, "deletion", variant)[:, 0], original, atol=2e-7)
-    np.testing.assert_allclose(curve(curves, "insertion", variant)[:, -1], original, atol=2e-7)
+    # The same float32 pass, alone or among others.
+    np.testing.assert_allclose(curve(curves, "deletion", variant)[:, 0], original, atol=AGAIN)
+    np.testing.assert_allclose(curve(curves, "insertion", variant)[:, -1], original, atol=AGAIN)
 
 
 def test_deletion_ends_where_insertion_begins(patch_case: Case, oracle: np.ndarray) -> None:
@@ -112,7 +121,7 @@ def test_the_gain_is_the_difference_of_the_areas(
     map_area, null_area = (np.trapezoid(curve(found.curves, metric, name), x) for name in ("map", null))
     # Two sums of thirteen doubles in another order.
     np.testing.assert_allclose(
-        values(found.scores, f"{metric}-gain", null), better * (map_area - null_area), atol=1e-14
+        values(found.scores, f"{metric}-gain", null), better * (map_area - null_area), atol=EXACT
     )
 
 
@@ -147,9 +156,9 @@ def test_an_images_scores_do_not_depend_on_its_company(patch_case: Case, oracle:
     both = Explained(patch_case, oracle), Explained(alone, oracle[index])
     whole, part = (removal().measure(explained).scores for explained in both)
     for variant in ("map", "spectrum-null"):
-        # The same pixels through the network in another batch: 4e-8 measured.
+        # The same pixels through the network in another batch.
         np.testing.assert_allclose(
-            values(part, "deletion-auc", variant), values(whole, "deletion-auc", variant)[index], atol=2e-7
+            values(part, "deletion-auc", variant), values(whole, "deletion-auc", variant)[index], atol=AGAIN
         )
 
 

@@ -7,7 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import CLASSES, SIDE, SPEC, bright_patch_faces, make_case
+from tiny import (
+    CLASSES,
+    EXACT,
+    SIDE,
+    SPEC,
+    bright_patch_faces,
+    make_case,
+)
 from torch import Tensor, nn
 
 from harness.case import Case
@@ -88,7 +95,7 @@ def test_the_gain_is_how_much_less_the_map_moves_than_it_lies_from_its_donor(cas
     flat = given.maps.reshape(len(given.maps), -1).astype(np.float64)
     apart = np.linalg.norm(flat[given.donors] - flat, axis=1) / np.linalg.norm(flat, axis=1)
     # The same sums in another order.
-    np.testing.assert_allclose(values(found, "average-sensitivity-gain", "transplant-null"), apart - moved, atol=1e-12)
+    np.testing.assert_allclose(values(found, "average-sensitivity-gain", "transplant-null"), apart - moved, atol=EXACT)
 
 
 def test_the_picture_itself_moves_as_far_as_the_image(case: Case) -> None:
@@ -96,7 +103,7 @@ def test_the_picture_itself_moves_as_far_as_the_image(case: Case) -> None:
     for metric in ("local-lipschitz", "relative-input-stability"):
         known = values(found, metric)
         # Both sides of the ratio are one number.
-        np.testing.assert_allclose(known[~np.isnan(known)], 1, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(known[~np.isnan(known)], 1, rtol=0, atol=EXACT)
 
 
 @pytest.mark.parametrize("metric", SCORES_OF_COPIES)
@@ -180,7 +187,7 @@ def test_the_gradient_is_invariant_to_a_shift_that_the_network_takes_back_and_it
     invariant, moved = (
         values(TEST.measure(explained(case, explain)), "input-invariance") for explain in (gradient, input_x_gradient)
     )
-    # Equal but for rounding and the odd ReLU that it flips: 4e-7 measured.
+    # Equal but for rounding and the odd ReLU that it flips.
     assert invariant.max() < 1e-4
     assert moved.min() > 0.05
 
@@ -238,7 +245,7 @@ def mixed(subject: Subject, images: Tensor, targets: Tensor, *, seed: int) -> Te
 def test_an_explainer_that_ignores_its_seed_passes(case: Case) -> None:
     found = SEEDS.measure(explained(case, ignoring, seeded=True))
     # A correlation of equal ranks, in doubles.
-    np.testing.assert_allclose(values(found, "seed-stability"), 1, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(values(found, "seed-stability"), 1, rtol=0, atol=EXACT)
     assert verdict(case, found, "seed-stability")[0] is Verdict.PASS
 
 
@@ -288,7 +295,7 @@ def test_maps_that_tell_the_class_agree_and_those_that_tell_another_partition_do
     other = values(agreement(patch_case, class_portraits(np.arange(len(patch_case.targets)) % 3)), metric)
     assert set(telling) == {1.0}
     # Six images of three classes: an image's class is one of the five others.
-    np.testing.assert_allclose(other, 1 / 5, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(other, 1 / 5, rtol=0, atol=EXACT)
 
 
 def test_a_scale_changes_nothing(patch_case: Case) -> None:

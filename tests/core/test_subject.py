@@ -7,7 +7,13 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from tiny import CLASSES, SIDE, SPEC, tiny_network
+from tiny import (
+    AGAIN,
+    CLASSES,
+    SIDE,
+    SPEC,
+    tiny_network,
+)
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -18,8 +24,8 @@ from harness.subject import Feed, InputSpec, Passes, Subject, _fastest, measured
 FEEDS = [
     Feed(last, forward, backward) for last, (forward, backward) in itertools.product((False, True), ((1, 5), (7, 64)))
 ]
-# Sums are taken in another order for another layout and batch: 3e-7 measured, of logits of order 1.
-CLOSE = {"rtol": 1e-5, "atol": 2e-6}
+# Sums are taken in another order for another layout and batch; logits are of order 1.
+CLOSE = {"rtol": AGAIN, "atol": AGAIN}
 
 
 @pytest.fixture(params=FEEDS, ids=str)
@@ -55,7 +61,7 @@ def test_gradients_are_those_of_bare_torch_for_any_feed(
 
 def test_probabilities_add_up_to_one(subject: Subject, images: Tensor) -> None:
     # Rounding of three float32 numbers.
-    torch.testing.assert_close(subject.probabilities(images).sum(1), torch.ones(len(images)), atol=2e-7, rtol=0)
+    torch.testing.assert_close(subject.probabilities(images).sum(1), torch.ones(len(images)), atol=AGAIN, rtol=0)
 
 
 def test_activations_are_a_layers_output_for_any_feed(fed: Subject, network: nn.Sequential, images: Tensor) -> None:
@@ -67,7 +73,7 @@ def test_spreads_are_the_deviation_of_a_layers_output(subject: Subject, network:
     with torch.no_grad():
         expected = network[:4](images).double().std(correction=0)
     # Summed in batches, in double precision, of float32 values.
-    assert subject.spreads(images, ["3"])["3"] == pytest.approx(float(expected), rel=1e-6)
+    assert subject.spreads(images, ["3"])["3"] == pytest.approx(float(expected), rel=AGAIN)
 
 
 def test_layer_gradients_are_the_output_and_its_gradient_for_any_feed(
@@ -131,6 +137,42 @@ def test_a_variant_counts_into_the_same_passes(subject: Subject, images: Tensor)
 
 
 # ---------------------------------------------------------------------- what is left alone
+
+
+def test_in_double_everything_is_double_and_answers_the_same(
+    fed: Subject, images: Tensor, targets: Tensor, faces: FaceSet
+) -> None:
+    before, precise = fed.state_digest(), fed.in_double()
+    state = precise.network.state_dict()
+    assert {tensor.dtype for tensor in state.values() if tensor.is_floating_point()} == {torch.float64}
+    assert (precise.dtype, precise.prepare(faces.images).dtype) == (torch.float64, torch.float64)
+    assert (fed.dtype, fed.prepare(faces.images).dtype, fed.state_digest()) == (torch.float32, torch.float32, before)
+    assert precise.logits(images.double()).dtype == torch.float64
+    torch.testing.assert_close(precise.logits(images.double()).float(), fed.logits(images), **CLOSE)
+    assert precise.gradients(images.double(), targets).dtype == torch.float64
+    assert precise.passes is fed.passes
+    assert (precise.cam_layer, precise.layers, precise.classes) == (fed.cam_layer, fed.layers, fed.classes)
+
+
+def test_statistics_are_double_too_and_a_double_subject_stays_one() -> None:
+    norm = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2 * (SIDE - 2) ** 2, 3))
+    precise = Subject(norm.double(), name="norm", classes=CLASSES, spec=SPEC).in_double()
+    assert {buffer.dtype for buffer in precise.network.buffers()} == {torch.float64, torch.int64}
+    assert precise.in_double().digest == precise.digest
+
+
+def test_a_network_that_computes_in_single_precision_alone_is_refused_in_double(network: nn.Sequential) -> None:
+    class Single(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.under = network
+
+        def forward(self, images: Tensor) -> Tensor:
+            logits: Tensor = self.under(images.float())
+            return logits
+
+    with pytest.raises(UsageError, match="does not run on"):
+        Subject(Single(), name="single", classes=CLASSES, spec=SPEC).in_double()
 
 
 def test_the_callers_network_is_untouched(network: nn.Sequential, images: Tensor, targets: Tensor) -> None:
@@ -297,13 +339,13 @@ def test_an_input_has_one_or_three_channels(mean: tuple[float, ...], std: tuple[
 def test_a_picture_of_the_right_size_is_only_rescaled(faces: FaceSet) -> None:
     prepared = InputSpec(SIDE, SIDE, (0.5,), (0.25,)).prepare(faces.images)
     # Rounding of float32 numbers of order 1.
-    np.testing.assert_allclose(prepared[:, 0], (faces.images / 255 - 0.5) / 0.25, atol=3e-7)
+    np.testing.assert_allclose(prepared[:, 0], (faces.images / 255 - 0.5) / 0.25, atol=AGAIN)
 
 
 def test_prepared_pixels_lie_between_low_and_high() -> None:
     spec = InputSpec(1, 2, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
     prepared = spec.prepare(np.array([[[[0] * 3, [255] * 3]]], dtype=np.uint8))
-    assert (float(prepared.min()), float(prepared.max())) == pytest.approx((spec.low, spec.high), rel=1e-6)
+    assert (float(prepared.min()), float(prepared.max())) == pytest.approx((spec.low, spec.high), rel=AGAIN)
 
 
 def test_a_grey_picture_is_repeated_for_a_colour_network(faces: FaceSet) -> None:
@@ -315,7 +357,7 @@ def test_a_colour_picture_becomes_luma_for_a_grey_network() -> None:
     green = np.zeros((1, 4, 4, 3), np.uint8)
     green[..., 1] = 255
     # ITU-R BT.601 gives green .587 of the light.
-    assert float(InputSpec(4, 4, (0.0,), (1.0,)).prepare(green).mean()) == pytest.approx(0.587, abs=1e-6)
+    assert float(InputSpec(4, 4, (0.0,), (1.0,)).prepare(green).mean()) == pytest.approx(0.587, abs=AGAIN)
 
 
 def test_a_picture_of_another_size_is_resized_bilinearly(faces: FaceSet) -> None:
@@ -325,7 +367,7 @@ def test_a_picture_of_another_size_is_resized_bilinearly(faces: FaceSet) -> None
 
 def test_grey_undoes_preparing(faces: FaceSet) -> None:
     spec = InputSpec(SIDE, SIDE, (0.4,), (0.3,))
-    np.testing.assert_allclose(spec.to_grey(spec.prepare(faces.images)), faces.images / 255, atol=2e-7)
+    np.testing.assert_allclose(spec.to_grey(spec.prepare(faces.images)), faces.images / 255, atol=AGAIN)
 
 
 # ---------------------------------------------------------------------- the feed
@@ -379,6 +421,48 @@ def test_a_feed_that_would_take_all_the_time_is_never_tried() -> None:
 
     _fastest(SIZES, Feed(), 0.001, cost)
     assert set(tried) == {16}
+
+
+# ---------------------------------------------------------------------- a layer that gives no one output an image
+
+
+class Twice(nn.Module):
+    """A residual block whose one ReLU runs twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.relu = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1), nn.ReLU()
+        self.read = nn.Linear(4, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.relu(self.one(images))
+        return self.read(self.relu(x + self.two(x)).mean((2, 3)))
+
+
+def test_a_layer_that_runs_several_times_is_counted_and_not_read(images: Tensor, targets: Tensor) -> None:
+    made = Subject(Twice(), name="twice", classes=CLASSES, spec=SPEC)
+    assert (made.runs["relu"], made.runs["two"]) == (2, 1)
+    said = "layer 'relu' of 'twice' runs 2 times a pass"
+    with pytest.raises(UsageError, match=said):
+        made.activations(images, ["two", "relu"])
+    with pytest.raises(UsageError, match=said):
+        made.layer_gradients(images, targets, "relu")
+    assert made.activations(images, ["two"])["two"].shape == (len(images), 4, 12, 12)
+
+
+def test_a_network_around_another_reads_the_same_layer_in_its_own_spec(subject: Subject, images: Tensor) -> None:
+    class Halved(nn.Module):
+        def __init__(self, network: nn.Module) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, large: Tensor) -> Tensor:
+            return self.network(large[:, :, ::2, ::2])
+
+    made = subject.around(Halved(subject.network), "halved", InputSpec(24, 24))
+    assert (made.cam_layer, made.spec.height) == (f"network.{subject.cam_layer}", 24)
+    made.logits(torch.zeros(2, 1, 24, 24))
+    assert subject.passes.forward == 2
 
 
 class Viewing(nn.Module):

@@ -6,7 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny import CLASSES, PATCHES, SIDE, bright_patch_faces, make_case, patch_subject
+from tiny import (
+    CLASSES,
+    EXACT,
+    PATCHES,
+    SIDE,
+    bright_patch_faces,
+    make_case,
+    patch_subject,
+)
 from torch import Tensor
 
 from harness.case import Case
@@ -72,7 +80,7 @@ def test_the_truth_of_the_rival_in_the_targets_place_loses(patch_case: Case) -> 
 def test_a_map_without_a_target_fails_both_claims(patch_case: Case) -> None:
     found = measured(patch_case, picture)
     for name in ("random-logit", "random-logit-rival"):
-        np.testing.assert_allclose(values(found, name), 1, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(values(found, name), 1, rtol=0, atol=EXACT)
     assert (values(found, "target-specificity") == 0).all()
     assert verdict(patch_case, found, "targets-differ") is Verdict.FAIL
     assert verdict(patch_case, found, "targets-specific") is Verdict.FAIL
@@ -86,7 +94,7 @@ def test_maps_of_opposite_sign_differ(patch_case: Case) -> None:
         return images[:, 0] if same else -images[:, 0]
 
     found = measured(patch_case, signed)
-    np.testing.assert_allclose(values(found, "random-logit"), -1, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(values(found, "random-logit"), -1, rtol=0, atol=EXACT)
     assert verdict(patch_case, found, "targets-differ") is Verdict.PASS
 
 

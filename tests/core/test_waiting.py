@@ -1,4 +1,4 @@
-"""Threads sleep while they wait, unless the user says otherwise: looked at in processes of their own."""
+"""Idle threads sleep where the command starts, unless the user has said otherwise."""
 
 import os
 import subprocess
@@ -7,45 +7,34 @@ from pathlib import Path
 
 import pytest
 
-import harness
-from harness.waiting import OWN, wait_asleep
-
-ROOT = Path(harness.__file__).parents[1]
-SHOWS = """
-import os, sys
-class Watch:
-    def find_spec(self, name, path=None, target=None):
-        if name == "torch":
-            print("torch is loaded under", os.environ.get("OMP_WAIT_POLICY"))
-sys.meta_path.insert(0, Watch())
-"""
+PRINTS = "import os; print(os.environ.get('OMP_WAIT_POLICY'), os.environ.get('GOMP_SPINCOUNT'))"
 STARTS = {
-    "the command": f"{SHOWS}\nfrom harness.cli import main\nmain(['list', 'faces'])",
-    "the command as a module": f"{SHOWS}\nimport runpy\nsys.argv[1:] = ['--version']\n"
-    "runpy.run_module('harness.cli', run_name='__main__')",
-    "the suites": f"{SHOWS}\nimport pytest\npytest.main(['suites', '--help', '-s'])",
+    "the command": "import sys; sys.argv = ['harness', '--version']\nimport harness.__main__ as m\n"
+    "try: m.main()\nexcept SystemExit: pass\n",
+    "the suites": f"import runpy; runpy.run_path({str(Path(__file__).parents[2] / 'suites' / 'conftest.py')!r})\n",
 }
 
 
-def said(start: str, **environment: str) -> str:
-    """What a fresh process prints, in which the user has set nothing but `environment`."""
-    kept = {name: value for name, value in os.environ.items() if name not in OWN} | environment
-    words = [sys.executable, "-c", start]
-    return subprocess.run(words, cwd=ROOT, env=kept, capture_output=True, text=True, check=False).stdout
+def environment_after(start: str, **given: str) -> str:
+    kept = {name: value for name, value in os.environ.items() if "WAIT_POLICY" not in name and "SPIN" not in name}
+    ran = subprocess.run([sys.executable, "-c", start + PRINTS], env=kept | given, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.strip().splitlines()[-1]
 
 
-@pytest.mark.parametrize("how", STARTS)
-def test_threads_sleep_from_before_torch_is_loaded(how: str) -> None:
-    assert said(STARTS[how]).splitlines()[0] == "torch is loaded under PASSIVE"
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+def test_threads_sleep_by_default(start: str) -> None:
+    assert environment_after(start) == "PASSIVE None"
 
 
-def test_a_users_own_setting_stays() -> None:
-    start = STARTS["the command"]
-    assert said(start, OMP_WAIT_POLICY="ACTIVE").splitlines()[0] == "torch is loaded under ACTIVE"
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+@pytest.mark.parametrize("given", [{"OMP_WAIT_POLICY": "ACTIVE"}, {"GOMP_SPINCOUNT": "7"}], ids=str)
+def test_a_users_own_setting_stays(start: str, given: dict[str, str]) -> None:
+    said = environment_after(start, **given)
+    assert said == f"{given.get('OMP_WAIT_POLICY')} {given.get('GOMP_SPINCOUNT')}"
 
 
-@pytest.mark.parametrize("name", OWN)
-def test_any_of_a_users_settings_stays_alone(name: str) -> None:
-    environment = {name: "7"}
-    wait_asleep(environment)
-    assert environment == {name: "7"}
+def test_nothing_is_set_once_torch_is_loaded() -> None:
+    """It would do nothing here and change what the process starts."""
+    start = "import torch\nfrom harness.waiting import wait_passively; wait_passively()\n"
+    assert environment_after(start) == "None None"

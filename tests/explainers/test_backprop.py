@@ -4,18 +4,8 @@ from typing import Any
 import pytest
 import torch
 from captum.attr import Deconvolution, GuidedBackprop, GuidedGradCam
-from explainer_cases import (
-    Functional,
-    Residual,
-    Reused,
-    error,
-    network,
-    pictures,
-    quiet,
-    reference,
-    subject,
-    target_logits,
-)
+from double_cases import EQUAL, Residual, network, pictures, subject
+from explainer_cases import Functional, Reused, error, quiet, reference, target_logits
 from torch import Tensor, nn
 
 from harness.errors import UsageError
@@ -46,7 +36,7 @@ def test_rule_equals_captums_on_relu_modules(name: str, captum: type) -> None:
     of, images = subject(network()), pictures()
     with quiet():
         expected = captum(network()).attribute(images.clone(), target=TARGETS).sum(1)
-    assert error(EXPLAINERS[name](of, images, TARGETS), expected) < 2e-7  # measured 0
+    assert error(EXPLAINERS[name](of, images, TARGETS), expected) < EQUAL
 
 
 @pytest.mark.parametrize(("name", "composite"), [("guided-backprop", "GuidedBackprop"), ("deconvnet", "DeconvNet")])
@@ -55,7 +45,7 @@ def test_rule_equals_zennits_on_relu_modules(name: str, composite: str) -> None:
     of, images = subject(network()), pictures()
     with attribution.Gradient(network(), getattr(composites, composite)()) as attributor:
         _, expected = attributor(images.clone().requires_grad_(), torch.eye(5)[TARGETS])
-    assert error(EXPLAINERS[name](of, images, TARGETS), expected.sum(1)) < 2e-7  # measured 0
+    assert error(EXPLAINERS[name](of, images, TARGETS), expected.sum(1)) < EQUAL
 
 
 @pytest.mark.parametrize("name", ["guided-backprop", "deconvnet", "guided-grad-cam", "deeplift", "lrp-z-plus"])
@@ -65,7 +55,7 @@ def test_map_is_the_same_however_a_relu_is_written(name: str, written: str) -> N
     expected = EXPLAINERS[name](subject(network(), "4"), images, TARGETS)
     cam_layer = "4" if written in ("as modules in place", "as a bound") else "layers.4"
     found = EXPLAINERS[name](subject(WRITTEN[written](), cam_layer), images, TARGETS)
-    assert error(found, expected) < 2e-7  # measured 0
+    assert error(found, expected) < EQUAL
 
 
 def test_captums_guided_backprop_is_the_plain_gradient_where_relus_are_functions_and_ours_is_not() -> None:
@@ -74,17 +64,17 @@ def test_captums_guided_backprop_is_the_plain_gradient_where_relus_are_functions
     plain = EXPLAINERS["gradient"](of, images, TARGETS)
     with quiet():
         captum = GuidedBackprop(made).attribute(images.clone(), target=TARGETS).sum(1)
-    assert torch.allclose(captum.detach(), plain, atol=1e-6)
+    assert torch.allclose(captum.detach(), plain, atol=EQUAL)
     assert not torch.allclose(EXPLAINERS["guided-backprop"](of, images, TARGETS), plain, atol=1e-2)
 
 
 def test_guided_backprop_clips_before_a_leaky_relu_and_keeps_its_slope() -> None:
-    chain = nn.Sequential(nn.Flatten(), nn.Linear(256, 256, bias=False), nn.LeakyReLU(0.1), nn.Linear(256, 5))
+    chain = nn.Sequential(nn.Flatten(), nn.Linear(256, 256, bias=False), nn.LeakyReLU(0.1), nn.Linear(256, 5)).double()
     images = pictures()
     inner = chain[1](images.flatten(1))
-    back = chain[3].weight[TARGETS].clamp(min=0) * torch.where(inner > 0, 1.0, 0.1)
+    back = chain[3].weight[TARGETS].clamp(min=0) * torch.where(inner > 0, inner.new_tensor(1.0), inner.new_tensor(0.1))
     expected = (back @ chain[1].weight).view(3, 16, 16)
-    assert error(EXPLAINERS["guided-backprop"](subject(chain, "3"), images, TARGETS), expected) < 2e-7  # measured 0
+    assert error(EXPLAINERS["guided-backprop"](subject(chain, "3"), images, TARGETS), expected) < EQUAL
 
 
 def test_captums_guided_backprop_is_the_plain_gradient_on_leaky_relus() -> None:
@@ -92,7 +82,7 @@ def test_captums_guided_backprop_is_the_plain_gradient_on_leaky_relus() -> None:
     plain = EXPLAINERS["gradient"](subject(made), images, TARGETS)
     with quiet():
         captum = GuidedBackprop(made).attribute(images.clone(), target=TARGETS).sum(1)
-    assert torch.allclose(captum.detach(), plain, atol=1e-6)
+    assert torch.allclose(captum.detach(), plain, atol=EQUAL)
 
 
 @pytest.mark.parametrize("name", ["guided-backprop", "deconvnet"])
@@ -128,7 +118,7 @@ def test_guided_grad_cam_equals_captums_with_bilinear_enlargement() -> None:
     captum = GuidedGradCam(of.network, of.layer("5"))
     with quiet():
         expected = captum.attribute(images.clone(), target=TARGETS, interpolate_mode="bilinear").sum(1)
-    assert error(EXPLAINERS["guided-grad-cam"](of, images, TARGETS), expected) < 2e-7  # measured 0
+    assert error(EXPLAINERS["guided-grad-cam"](of, images, TARGETS), expected) < EQUAL
 
 
 @pytest.mark.parametrize(
@@ -140,7 +130,7 @@ def test_full_gradients_add_up_to_the_logit(made: nn.Module) -> None:
     of, images = subject(made), pictures()
     parts = full_gradients(of, images.clone().requires_grad_(), TARGETS)
     total = torch.stack([part.flatten(1).sum(1) for part in parts]).sum(0)
-    assert error(total, target_logits(of, images, TARGETS)) < 6e-7  # measured 1.5e-7
+    assert error(total, target_logits(of, images, TARGETS)) < EQUAL
 
 
 def test_full_grad_of_a_network_without_biases_is_stretched_input_x_gradient() -> None:
@@ -148,7 +138,7 @@ def test_full_grad_of_a_network_without_biases_is_stretched_input_x_gradient() -
     of, images = subject(bare), pictures()
     share = EXPLAINERS["input-x-gradient"](of, images, TARGETS).abs()
     low, high = share.amin((1, 2), keepdim=True), share.amax((1, 2), keepdim=True)
-    assert error(EXPLAINERS["full-grad"](of, images, TARGETS), (share - low) / (high - low)) < 2e-7  # measured 0
+    assert error(EXPLAINERS["full-grad"](of, images, TARGETS), (share - low) / (high - low)) < EQUAL
 
 
 @pytest.mark.parametrize("name", ["guided-backprop", "deconvnet", "full-grad", "deeplift", "lrp-epsilon"])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from explainer_cases import network, pictures, subject
+from double_cases import EQUAL, network, pictures, subject
 from skimage.filters import sobel
 
 from harness.errors import UsageError
@@ -48,7 +48,7 @@ def test_mean_face_shows_where_the_target_differs_from_the_mean_of_classes() -> 
     control = mean_face(faces, torch.tensor([0, 0, 3, 3, 4, 4]))
     means = faces[:, 0].view(3, 2, 16, 16).mean(1)
     found = control.maps(subject(network()), pictures(3), TARGETS, 0)
-    assert np.allclose(found, (means - means.mean(0)).abs().numpy(), atol=1e-6)
+    assert np.allclose(found, (means - means.mean(0)).abs().numpy(), atol=EQUAL)
 
 
 def test_mean_face_of_other_faces_has_another_digest() -> None:

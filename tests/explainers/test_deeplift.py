@@ -1,7 +1,8 @@
 import pytest
 import torch
 from captum.attr import DeepLift, DeepLiftShap
-from explainer_cases import Functional, Residual, error, network, pictures, quiet, subject, target_logits
+from double_cases import EQUAL, Residual, network, pictures, subject
+from explainer_cases import Functional, error, quiet, target_logits
 from torch import Tensor, nn
 
 from harness.explainers import registered
@@ -14,14 +15,18 @@ TARGETS = torch.tensor([0, 3, 4])
 def pool_first(activation: type[nn.Module]) -> nn.Sequential:
     """A network whose maximum does not follow an activation directly."""
     torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(1, 4, 3, padding=1),
-        nn.MaxPool2d(2),
-        nn.Conv2d(4, 6, 3),
-        activation(),
-        nn.Flatten(),
-        nn.Linear(6 * 36, 5),
-    ).eval()
+    return (
+        nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.MaxPool2d(2),
+            nn.Conv2d(4, 6, 3),
+            activation(),
+            nn.Flatten(),
+            nn.Linear(6 * 36, 5),
+        )
+        .eval()
+        .double()
+    )
 
 
 @pytest.mark.parametrize("activation", [nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.ELU])
@@ -29,7 +34,7 @@ def test_deeplift_equals_captums(activation: type[nn.Module]) -> None:
     made, images = pool_first(activation), pictures()
     with quiet():
         expected = DeepLift(made).attribute(images.clone(), target=TARGETS).sum(1)
-    assert error(EXPLAINERS["deeplift"](subject(made), images, TARGETS), expected) < 2e-7  # measured 0
+    assert error(EXPLAINERS["deeplift"](subject(made), images, TARGETS), expected) < EQUAL
 
 
 def test_deeplift_shap_equals_captums_on_the_same_baselines() -> None:
@@ -37,7 +42,7 @@ def test_deeplift_shap_equals_captums_on_the_same_baselines() -> None:
     shades = torch.linspace(-1, 1, 8)[:, None, None, None].expand(-1, 1, 16, 16)
     with quiet():
         expected = DeepLiftShap(made).attribute(images.clone(), shades, target=TARGETS).sum(1)
-    assert error(EXPLAINERS["deeplift-shap"](subject(made), images, TARGETS), expected) < 2e-7  # measured 0
+    assert error(EXPLAINERS["deeplift-shap"](subject(made), images, TARGETS), expected) < EQUAL
 
 
 @pytest.mark.parametrize(
@@ -54,14 +59,14 @@ def test_deeplift_shap_equals_captums_on_the_same_baselines() -> None:
 def test_contributions_add_up_to_the_logits_difference(made: nn.Module) -> None:
     of, images = subject(made), pictures()
     difference = target_logits(of, images, TARGETS) - target_logits(of, torch.zeros_like(images), TARGETS)
-    assert error(EXPLAINERS["deeplift"](of, images, TARGETS).sum((1, 2)), difference) < 2e-6  # measured 3.6e-7
+    assert error(EXPLAINERS["deeplift"](of, images, TARGETS).sum((1, 2)), difference) < EQUAL
 
 
 def test_overlapping_maxima_add_up() -> None:
     overlapping = nn.Sequential(nn.Conv2d(1, 4, 3), nn.MaxPool2d(3, 2), nn.Flatten(), nn.Linear(4 * 36, 5))
     of, images = subject(overlapping), pictures()
     difference = target_logits(of, images, TARGETS) - target_logits(of, torch.zeros_like(images), TARGETS)
-    assert error(EXPLAINERS["deeplift"](of, images, TARGETS).sum((1, 2)), difference) < 4e-7  # measured 8e-8
+    assert error(EXPLAINERS["deeplift"](of, images, TARGETS).sum((1, 2)), difference) < EQUAL
 
 
 def test_captums_deeplift_does_not_add_up_where_a_maximum_follows_an_activation_and_ours_does() -> None:
@@ -72,7 +77,7 @@ def test_captums_deeplift_does_not_add_up_where_a_maximum_follows_an_activation_
     with quiet():
         _, gap = DeepLift(made).attribute(images.clone(), base, target=TARGETS, return_convergence_delta=True)
     difference = target_logits(of, images, TARGETS) - target_logits(of, base, TARGETS)
-    assert (contributions(of, images, base, TARGETS).sum((1, 2)) - difference).abs().max() < 1e-6  # measured 1e-7
+    assert (contributions(of, images, base, TARGETS).sum((1, 2)) - difference).abs().max() < EQUAL
     assert gap.abs().max() > 1e-2
 
 
@@ -92,4 +97,4 @@ def test_captums_deeplift_refuses_a_reused_activation_which_ours_explains() -> N
         DeepLift(made).attribute(images.clone(), target=TARGETS)
     difference = target_logits(of, images, TARGETS) - target_logits(of, torch.zeros_like(images), TARGETS)
     found = EXPLAINERS["deeplift"](of, images, TARGETS).sum((1, 2))
-    assert (found - difference).abs().max() < 1e-6  # measured 6e-8
+    assert (found - difference).abs().max() < EQUAL

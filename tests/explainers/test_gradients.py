@@ -8,7 +8,8 @@ from captum.attr import (
     LayerConductance,
     Saliency,
 )
-from explainer_cases import error, network, pictures, quiet, subject, target_logits
+from double_cases import EQUAL, SINGLE, network, pictures, subject
+from explainer_cases import error, quiet, target_logits
 from torch import Tensor, nn
 
 from harness.explainers import registered
@@ -29,34 +30,34 @@ def test_gradient_equals_captums_unsigned_off_summed(case: tuple) -> None:
     of, images, targets = case
     with quiet():
         reference = Saliency(of.network).attribute(images.clone(), target=targets, abs=False).sum(1)
-    assert error(EXPLAINERS["gradient"](of, images, targets), reference) < 2e-7  # measured 0
+    assert error(EXPLAINERS["gradient"](of, images, targets), reference) < EQUAL
 
 
 def test_saliency_equals_captums_largest_over_channels(case: tuple) -> None:
     of, images, targets = case
     with quiet():
         reference = Saliency(of.network).attribute(images.clone(), target=targets).amax(1)
-    assert error(EXPLAINERS["saliency"](of, images, targets), reference) < 2e-7  # measured 0
+    assert error(EXPLAINERS["saliency"](of, images, targets), reference) < EQUAL
 
 
 def test_input_x_gradient_equals_captums(case: tuple) -> None:
     of, images, targets = case
     with quiet():
         reference = InputXGradient(of.network).attribute(images.clone(), target=targets).sum(1)
-    assert error(EXPLAINERS["input-x-gradient"](of, images, targets), reference) < 2e-7  # measured 0
+    assert error(EXPLAINERS["input-x-gradient"](of, images, targets), reference) < EQUAL
 
 
 def test_integrated_gradients_equal_captums(case: tuple) -> None:
     of, images, targets = case
     reference = IntegratedGradients(of.network).attribute(images, target=targets, n_steps=32).sum(1)
-    assert error(EXPLAINERS["integrated-gradients"](of, images, targets), reference) < 1e-6  # measured 2.7e-7
+    assert error(EXPLAINERS["integrated-gradients"](of, images, targets), reference) < SINGLE
 
 
 def test_internal_influence_equals_captums(case: tuple) -> None:
     of, images, targets = case
     reference = InternalInfluence(of.network, of.layer(LAYER)).attribute(images, target=targets, n_steps=16).sum(1)
     found = EXPLAINERS["internal-influence"](of, images, targets)
-    assert error(found, enlarged(reference.detach(), images)) < 1e-6  # measured 2.7e-7
+    assert error(found, enlarged(reference.detach(), images)) < EQUAL
 
 
 def test_conductance_equals_captums_at_many_steps(case: tuple) -> None:
@@ -64,7 +65,7 @@ def test_conductance_equals_captums_at_many_steps(case: tuple) -> None:
     captum = LayerConductance(of.network, of.layer(LAYER))
     reference = captum.attribute(images, target=targets, n_steps=800, method="riemann_trapezoid").sum(1)
     found = EXPLAINERS["conductance"](of, images, targets, steps=200)
-    assert error(found, enlarged(reference.detach(), images)) < 4e-6  # measured 1e-6
+    assert error(found, enlarged(reference.detach(), images)) < EQUAL
 
 
 def test_conductance_adds_up_better_than_captums_at_the_same_steps() -> None:
@@ -79,7 +80,7 @@ def test_conductance_adds_up_better_than_captums_at_the_same_steps() -> None:
 def test_integrated_gradients_add_up_to_the_logits_rise() -> None:
     of, images = subject(network(activation=nn.Tanh)), pictures()
     rise = target_logits(of, images, TARGETS) - target_logits(of, torch.zeros_like(images), TARGETS)
-    assert error(EXPLAINERS["integrated-gradients"](of, images, TARGETS).sum((1, 2)), rise) < 2e-6  # measured 4e-7
+    assert error(EXPLAINERS["integrated-gradients"](of, images, TARGETS).sum((1, 2)), rise) < EQUAL
 
 
 def test_gradient_of_a_linear_network_is_its_weights() -> None:

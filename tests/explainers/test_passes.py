@@ -5,7 +5,7 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from explainer_cases import network, pictures, subject
+from double_cases import EQUAL, network, pictures, subject
 
 from harness.explainers import _passes, registered
 from harness.explainers._passes import gradients_at, logits_at, remembered
@@ -70,7 +70,7 @@ def test_joined_sets_give_the_gradients_of_each() -> None:
     of, images = subject(network()), pictures()
     points = [images * share for share in (0.1, 0.5, 0.9)]
     for found, point in zip(gradients_at(of, iter(points), TARGETS), points, strict=True):
-        assert torch.allclose(found, of.gradients(point, TARGETS), atol=1e-6)
+        assert torch.allclose(found, of.gradients(point, TARGETS), atol=EQUAL)
 
 
 def test_joined_logits_keep_their_order() -> None:

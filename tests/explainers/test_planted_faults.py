@@ -394,8 +394,9 @@ def test_no_call_is_made_twice_and_few_are_made() -> None:
         return decent(of, images, targets)
 
     examined(wrapped(counted), subject(network()), pictures(), TARGETS, 0)
-    # The batch as it is and twice in double, the first image three times, the second for either target, four probes.
-    assert sum(images for images, *_ in calls) == 3 * 2 + 3 + 2 + 4
+    # The batch, the first image three times, once more and for another target; in double the batch and its two images;
+    # four probes.
+    assert sum(images for images, *_ in calls) == 2 + 5 + 2 * 2 + 4
 
 
 def test_what_a_first_call_imports_may_draw() -> None:

@@ -1,6 +1,7 @@
 import numpy as np
 import torch
-from explainer_cases import network, pictures, reference, subject
+from double_cases import EQUAL, network, pictures, subject
+from explainer_cases import reference
 
 from harness.explainers import registered
 from harness.explainers.gradient import path_integral
@@ -24,7 +25,7 @@ def test_ranking_equals_the_saliency_packages_on_the_same_regions_and_attributio
         base_attribution=attribution[..., None],
         extra_parameters=parameters,
     )
-    assert np.allclose(ranked_regions(attribution, regions), theirs, atol=1e-12)  # measured 4e-16
+    assert np.allclose(ranked_regions(attribution, regions), theirs, rtol=0, atol=EQUAL)
 
 
 def test_ranking_paints_disjoint_regions_with_their_means() -> None:
@@ -52,4 +53,4 @@ def test_map_averages_attributions_from_black_and_from_white() -> None:
     black, white = (path_integral(of, torch.full_like(images, shade), images, TARGETS[:1], 16) for shade in (-1.0, 1.0))
     mean = ((black + white) / 2)[0].double().numpy()
     found = registered()["xrai"](of, images, TARGETS[:1])[0]
-    assert np.allclose(found, ranked_regions(mean, segmentations(of.spec.to_grey(images)[0])), atol=1e-7)
+    assert np.allclose(found, ranked_regions(mean, segmentations(of.spec.to_grey(images)[0])), rtol=0, atol=EQUAL)

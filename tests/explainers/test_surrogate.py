@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from double_cases import IN_SINGLE
 from explainer_cases import error, network, pictures, subject, target_logits
 from scipy.stats import spearmanr
 from torch import Tensor
@@ -9,6 +10,7 @@ from harness.explainers import registered
 from harness.explainers._segments import segments_of
 from harness.explainers.surrogate import lime_agreement, lime_weights
 from harness.faces.rendered import load_rendered
+from harness.rounding import rounding
 from harness.subject import Subject
 
 EXPLAINERS = registered()
@@ -23,7 +25,7 @@ def case(request: pytest.FixtureRequest) -> tuple[Subject, Tensor]:
 def test_lime_fast_equals_the_package(case: tuple[Subject, Tensor]) -> None:
     of, images = case
     theirs = torch.from_numpy(EXPLAINERS["lime"](of, images, TARGETS, seed=4))
-    assert error(EXPLAINERS["lime-fast"](of, images, TARGETS, seed=4), theirs) < 1e-6  # measured 2.7e-7
+    assert error(EXPLAINERS["lime-fast"](of, images, TARGETS, seed=4), theirs) < IN_SINGLE
 
 
 def test_lime_asks_the_network_no_more_than_its_samples(case: tuple[Subject, Tensor]) -> None:
@@ -38,7 +40,7 @@ def test_one_perturbation_set_serves_every_class() -> None:
     maps = [EXPLAINERS["lime-fast"](of, images, torch.tensor([k]), samples=50) for k in range(5)]
     assert of.passes.forward == 50
     # Probabilities add up to one whatever is hidden, so the classes' weights add up to nothing.
-    assert torch.stack(maps).sum(0).abs().max() < 1e-6  # measured 3e-8
+    assert torch.stack(maps).sum(0).abs().max() < IN_SINGLE
 
 
 @pytest.mark.parametrize("name", ["lime", "lime-fast", "kernel-shap"])
@@ -66,14 +68,16 @@ def test_lime_weights_of_a_segment_that_changes_nothing_are_zero() -> None:
     with torch.no_grad():
         blind[9].weight.zero_()
     weights, _ = lime_weights(subject(blind), pictures(1)[0], 100, 50, 0)
-    assert weights.abs().max() < 1e-7
+    assert weights.abs().max() < IN_SINGLE
 
 
 def test_agreement_between_seeds_is_the_mean_rank_correlation_of_segment_weights() -> None:
     of, image = subject(network()), pictures(1)[0]
     weights = [lime_weights(of, image, 60, 50, seed)[0][:, 3].numpy() for seed in (0, 1, 2)]
     expected = np.mean([spearmanr(weights[a], weights[b]).statistic for a, b in ((0, 1), (0, 2), (1, 2))])
-    assert lime_agreement(of, image, 3, (0, 1, 2), samples=60) == pytest.approx(expected, abs=1e-12)
+    assert lime_agreement(of, image, 3, (0, 1, 2), samples=60) == pytest.approx(
+        expected, abs=rounding("float64", 3 * 60)
+    )
 
 
 def test_agreement_grows_with_samples_and_is_whole_for_one_seed_twice() -> None:
@@ -90,7 +94,7 @@ def test_kernel_shap_adds_up_to_the_logits_rise_over_the_mean_colour() -> None:
     rise = target_logits(of, images, TARGETS[:1]) - target_logits(of, plain, TARGETS[:1])
     found, labels = EXPLAINERS["kernel-shap"](of, images, TARGETS[:1])[0], segments_of(images[0])
     total = sum(float(found[torch.from_numpy(labels == k)][0]) for k in range(labels.max() + 1))
-    assert total == pytest.approx(float(rise), abs=1e-5)  # measured 1e-6
+    assert total == pytest.approx(float(rise), abs=1e-4)  # a least-squares fit in single precision
 
 
 def test_segments_of_a_face_are_about_35() -> None:

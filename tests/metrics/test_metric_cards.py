@@ -8,6 +8,7 @@ import pytest
 
 from harness.metrics import (
     axioms,
+    cells,
     complexity,
     confusion,
     faithfulness,
@@ -20,10 +21,22 @@ from harness.metrics import (
 from harness.metrics.cards import metric_cards
 
 CARDS = metric_cards()
-FAMILIES = [axioms, complexity, confusion, faithfulness, localization, parts, randomization, robustness, similarity]
+FAMILIES = [
+    axioms,
+    cells,
+    complexity,
+    confusion,
+    faithfulness,
+    localization,
+    parts,
+    randomization,
+    robustness,
+    similarity,
+]
 # What serves metrics and is none.
 SERVANTS = {
     "absolute",
+    "additivity",
     "area_under_curve",
     "attributed_sums",
     "class_means",
@@ -37,6 +50,7 @@ SERVANTS = {
     "positive",
     "road_curve",
     "sensitivity_n_curve",
+    "settled_order",
     "similarity_matrix",
     "smooth_maps",
 }

@@ -25,7 +25,7 @@ def scored(sums: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def by_hand(sums: np.ndarray, truth: np.ndarray) -> list[float]:
     """The share of settled pairs ordered right, pair by pair in plain Python."""
     found = []
-    for image, given in enumerate(sums):
+    for image, own in enumerate(sums):
         right, settled = 0.0, 0
         for i in range(4):
             for j in range(i + 1, 4):
@@ -35,7 +35,7 @@ def by_hand(sums: np.ndarray, truth: np.ndarray) -> list[float]:
                 down = all(a < -b for a, b in zip(apart, least, strict=True))
                 if up or down:
                     settled += 1
-                    right += 0.5 if given[i] == given[j] else (given[i] > given[j]) == up
+                    right += 0.5 if own[i] == own[j] else (own[i] > own[j]) == up
         found.append(right / settled if settled else float("nan"))
     return found
 

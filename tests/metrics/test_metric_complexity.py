@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from tiny import EXACT
 
 from harness.metrics import complexity
 
@@ -17,7 +18,7 @@ def gini_by_pairs(values: np.ndarray) -> float:
 
 def test_sparseness_is_half_the_mean_difference_over_the_mean():
     expected = [gini_by_pairs(np.abs(m).ravel()) for m in MAPS]
-    assert complexity.sparseness(MAPS) == pytest.approx(expected, abs=1e-14)
+    assert complexity.sparseness(MAPS) == pytest.approx(expected, abs=EXACT)
 
 
 def test_a_single_pixel_is_as_sparse_as_can_be():
@@ -28,7 +29,7 @@ def test_a_single_pixel_is_as_sparse_as_can_be():
 
 def test_entropy_is_scipys_of_the_magnitudes():
     expected = [stats.entropy(np.abs(m).ravel()) for m in MAPS]
-    assert complexity.entropy_complexity(MAPS) == pytest.approx(expected, abs=1e-14)
+    assert complexity.entropy_complexity(MAPS) == pytest.approx(expected, abs=EXACT)
 
 
 def test_a_single_pixel_has_no_entropy_and_two_alike_have_that_of_a_coin():
@@ -55,7 +56,7 @@ def test_a_floor_that_is_no_share_is_refused(floor):
 
 def test_histogram_entropy_is_scipys_of_the_counts():
     expected = [stats.entropy(np.histogram(m, bins=10)[0]) for m in MAPS]
-    assert complexity.histogram_entropy(MAPS, 10) == pytest.approx(expected, abs=1e-14)
+    assert complexity.histogram_entropy(MAPS, 10) == pytest.approx(expected, abs=EXACT)
 
 
 def test_two_bins_tell_two_levels_apart():

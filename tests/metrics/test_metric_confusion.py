@@ -5,6 +5,7 @@ import pytest
 import sklearn.metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny import EXACT
 
 from harness.metrics.confusion import (
     class_means,
@@ -84,7 +85,7 @@ def test_the_likeness_of_two_classes_is_that_of_their_maps():
     means = class_means(MAPS, np.array([0, 1, 2, 3, 0, 1]), K)
     matrix = similarity_matrix(means, pearson_similarity)
     expected = [[np.corrcoef(one.ravel(), other.ravel())[0, 1] for other in means] for one in means]
-    assert matrix == pytest.approx(np.array(expected), abs=1e-14)
+    assert matrix == pytest.approx(np.array(expected), abs=EXACT)
 
 
 def test_an_absent_class_is_like_nothing_itself_included():

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from tiny import EXACT
 
 from harness.metrics import faithfulness as faith
 
@@ -74,7 +75,7 @@ def test_the_area_of_even_steps_is_the_mean_of_the_steps_midpoints(values):
     middles = (curve[:, 1:] + curve[:, :-1]) / 2
     found = faith.area_under_curve(np.linspace(0, 1, len(values)), curve)
     # Summed in another order: rounding only.
-    assert found == pytest.approx(middles.mean(axis=1), abs=1e-14)
+    assert found == pytest.approx(middles.mean(axis=1), abs=EXACT)
 
 
 def test_deletion_insertion_flipping_and_selectivity_are_that_area():
@@ -85,7 +86,7 @@ def test_deletion_insertion_flipping_and_selectivity_are_that_area():
         faith.pixel_flipping(FALLING),
         faith.selectivity(FALLING),
     ):
-        assert found == pytest.approx(expected, abs=1e-15)
+        assert found == pytest.approx(expected, abs=EXACT)
 
 
 def test_a_single_step_of_flipping_has_no_area():
@@ -182,7 +183,7 @@ def test_an_output_that_is_nan_leaves_its_image_alone_without_score(metric):
 def test_permuting_the_images_permutes_the_scores(metric):
     values = np.concatenate([FALLING, FALLING[:, ::-1], 1 - FALLING])
     order = [3, 0, 5, 1, 4, 2]
-    assert metric(values[order]) == pytest.approx(metric(values)[order], abs=1e-15, nan_ok=True)
+    assert metric(values[order]) == pytest.approx(metric(values)[order], abs=EXACT, nan_ok=True)
 
 
 # ---------------------------------------------------------------------- ROAD
@@ -236,7 +237,7 @@ CORRELATIONS = [faith.faithfulness_correlation, faith.faithfulness_estimate]
 @pytest.mark.parametrize("metric", CORRELATIONS)
 def test_a_correlation_is_scipys(metric):
     expected = [stats.pearsonr(a, b).statistic for a, b in zip(*BANK, strict=True)]
-    assert metric(*BANK) == pytest.approx(expected, abs=1e-14)
+    assert metric(*BANK) == pytest.approx(expected, abs=EXACT)
 
 
 @pytest.mark.parametrize("metric", CORRELATIONS)
@@ -274,7 +275,7 @@ def test_a_constant_map_over_removals_of_one_size_correlates_with_nothing_whatev
 def test_sensitivity_n_correlates_over_removals_of_one_size():
     attributed, drops = (array.reshape(2, 2, 30) for array in BANK)
     expected = [[stats.pearsonr(attributed[n, s], drops[n, s]).statistic for s in range(2)] for n in range(2)]
-    assert faith.sensitivity_n_curve(attributed, drops) == pytest.approx(np.array(expected), abs=1e-14)
+    assert faith.sensitivity_n_curve(attributed, drops) == pytest.approx(np.array(expected), abs=EXACT)
 
 
 def test_sensitivity_n_is_the_mean_over_the_sizes():
@@ -297,7 +298,7 @@ def test_nguyens_effect_is_the_mean_squared_change():
 def test_nguyens_correlation_is_of_ranks_and_magnitudes():
     relevances, effects = BANK
     expected = [stats.spearmanr(np.abs(a), b).statistic for a, b in zip(relevances, effects, strict=True)]
-    assert faith.monotonicity_nguyen(relevances, effects) == pytest.approx(expected, abs=1e-14)
+    assert faith.monotonicity_nguyen(relevances, effects) == pytest.approx(expected, abs=EXACT)
 
 
 def test_infidelity_is_the_mean_squared_difference():
@@ -316,13 +317,13 @@ def test_infidelity_of_a_rescaled_map_is_another_and_scaled_infidelity_is_not():
 def test_no_other_positive_scale_is_better_than_the_one_taken(scale):
     attributed, drops = BANK
     best = faith.scaled_infidelity(attributed, drops)
-    assert (best <= faith.infidelity(scale * attributed, drops) + 1e-12).all()
+    assert (best <= faith.infidelity(scale * attributed, drops) + EXACT).all()
 
 
 def test_a_map_of_the_wrong_sign_is_not_rescaled_to_a_right_one():
     drops = BANK[1]
     right, wrong = faith.scaled_infidelity(2 * drops, drops), faith.scaled_infidelity(-2 * drops, drops)
-    assert right == pytest.approx(0, abs=1e-30)
+    assert right == pytest.approx(0, abs=(3 * EXACT) ** 2)  # the square of drops up to 3
     assert wrong == pytest.approx((drops**2).mean(axis=1))
 
 
@@ -334,4 +335,4 @@ def test_scaled_infidelity_of_a_bank_that_meets_no_relevance_is_undefined():
 def test_scaled_infidelity_of_tiny_and_huge_maps_is_that_of_common_ones(scale):
     attributed, drops = BANK
     found = faith.scaled_infidelity(scale * attributed, drops)
-    assert found == pytest.approx(faith.scaled_infidelity(attributed, drops), abs=1e-12)
+    assert found == pytest.approx(faith.scaled_infidelity(attributed, drops), abs=EXACT)

@@ -1,22 +1,9 @@
 """The list of planted faults fits the metrics as they are; planting them is a command of its own."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 
+from benchmarks import planted_faults as planted
 
-def load_faults():
-    place = Path(__file__).parents[2] / "benchmarks" / "planted_faults.py"
-    found = importlib.util.spec_from_file_location("planted_faults", place)
-    module = importlib.util.module_from_spec(found)
-    sys.modules["planted_faults"] = module
-    found.loader.exec_module(module)
-    return module
-
-
-planted = load_faults()
 FAULTS = planted.listed()
 
 

@@ -4,9 +4,11 @@ from itertools import combinations, permutations
 
 import numpy as np
 import pytest
+from tiny import EXACT
 
 from harness.metrics import axioms, robustness
 from harness.metrics import faithfulness as faith
+from harness.rounding import rounding
 
 WEIGHTS = np.array([4.0, -2.0, 1.0, 0.0, 3.0, 0.5])
 IMAGE = np.array([1.0, 2.0, -1.0, 5.0, 0.5, 4.0])
@@ -53,38 +55,41 @@ SINGLES = [[f] for f in range(6)]
 
 def test_linear_contributions_have_no_infidelity():
     drops = drops_of(linear, IMAGE, SUBSETS)
-    # Sums of at most six numbers in another order.
-    assert faith.infidelity(sums_of(CONTRIBUTIONS, SUBSETS), drops).item() == pytest.approx(0, abs=1e-28)
+    # The square of sums of at most six numbers in another order, whose magnitudes add up to 14.
+    close = rounding("float64", 6, scale=14.0) ** 2
+    assert faith.infidelity(sums_of(CONTRIBUTIONS, SUBSETS), drops).item() == pytest.approx(0, abs=close)
 
 
 def test_a_linear_gradient_has_no_infidelity_under_its_own_perturbations():
     noise = np.random.default_rng(0).normal(size=(20, 6))
     drops = (linear(IMAGE) - linear(IMAGE - noise))[None]
-    assert faith.infidelity((noise @ WEIGHTS)[None], drops).item() == pytest.approx(0, abs=1e-28)
+    # As above, twice over, with noise of up to 3 on each of the six.
+    close = rounding("float64", 12, scale=50.0) ** 2
+    assert faith.infidelity((noise @ WEIGHTS)[None], drops).item() == pytest.approx(0, abs=close)
 
 
 def test_linear_contributions_correlate_wholly_over_a_bank():
     found = faith.faithfulness_correlation(sums_of(CONTRIBUTIONS, SUBSETS), drops_of(linear, IMAGE, SUBSETS))
-    assert found.item() == pytest.approx(1, abs=1e-15)
+    assert found.item() == pytest.approx(1, abs=EXACT)
 
 
 def test_linear_contributions_correlate_wholly_at_every_size():
     sized = [[list(c) for c in combinations(range(6), size)][:6] for size in (1, 2, 3)]
     sums = np.stack([sums_of(CONTRIBUTIONS, subsets)[0] for subsets in sized])[None]
     drops = np.stack([drops_of(linear, IMAGE, subsets)[0] for subsets in sized])[None]
-    assert faith.sensitivity_n_curve(sums, drops) == pytest.approx(np.ones((1, 3)), abs=1e-15)
+    assert faith.sensitivity_n_curve(sums, drops) == pytest.approx(np.ones((1, 3)), abs=EXACT)
 
 
 def test_linear_contributions_correlate_wholly_feature_by_feature():
     found = faith.faithfulness_estimate(CONTRIBUTIONS[None], drops_of(linear, IMAGE, SINGLES))
-    assert found.item() == pytest.approx(1, abs=1e-15)
+    assert found.item() == pytest.approx(1, abs=EXACT)
 
 
 def test_a_linear_gradient_ranks_effects_of_resampling_by_magnitude():
     shifts = np.linspace(-1, 1, 5)
     moved = IMAGE[None, None] + shifts[None, :, None] * np.eye(6)[:, None]
     effects = faith.nguyen_effects(np.array([linear(IMAGE)]), linear(moved)[None])
-    assert faith.monotonicity_nguyen(WEIGHTS[None], effects).item() == pytest.approx(1, abs=1e-15)
+    assert faith.monotonicity_nguyen(WEIGHTS[None], effects).item() == pytest.approx(1, abs=EXACT)
 
 
 def test_linear_contributions_are_complete():
@@ -137,7 +142,7 @@ def test_the_mean_symmetric_gain_over_all_orders_is_zero():
         faith.symmetric_relevance_gain(ends, removal(largest, IMAGE, o[::-1]), removal(largest, IMAGE, o)).item()
         for o in permutations(range(6))
     ]
-    assert np.mean(gains) == pytest.approx(0, abs=1e-15)
+    assert np.mean(gains) == pytest.approx(0, abs=EXACT)
 
 
 def test_a_linear_deletion_area_is_known_in_closed_form():

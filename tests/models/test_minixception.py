@@ -5,6 +5,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from tiny import fan_ins
 from torch import nn
 from torch.nn import functional
 
@@ -17,6 +18,7 @@ from harness.models.minixception import (
     SameMaxPool,
     load_minixception,
 )
+from harness.rounding import rounding
 from harness.subject import Subject
 
 
@@ -90,10 +92,12 @@ class NumpyMiniXception:
 def test_logits_equal_an_independent_float64_computation(minixception_file: Path) -> None:
     images = torch.rand(3, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():
-        ours = load_minixception(minixception_file)(images).numpy()
+        network = load_minixception(minixception_file).double()
+        ours = network(images.double()).numpy()
     with h5py.File(minixception_file) as file:
         theirs = np.stack([NumpyMiniXception(file)(image.double().numpy()) for image in images])
-    assert np.abs(ours - theirs).max() < 5e-6  # 2.1e-6 measured, on logits up to 14
+    # Logits of order 10; magnitudes within the network cancel to a hundredth.
+    assert np.abs(ours - theirs).max() < rounding("float64", fan_ins(network), scale=10.0, conditioning=100.0)
 
 
 def test_it_has_the_published_number_of_parameters() -> None:

@@ -11,10 +11,12 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from tiny import fan_ins
 from torch import nn
 
 from harness.errors import UsageError
 from harness.models.outside import hugging_face_subject, keras_network, onnx_network, timm_subject
+from harness.rounding import rounding
 from harness.subject import InputSpec, Subject
 
 CLASSES = tuple("abcdefg")
@@ -107,7 +109,9 @@ def test_a_keras_network_agrees_with_keras(make: Any, suffix: str, keras: Any, t
     with torch.no_grad():
         ours = keras_network(tmp_path / f"m.{suffix}")(torch.from_numpy(images).permute(0, 3, 1, 2)).softmax(1)
     theirs = keras.ops.convert_to_numpy(model(images, training=False))
-    assert np.abs(ours.numpy() - theirs).max() < 1e-5  # 4.2e-7 measured
+    assert np.abs(ours.numpy() - theirs).max() < rounding(
+        "float32", 500
+    )  # probabilities, of networks of at most 500 operations in a chain
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -171,7 +175,7 @@ def test_an_onnx_network_agrees_with_torch(by_trace: bool, tmp_path: Path) -> No
     torch.onnx.export(exported, (images,), str(tmp_path / "m.onnx"), input_names=["x"], dynamo=not by_trace, **kept)  # type: ignore[arg-type]
     subject = Subject(onnx_network(tmp_path / "m.onnx"), name="m", classes=CLASSES, spec=InputSpec(8, 8))
     with torch.no_grad():
-        assert (subject.logits(images) - network(images)).abs().max() < 1e-6  # 0 measured
+        assert (subject.logits(images) - network(images)).abs().max() < rounding("float32", fan_ins(network))
 
 
 def test_a_damaged_onnx_file_is_one_line(tmp_path: Path) -> None:

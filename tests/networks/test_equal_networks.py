@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from tiny import CLASSES, SIDE, SPEC
+from tiny import (
+    AGAIN,
+    CLASSES,
+    SIDE,
+    SPEC,
+)
 from torch import Tensor, nn
 
 from harness.explainers.gradient import gradient
@@ -133,6 +138,6 @@ def test_a_weighted_sum_has_the_sum_of_the_logits_and_layers_of_its_own(subject:
     added = weighted_sum(subject, drawn, (0.75, -0.5))
     wanted = 0.75 * subject.logits(images) - 0.5 * drawn.logits(images)
     # The same products and one sum.
-    torch.testing.assert_close(added.logits(images), wanted, rtol=0, atol=1e-6)
+    torch.testing.assert_close(added.logits(images), wanted, rtol=0, atol=AGAIN)
     assert added.cam_layer == f"first.{subject.cam_layer}"
     assert np.isfinite(gradient.maps(added, images, torch.zeros(len(images), dtype=torch.long), 0)).all()

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from conftest import Make
 from synthetic import FACES, METHODS, Drawn, Plan
+from tiny import EXACT
 
 from harness.errors import UsageError
 from harness.report import comparison, tables
@@ -49,7 +50,7 @@ def test_explainers_of_a_run_are_paired_by_image(run: RunFolder) -> None:
 
 def test_the_effect_is_the_difference_of_the_two_means(run: RunFolder) -> None:
     row = comparison.compare([run], ["gradient", "lime"]).iloc[0]
-    assert row["first_mean"] - row["second_mean"] == pytest.approx(row["effect"], rel=1e-9)
+    assert row["first_mean"] - row["second_mean"] == pytest.approx(row["effect"], rel=EXACT)
 
 
 def test_p_is_corrected_over_all_rows(first: RunFolder) -> None:
@@ -78,7 +79,7 @@ def test_an_explainer_without_values_has_no_effect(run: RunFolder) -> None:
 def test_runs_of_the_same_faces_are_paired_by_image(first: RunFolder, other_subject: RunFolder) -> None:
     table = comparison.compare([first, other_subject]).set_index("explainer")
     expected = (gains(first, "smoothgrad") - gains(other_subject, "smoothgrad")).mean()
-    assert table.loc["smoothgrad", "effect"] == pytest.approx(expected, rel=1e-12)
+    assert table.loc["smoothgrad", "effect"] == pytest.approx(expected, rel=EXACT)
     assert list(table.index) == list(METHODS)[:3]
 
 
@@ -92,7 +93,7 @@ def test_runs_of_other_faces_are_not_paired_and_it_says_so(first: RunFolder, oth
     row = table.iloc[0]
     assert np.isnan([row["effect"], row["low"], row["high"], row["p"], row["p_adjusted"]]).all()
     assert (row["reason"], row["n"]) == ("not paired", "18 and 18")
-    assert row["first_mean"] == pytest.approx(gains(first, "gradient").mean(), rel=1e-12)
+    assert row["first_mean"] == pytest.approx(gains(first, "gradient").mean(), rel=EXACT)
     assert "images cannot be paired" in " ".join(table.attrs["notes"])
 
 

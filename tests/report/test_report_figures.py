@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
+from tiny import EXACT
 
 from harness import report
 from harness.report import figures, labels, reading
@@ -161,7 +162,7 @@ def test_curves_are_the_mean_of_the_stored_curves(few: RunFolder) -> None:
     figure = figures.curves_figure(few, "deletion", ["gradient"], ["Fear"])
     c = few.curves
     held = c[(c.metric == "deletion") & (c.explainer == "gradient") & (c.variant == "map") & (c.target == "Fear")]
-    np.testing.assert_allclose(figure.axes[0].lines[-1].get_ydata(), held.groupby("x")["value"].mean(), rtol=1e-12)
+    np.testing.assert_allclose(figure.axes[0].lines[-1].get_ydata(), held.groupby("x")["value"].mean(), rtol=EXACT)
 
 
 def test_colours_of_a_map_are_symmetric_about_zero() -> None:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
+from tiny import EXACT
 
 from harness.statistics import kendall, kendall_rows, pearson, pearson_rows, spearman, spearman_rows
 
@@ -21,8 +22,7 @@ def test_agrees_with_scipy_with_and_without_ties(ours, theirs, levels: int) -> N
     rng = np.random.default_rng(levels)
     for _ in range(20):
         x, y = rng.integers(0, levels, (2, 12))
-        # Measured 2e-16.
-        assert ours(x, y) == pytest.approx(theirs(x, y).statistic, abs=1e-15)
+        assert ours(x, y) == pytest.approx(theirs(x, y).statistic, abs=EXACT)
 
 
 @pytest.mark.parametrize(("one", "rows"), PAIRS)
@@ -65,7 +65,7 @@ def test_pearson_survives_entries_whose_squares_leave_the_floats(scale: float) -
 def test_is_symmetric_bounded_and_odd(rows, pair: np.ndarray) -> None:
     x, y = pair[:1], pair[1:]
     forward, backward, negated = rows(x, y)[0], rows(y, x)[0], rows(-x, y)[0]
-    np.testing.assert_allclose([backward, -negated], forward, atol=1e-15)
+    np.testing.assert_allclose([backward, -negated], forward, atol=EXACT)
     assert np.isnan(forward) or abs(forward) <= 1
 
 

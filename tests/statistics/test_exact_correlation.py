@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from jaxtyping import TypeCheckError
 from scipy import stats
+from tiny import EXACT
 
 from harness.statistics import (
     Alternative,
@@ -23,9 +24,9 @@ from harness.statistics.relabelling import all_orders, relabelling_test
 
 TIED = arrays(np.int64, (2, 5), elements=st.integers(0, 3))
 EXTREME = {
-    Alternative.GREATER: lambda r, observed: r >= observed - 1e-9,
-    Alternative.LESS: lambda r, observed: r <= observed + 1e-9,
-    Alternative.TWO_SIDED: lambda r, observed: abs(r) >= abs(observed) - 1e-9,
+    Alternative.GREATER: lambda r, observed: r >= observed - EXACT,
+    Alternative.LESS: lambda r, observed: r <= observed + EXACT,
+    Alternative.TWO_SIDED: lambda r, observed: abs(r) >= abs(observed) - EXACT,
 }
 
 
@@ -46,7 +47,7 @@ def test_agrees_with_scipys_exact_test() -> None:
         (x,), lambda v: stats.spearmanr(v, y).statistic, permutation_type="pairings", n_resamples=np.inf
     )
     # scipy's two-sided p doubles the smaller tail; without ties the null distribution is symmetric.
-    assert exact_correlation(x, y).p == pytest.approx(theirs.pvalue, abs=1e-12)
+    assert exact_correlation(x, y).p == pytest.approx(theirs.pvalue, abs=EXACT)
 
 
 @pytest.mark.parametrize("k", [3, 4, 7, 8])

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from jaxtyping import TypeCheckError
 from scipy.stats import bootstrap, norm
+from tiny import EXACT
 
+from harness.rounding import rounding
 from harness.statistics import Interval, mean_interval
 
 SAMPLES = arrays(np.float64, st.integers(3, 40), elements=st.floats(-100, 100, width=32))
@@ -33,8 +35,8 @@ def covered(truth: float, draw, repeats: int, **options) -> float:
 def test_agrees_with_scipys_bca(values: np.ndarray, confidence: float) -> None:
     ours = mean_interval(values, confidence=confidence)
     theirs = bootstrap((values,), np.mean, confidence_level=confidence, n_resamples=9_999, rng=0)
-    # The same seed draws the same resamples in both: 7e-8 of the width apart by single precision, and 7e-4 in
-    # one case where rounding keeps scipy from seeing a resample tie with the mean.
+    # The same seed draws the same resamples in both, apart by single precision, and by 7e-4 of the width in one
+    # case where rounding keeps scipy from seeing a resample tie with the mean.
     bounds = theirs.confidence_interval
     np.testing.assert_allclose([ours.low, ours.high], bounds, rtol=0, atol=8e-4 * (bounds.high - bounds.low))
 
@@ -57,8 +59,7 @@ def test_repeating_each_value_as_a_cluster_changes_no_bound() -> None:
         mean_interval(values),
         mean_interval(np.repeat(values, 3), clusters=np.repeat(np.arange(20), 3)),
     )
-    # Measured 2e-16.
-    np.testing.assert_allclose([thrice.low, thrice.high], [once.low, once.high], atol=1e-15)
+    np.testing.assert_allclose([thrice.low, thrice.high], [once.low, once.high], atol=EXACT)
 
 
 def test_clusters_may_be_names() -> None:
@@ -119,15 +120,15 @@ def test_a_confidence_outside_the_unit_interval_is_refused(confidence: float) ->
 def test_a_confidence_beyond_the_correction_ends_at_the_extreme_resamples() -> None:
     values = np.array([0.0] * 9 + [1.0])
     found = mean_interval(values, confidence=1 - 1e-12)
-    # The lowest resample holds no 1, the highest of 9,999 five; single precision leaves 2e-8.
-    assert [found.low, found.high] == pytest.approx([0.0, 0.5], abs=4e-8)
+    # The lowest resample holds no 1, the highest of 9,999 five.
+    assert [found.low, found.high] == pytest.approx([0.0, 0.5], abs=rounding("float32", len(values)))
 
 
 @settings(max_examples=40, deadline=None)
 @given(SAMPLES)
 def test_bounds_lie_within_the_values_and_around_the_estimate(values: np.ndarray) -> None:
     found = mean_interval(values, resamples=999)
-    slack = 1e-6 * np.abs(values).max()
+    slack = rounding("float32", len(values)) * np.abs(values).max()
     assert values.min() - slack <= found.low <= found.high <= values.max() + slack
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from jaxtyping import TypeCheckError
 from scipy.stats import pearsonr, rankdata, spearmanr
+from tiny import EXACT
 
 from harness.statistics import (
     Alternative,
@@ -48,8 +49,8 @@ def test_equals_brute_force(statistic, reference, k: int) -> None:
     a, b = drawn(rng, k), drawn(rng, k)
     every = [reference(above(a[np.ix_(order, order)]), above(b)).statistic for order in permutations(range(k))]
     found = mantel(a, b, statistic=statistic)
-    assert found.statistic == pytest.approx(every[0], abs=1e-14)
-    assert found.p == np.mean(np.array(every) >= every[0] - 1e-9)
+    assert found.statistic == pytest.approx(every[0], abs=EXACT)
+    assert found.p == np.mean(np.array(every) >= every[0] - EXACT)
 
 
 @pytest.mark.parametrize(("ours", "method"), [(pearson_rows, "pearson"), (spearman_rows, "spearman")])
@@ -61,7 +62,7 @@ def test_agrees_with_scikit_bio(ours, method: str) -> None:
     np.fill_diagonal(b, 0)
     statistic, p, _ = theirs(a, b, method=method, permutations=4_999, alternative="greater", seed=1)
     found = mantel(a, b, statistic=ours)
-    assert found.statistic == pytest.approx(statistic, abs=2e-16)
+    assert found.statistic == pytest.approx(statistic, abs=EXACT)
     # .001 apart; 4,999 draws have a standard error of at most .007.
     assert found.p == pytest.approx(p, abs=0.015)
 
@@ -83,7 +84,7 @@ def test_draws_relabellings_beyond_eight() -> None:
 def test_relabelling_both_changes_nothing(pair: np.ndarray, order: list[int]) -> None:
     a, b = symmetrised(pair[0]), symmetrised(pair[1])
     plain, moved = mantel(a, b), mantel(a[np.ix_(order, order)], b[np.ix_(order, order)])
-    np.testing.assert_allclose([moved.statistic, moved.p], [plain.statistic, plain.p], atol=1e-12)
+    np.testing.assert_allclose([moved.statistic, moved.p], [plain.statistic, plain.p], atol=EXACT)
 
 
 @settings(max_examples=25, deadline=None)
@@ -91,14 +92,14 @@ def test_relabelling_both_changes_nothing(pair: np.ndarray, order: list[int]) ->
 def test_rescaling_one_changes_nothing(pair: np.ndarray, factor: float, shift: float) -> None:
     a, b = symmetrised(pair[0]), symmetrised(pair[1])
     plain, moved = mantel(a, b), mantel(factor * a + shift, b)
-    np.testing.assert_allclose([moved.statistic, moved.p], [plain.statistic, plain.p], atol=1e-12)
+    np.testing.assert_allclose([moved.statistic, moved.p], [plain.statistic, plain.p], atol=EXACT)
 
 
 @settings(max_examples=25, deadline=None)
 @given(SQUARES)
 def test_either_may_be_relabelled(pair: np.ndarray) -> None:
     a, b = symmetrised(pair[0]), symmetrised(pair[1])
-    np.testing.assert_allclose(mantel(a, b).p, mantel(b, a).p, atol=1e-12)
+    np.testing.assert_allclose(mantel(a, b).p, mantel(b, a).p, atol=EXACT)
 
 
 def test_never_reads_the_diagonal() -> None:
@@ -163,8 +164,8 @@ def test_partial_equals_the_correlation_of_residuals_by_brute_force(statistic, p
         ]
     )
     found = partial_mantel(a, b, c, statistic=statistic)
-    assert found.statistic == pytest.approx(every[0], abs=1e-12)
-    assert found.p == np.mean(every >= every[0] - 1e-9)
+    assert found.statistic == pytest.approx(every[0], abs=EXACT)
+    assert found.p == np.mean(every >= every[0] - EXACT)
 
 
 def test_partial_of_kendall_is_kendalls_partial_tau() -> None:
@@ -172,7 +173,7 @@ def test_partial_of_kendall_is_kendalls_partial_tau() -> None:
     a, b, c = (drawn(rng, 5) for _ in range(3))
     ab, ac, bc = (mantel(x, y, statistic=kendall_rows).statistic for x, y in ((a, b), (a, c), (b, c)))
     found = partial_mantel(a, b, c, statistic=kendall_rows).statistic
-    assert found == pytest.approx((ab - ac * bc) / np.sqrt((1 - ac**2) * (1 - bc**2)), abs=1e-12)
+    assert found == pytest.approx((ab - ac * bc) / np.sqrt((1 - ac**2) * (1 - bc**2)), abs=EXACT)
 
 
 def test_a_common_cause_is_seen_by_mantel_and_removed_by_partial_mantel() -> None:

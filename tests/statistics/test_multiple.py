@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import false_discovery_control
+from tiny import EXACT
 
 from harness.statistics import benjamini_hochberg, holm
 
@@ -18,15 +19,13 @@ METHODS = [holm, benjamini_hochberg]
 def test_agrees_with_statsmodels(ours, method: str, levels: int) -> None:
     multipletests = pytest.importorskip("statsmodels.stats.multitest").multipletests
     p = np.random.default_rng(0).integers(0, levels + 1, 40) / levels / 40
-    # Measured 3e-17.
-    np.testing.assert_allclose(ours(p), multipletests(p, method=method)[1], rtol=0, atol=3e-16)
+    np.testing.assert_allclose(ours(p), multipletests(p, method=method)[1], rtol=0, atol=EXACT)
 
 
 @settings(max_examples=40, deadline=None)
 @given(p=PROBABILITIES)
 def test_benjamini_hochberg_agrees_with_scipy(p: np.ndarray) -> None:
-    # Measured 2e-16.
-    np.testing.assert_allclose(benjamini_hochberg(p), false_discovery_control(p), rtol=0, atol=3e-16)
+    np.testing.assert_allclose(benjamini_hochberg(p), false_discovery_control(p), rtol=0, atol=EXACT)
 
 
 @settings(max_examples=40, deadline=None)
@@ -42,7 +41,7 @@ def test_holm_is_the_largest_bonferroni_of_the_smaller_p(p: np.ndarray) -> None:
 @given(p=PROBABILITIES)
 def test_never_lowers_a_p_value_or_passes_one(adjust, p: np.ndarray) -> None:
     adjusted = adjust(p)
-    assert (adjusted >= p * (1 - 1e-15)).all()
+    assert (adjusted >= p * (1 - EXACT)).all()
     assert (adjusted <= 1).all()
 
 
@@ -68,7 +67,7 @@ def test_raising_one_p_value_lowers_no_holm_adjustment(p: np.ndarray, data) -> N
     raised = p.copy()
     which = data.draw(st.integers(0, len(p) - 1))
     raised[which] = data.draw(st.floats(p[which], 1))
-    assert (holm(raised) >= holm(p) - 1e-15).all()
+    assert (holm(raised) >= holm(p) - EXACT).all()
 
 
 @pytest.mark.parametrize("adjust", METHODS)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from jaxtyping import TypeCheckError
 from scipy.stats import friedmanchisquare
+from tiny import EXACT
 
 from harness.statistics import (
     average_ranks,
@@ -30,9 +31,8 @@ def planted(n: int = 40) -> np.ndarray:
 @given(TABLES.filter(lambda table: (np.ptp(table, axis=1) > 0).any()))
 def test_friedman_agrees_with_scipy(table: np.ndarray) -> None:
     found, theirs = friedman(table), friedmanchisquare(*table.T)
-    # Measured 1e-14 of the statistic and 9e-15 of p.
-    assert found.statistic == pytest.approx(theirs.statistic, rel=1e-13, abs=1e-13)
-    assert found.p == pytest.approx(theirs.pvalue, rel=1e-13)
+    assert found.statistic == pytest.approx(theirs.statistic, rel=EXACT, abs=EXACT)
+    assert found.p == pytest.approx(theirs.pvalue, rel=EXACT)
 
 
 def test_friedman_reaches_its_largest_value_where_all_images_agree() -> None:

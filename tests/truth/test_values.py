@@ -196,7 +196,7 @@ def test_errors_that_are_too_small_would_be_seen() -> None:
 
 
 def test_an_order_used_both_ways_errs_less_than_two_orders() -> None:
-    """In a game of pairs both ways of an order cancel: what one gives the first of a pair the other gives the second."""
+    """In a game of pairs both ways cancel: what one gives the first of a pair the other gives the second."""
     held = coalitions(6)
     worth = (held[:, ::2] & held[:, 1::2]).sum(axis=1).astype(float)[:, None]
     found = sampled_shapley(game_of(worth), 6, 4, seed=1)

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from tiny import CLASSES, SPEC, patch_subject
+from tiny import (
+    AGAIN,
+    CLASSES,
+    SPEC,
+    patch_subject,
+)
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -72,7 +77,7 @@ def test_outputs_are_the_layers_own_before_its_activation(mixed: Subject) -> Non
     image = torch.linspace(-1, 1, 144).view(1, 1, 12, 12)
     found = filter_outputs(mixed, image, ["conv1", "act"])
     with torch.no_grad():
-        np.testing.assert_allclose(found["conv1"], mixed.layer("conv1")(image)[0], atol=1e-6)
+        np.testing.assert_allclose(found["conv1"], mixed.layer("conv1")(image)[0], atol=AGAIN)
     assert found["conv1"].min() < 0 <= found["act"].min()
 
 

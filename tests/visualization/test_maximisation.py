@@ -5,7 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny import CLASSES, SIDE, SPEC, bright_patch_faces, tiny_network
+from tiny import (
+    CLASSES,
+    EXACT,
+    SIDE,
+    SPEC,
+    bright_patch_faces,
+    tiny_network,
+)
 from torch import Tensor, nn
 
 from harness.errors import UsageError
@@ -222,8 +229,8 @@ def test_too_few_units_are_not_judged(subject: Subject) -> None:
 
 def test_similarity_ignores_place_and_keeps_the_sign_of_the_mean() -> None:
     picture = np.random.default_rng(0).random((1, 1, 8, 8))
-    assert picture_similarity(picture, np.roll(picture, (3, 2), (-2, -1)))[0] == pytest.approx(1, abs=1e-12)
-    assert picture_similarity(np.ones((1, 1, 8, 8)), np.zeros((1, 1, 8, 8)))[0] == pytest.approx(-1, abs=1e-12)
+    assert picture_similarity(picture, np.roll(picture, (3, 2), (-2, -1)))[0] == pytest.approx(1, abs=EXACT)
+    assert picture_similarity(np.ones((1, 1, 8, 8)), np.zeros((1, 1, 8, 8)))[0] == pytest.approx(-1, abs=EXACT)
     assert np.isnan(picture_similarity(np.full((1, 1, 8, 8), 0.5), picture)[0])
 
 

@@ -96,11 +96,20 @@ class ContractSession:
         self.explainer, self.subject, self.images, self.seed = explainer, subject, images, seed
         self.targets = tuple(targets.tolist())
         self._answers: dict[Question, Answer | Exception] = {}
+        self._rounding: dict[torch.dtype, float] = {}
 
     @property
     def batch(self) -> tuple[int, ...]:
         """Numbers of the images that are explained together."""
         return tuple(range(min(TOGETHER, len(self.images))))
+
+    @property
+    def _together(self) -> Question:
+        return self.batch, self.targets[: len(self.batch)]
+
+    @property
+    def _one(self) -> Question:
+        return self.batch[:1], self.targets[:1]
 
     @property
     def everyone(self) -> tuple[int, ...]:
@@ -112,13 +121,45 @@ class ContractSession:
     @cached_property
     def first(self) -> Watched:
         """The batch, each image for its own target, on a copy of the subject that is looked at before and after."""
-        return self._watched(self.subject, 1)
+        return self._watched(self._together, 1)
+
+    @cached_property
+    def in_a_row(self) -> tuple[list[Answer], list[int]]:
+        """Maps of the first image alone from several calls on one copy, and how many hooks there are after each."""
+        twin, maps, hooks = self._twin(self.subject), [], []
+        with global_hooks_kept(), global_generators_seeded(1):
+            for _ in range(REPEATS):
+                maps.append(self.called(twin, *self.given(twin, *self._one)))
+                hooks.append(_hooks(twin))
+        return maps, hooks
+
+    @cached_property
+    def again(self) -> Watched:
+        """The first image alone, after other calls and with other states of the global generators.
+
+        Where one image alone raises, it is the batch.
+        """
+        with suppress(Exception):  # whatever a user's function raises is said where it is asked for
+            self.maps(self.batch[-1:], self._together[1][-1:])
+        try:
+            return self._watched(self._one, 2)
+        except Exception:  # likewise
+            return self._watched(self._together, 2)
+
+    @cached_property
+    def for_another_target(self) -> Answer:
+        """The first image alone for the target of the batch's last image."""
+        return self._asked(self.subject, self.batch[:1], self._together[1][-1:])
+
+    def repeats(self, found: Answer, wanted: Answer) -> float:
+        """Return :meth:`apart` of maps of equal calls on the subject as it is, where sums come out alike."""
+        return self._apart(self.subject, found, wanted)
 
     # ------------------------------------------------------------------ where maps are compared
 
     @cached_property
     def compared(self) -> Subject:
-        """The subject on which maps are compared: in double precision, where it and the explainer can."""
+        """The subject on which unlike calls are compared: in double precision, where it and the explainer can."""
         if self.subject.dtype == torch.float64:
             return self.subject
         try:
@@ -131,46 +172,14 @@ class ContractSession:
     @cached_property
     def together(self) -> Answer:
         """Maps of the batch, each image for its own target."""
-        if self.compared is self.subject:
-            return self.first.maps
-        return self.maps(*self._together)
-
-    @cached_property
-    def in_a_row(self) -> tuple[list[Answer], list[int]]:
-        """Maps of the first image alone from several calls on one copy, and how many hooks there are after each."""
-        twin, maps, hooks = self._twin(self.compared), [], []
-        with global_hooks_kept(), global_generators_seeded(1):
-            for _ in range(REPEATS):
-                maps.append(self.called(twin, *self.given(twin, *self._one)))
-                hooks.append(_hooks(twin))
-        return maps, hooks
-
-    @cached_property
-    def again(self) -> Watched:
-        """The batch once more, after other calls, with other states of the global generators.
-
-        All that a first call imports is imported by then.
-        """
-        _ = self.together
-        with suppress(Exception):  # what one image alone raises is another clause's matter
-            self.maps(*self._one)
-        return self._watched(self.compared, 2)
-
-    @property
-    def _together(self) -> Question:
-        return self.batch, self.targets[: len(self.batch)]
-
-    @property
-    def _one(self) -> Question:
-        return self.batch[:1], self.targets[:1]
+        return self.first.maps if self.compared is self.subject else self.maps(*self._together)
 
     def maps(self, numbers: Sequence[int], targets: Sequence[int]) -> Answer:
         """Return the maps of some images for some targets; what the call raised is raised again."""
         subject, question = self.compared, (tuple(numbers), tuple(targets))
         if question not in self._answers:
             try:
-                once = question == self._one
-                self._answers[question] = self.in_a_row[0][0] if once else self._asked(subject, *question)
+                self._answers[question] = self._asked(subject, *question)
             except Exception as error:  # whatever a user's function raises
                 self._answers[question] = error
         answer = self._answers[question]
@@ -179,7 +188,7 @@ class ContractSession:
         return answer
 
     def maps_by(self, function: Callable[..., Tensor]) -> Answer:
-        """Return the maps that another function makes of the batch where maps are compared."""
+        """Return the maps that another function makes of the batch."""
         twin = self._twin(self.compared)
         return function(twin, *self.given(twin, *self._together)).cpu().numpy()
 
@@ -193,37 +202,33 @@ class ContractSession:
 
         Two sets of maps of the same images, or two maps.
         """
+        return self._apart(self.compared, found, wanted)
+
+    # ------------------------------------------------------------------ rounding
+
+    def _apart(self, subject: Subject, found: Answer, wanted: Answer) -> float:
         pairs = zip(found, wanted, strict=True) if found.ndim > 2 and found.shape == wanted.shape else [(found, wanted)]
         largest = max(gap(*pair) for pair in pairs)
-        return 0.0 if largest <= self.same or largest <= self.rounding else largest
+        return 0.0 if largest <= same(found) or largest <= self.rounding(subject) else largest
 
-    @cached_property
-    def same(self) -> float:
-        """Largest difference of maps that count as equal, as a share of their norm: the square root of an epsilon.
-
-        It is that of the network or of the maps, whichever is coarser: 1.5e-8 in double, 3.5e-4 in single precision.
-        Of the digits half are left to sums that cancel. What a dependence on batch, target or state does to a map is a
-        matter of its first digits.
-        """
-        kinds = [np.finfo(np.float64 if self.compared.dtype == torch.float64 else np.float32)]
-        if np.issubdtype(self.together.dtype, np.floating):
-            kinds.append(np.finfo(self.together.dtype))
-        return float(max(kind.eps for kind in kinds)) ** 0.5
-
-    @cached_property
-    def rounding(self) -> float:
-        """Largest share of its norm by which rounding alone may set two maps of an image apart.
+    def rounding(self, subject: Subject) -> float:
+        """Return by how much rounding alone may set two maps of one image apart, as a share of their norm.
 
         Twice by how much a map of the batch moves with its sums, since either of the two may have moved as far. It is
         0 where a call and its repetition differ as well, however rounded: that is no rounding.
         """
+        if subject.dtype not in self._rounding:
+            self._rounding[subject.dtype] = self._measured_rounding(subject)
+        return self._rounding[subject.dtype]
+
+    def _measured_rounding(self, subject: Subject) -> float:
         try:
             plain, *moved, repeated = (
-                self._asked(self.compared, *self._together, draw) for draw in (None, *range(DRAWS), None)
+                self._asked(subject, *self._together, draw) for draw in (None, *range(DRAWS), None)
             )
         except Exception:  # whatever a user's function raises, on a later call
             return 0.0
-        if any(gap(*pair) > self.same for pair in zip(plain, repeated, strict=True)):
+        if any(gap(*pair) > same(plain) for pair in zip(plain, repeated, strict=True)):
             return 0.0
         return 2 * max(gap(*pair) for maps in moved for pair in zip(plain, maps, strict=True))
 
@@ -252,10 +257,10 @@ class ContractSession:
             with _SumsMoved(draw):
                 return self.called(twin, *self.given(twin, numbers, targets))
 
-    def _watched(self, subject: Subject, state_of_generators: int) -> Watched:
-        """Call the explainer on the batch and look at what it did beside."""
-        twin = self._twin(subject)
-        images, targets = self.given(twin, *self._together)
+    def _watched(self, question: Question, state_of_generators: int) -> Watched:
+        """Call the explainer on a copy of the subject and look at what it did beside."""
+        twin = self._twin(self.subject)
+        images, targets = self.given(twin, *question)
         given, classes, state = images.clone(), targets.clone(), twin.state_digest()
         modes = [module.training for module in twin.network.modules()]
         with global_generators_seeded(state_of_generators), global_hooks_kept():
@@ -300,6 +305,15 @@ class _SumsMoved(TorchFunctionMode):
         unit = torch.finfo(output.dtype).eps * output.detach().abs().amax()
         noise = torch.rand(output.shape, generator=self._source) * 2 - 1
         return output + REACH * unit * noise.to(output.device, output.dtype)
+
+
+def same(maps: Answer) -> float:
+    """Return the largest difference of maps that count as equal, as a share of their norm: the root of their epsilon.
+
+    It is 1.5e-8 for maps in double and 3.5e-4 in single precision. Of the digits half are left to sums that cancel.
+    What a dependence on batch, target or state does to a map is a matter of its first digits.
+    """
+    return float(np.finfo(maps.dtype if np.issubdtype(maps.dtype, np.floating) else np.float32).eps) ** 0.5
 
 
 def gap(found: np.ndarray, wanted: np.ndarray) -> float:

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.checks.contract.calls import Answer, ContractSession, gap
+from harness.checks.contract.calls import Answer, ContractSession, gap, same
 from harness.errors import UsageError
 from harness.explainers.base import Explainer
 from harness.explainers.gradient import gradient
@@ -156,23 +156,20 @@ def is_finite(session: ContractSession) -> str | None:
 
 def is_deterministic(session: ContractSession) -> str | None:
     """Look whether one seed gives one map, whatever the global generators hold, and whatever was asked before."""
-    apart = session.apart(session.together, session.again.maps) or max(map(session.apart, *_calls_in_a_row(session)))
+    try:
+        maps, _ = session.in_a_row
+        # After a call that changes the network the next one may well differ, which is another clause's matter.
+        kept = session.first.modes_kept and session.first.state_kept
+        later = [*maps[1:], session.again.maps] if kept else [session.again.maps]
+    except Exception:  # what one image alone raises is another clause's matter too
+        return None
+    apart = max(session.repeats(one, maps[0]) for one in later)
     if apart:
         return (
             f"the same call gave maps that differ by {apart:.2g} of their norm; "
             "take a keyword seed, draw from it alone, and keep nothing between calls"
         )
     return None
-
-
-def _calls_in_a_row(session: ContractSession) -> tuple[list[Answer], list[Answer]]:
-    """Return maps of one image from several calls, each beside the next; those of one call where one image raises."""
-    try:
-        session.maps([0], session.targets[:1])
-    except Exception:  # named by another clause
-        return [session.together], [session.together]
-    maps, _ = session.in_a_row
-    return maps[:-1], maps[1:]
 
 
 def is_batch_invariant(session: ContractSession) -> str | None:
@@ -214,15 +211,15 @@ def _targets_matter(session: ContractSession) -> bool:
 
     The two calls differ in nothing else, so that rounding is the same in both.
     """
-    last, (first, *_) = session.batch[-1], session.targets
-    if gap(session.maps([last], [session.targets[last]]), session.maps([last], [first])) > session.same:
+    own, other = session.in_a_row[0][0], session.for_another_target
+    if gap(own, other) > same(own):
         return True
     others = {target: max(set(session.targets) - {target}) for target in session.targets}
-    own, other = (
+    every, each = (
         session.maps(session.everyone, classes)
         for classes in (session.targets, [others[target] for target in session.targets])
     )
-    return any(gap(*pair) > session.same for pair in zip(own, other, strict=True))
+    return any(gap(*pair) > same(every) for pair in zip(every, each, strict=True))
 
 
 def leaves_network(session: ContractSession) -> str | None:
@@ -286,7 +283,8 @@ def hooks_act(session: ContractSession) -> str | None:
         return None
     if session.explainer.facts.family == "backprop":
         plain = session.maps_by(gradient)
-        if not all(session.apart(session.together, maps) for maps in (plain, np.abs(plain))):
+        # By the same passes of the same batch, so that rounding is the same in both.
+        if min(gap(session.together, maps) for maps in (plain, np.abs(plain))) <= same(session.together):
             return "its map is the plain gradient: its hooks did not act"
     return _spelling_fault(session)
 
@@ -341,7 +339,7 @@ def _spelling_fault(session: ContractSession) -> str | None:
             continue
     for spelling, maps in found.items():
         apart = gap(maps, next(iter(found.values())))
-        if apart > session.same:
+        if apart > same(maps):
             return f"where ReLUs are {spelling} the map of one and the same network differs by {apart:.2g} of its norm"
     return None
 

@@ -1,0 +1,230 @@
+"""How far each explainer can be believed, in lines, a table and a figure: the answer of a run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from harness.report import reading, words
+from harness.report.reading import ALL
+from harness.statistics import mean_interval
+from harness.store import RunFolder
+
+SHARE = "settled-pairs"
+"""What is said of every explainer: of the pairs of cells that all fills order alike, the share ordered right."""
+MAP = "map"
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share of settled pairs that an explainer orders right, with its interval over people or images."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        """Say it in hundredths.
+
+        Examples
+        --------
+        >>> str(Share(0.781, 0.708, 0.84, 24)), str(Share(float("nan"), 0, 0, 0))
+        ('78 % (71-84)', 'undefined')
+        """
+        if not np.isfinite(self.mean):
+            return "undefined"
+        return f"{100 * self.mean:.0f} % ({100 * self.low:.0f}-{100 * self.high:.0f})"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where an explainer stands, over all images or for one class.
+
+    Attributes
+    ----------
+    explainer, where
+        Who, and "all" or a class.
+    share
+        Of settled pairs; None where the game was not played.
+    rung, name
+        The highest rung reached without a gap, and what it is called; 0 and "" where none.
+    resolution
+        Side in pixels of the finest cells at which it shows what counted; 0 where it does not.
+    yes, stopped
+        The names of the rungs reached, and the row of the first that is not: None where none is left.
+    """
+
+    explainer: str
+    where: str
+    share: Share | None
+    rung: int
+    name: str
+    resolution: int
+    yes: tuple[str, ...]
+    stopped: dict[str, object] | None
+
+
+def standings(run: RunFolder, where: str = ALL) -> list[Standing]:
+    """Return where each explainer stands, methods first, the highest and then the best share first."""
+    held = [standing(run, name, where) for name in reading.families(run)]
+    order = list(reading.families(run).values())
+    ranked = sorted(
+        zip(held, order, strict=True),
+        key=lambda pair: (pair[1] in ("control", reading.ORACLE), -pair[0].rung, -_mean(pair[0].share)),
+    )
+    return [one for one, _ in ranked]
+
+
+def standing(run: RunFolder, name: str, where: str = ALL) -> Standing:
+    """Return where one explainer stands."""
+    rows = run.ladder[(run.ladder["explainer"] == name) & (run.ladder["class"] == where)].sort_values("rung")
+    top, label, yes, stopped = 0, "", list[str](), None
+    for row in rows.to_dict("records"):
+        if row["reached"] == "yes":
+            yes.append(str(row["name"]))
+            if stopped is None:
+                top, label = int(row["rung"]), str(row["name"])
+        elif row["reached"] != "not applicable" and stopped is None:
+            stopped = {str(key): value for key, value in row.items()}
+    return Standing(
+        name, where, share(run, name, where), top, label, int(rows["resolution"].max()), tuple(yes), stopped
+    )
+
+
+def share(run: RunFolder, name: str, where: str = ALL) -> Share | None:
+    """Return the share of settled pairs that an explainer orders right; None where the game was not played."""
+    rows = run.scores[(run.scores["metric"] == SHARE) & (run.scores["variant"] == MAP)]
+    rows = rows[rows["explainer"] == name]
+    rows = rows if where == ALL else rows[rows["target"] == where]
+    known = rows.dropna(subset="value")
+    if rows.empty:
+        return None
+    if len(known) < 2:
+        return Share(float(known["value"].mean()), np.nan, np.nan, len(known))
+    persons = run.persons.set_index("image")["person"]
+    who = persons.reindex(known["image"]).to_numpy() if len(persons) else None
+    if who is not None and len(np.unique(who)) < 2:
+        return Share(float(known["value"].mean()), np.nan, np.nan, len(known))
+    confidence = float(run.info.get("confidence", 0.99))
+    found = mean_interval(known["value"].to_numpy(np.float64), confidence=confidence, clusters=who)
+    return Share(found.estimate, found.low, found.high, len(known))
+
+
+def _mean(held: Share | None) -> float:
+    """Return a share for sorting."""
+    return held.mean if held is not None and np.isfinite(held.mean) else -1.0
+
+
+# ---------------------------------------------------------------------- in words
+
+
+def lines(run: RunFolder) -> list[str]:
+    """Return the answer in lines for a terminal: a line a method, one of what it is compared with, and what to use."""
+    held = standings(run)
+    methods = [one for one in held if one.explainer in reading.methods(run)]
+    wide = max((len(one.explainer) for one in methods), default=0)
+    said = [f"{one.explainer:{wide}}  {_told(one)}" for one in methods]
+    return [*said, *_beside(run, held), *_advice(run, methods)]
+
+
+def _told(one: Standing) -> str:
+    """Say one standing in a line."""
+    parts = [f"{one.share} of settled pairs right"] if one.share is not None else []
+    if one.resolution:
+        parts[-1:] = [f"{parts[-1]}, down to {one.resolution} px"] if parts else []
+    parts.append(f"rung {one.rung}" + (f" ({one.name})" if one.name else ""))
+    if one.stopped is not None:
+        parts.append(f"{'not' if one.stopped['reached'] == 'no' else 'open'}: {one.stopped['name']}")
+    return "; ".join(parts)
+
+
+def _beside(run: RunFolder, held: Sequence[Standing]) -> list[str]:
+    """Say what empty maps and the truth itself have, in a line; nothing where the game was not played."""
+    apart = [one for one in held if one.explainer not in reading.methods(run) and one.share is not None]
+    known = [f"{one.explainer} {100 * one.share.mean:.0f} %" for one in apart if one.share and one.share.n]
+    return [f"beside: {', '.join(known)}; chance 50 %"] if known else []
+
+
+def _advice(run: RunFolder, methods: Sequence[Standing]) -> list[str]:
+    """Say what to use and what not to read as what counted."""
+    rungs = {int(each["number"]): each for each in run.info.get("rungs", [])}
+    counted = next((number for number, each in rungs.items() if each["name"] == "what counts"), 3)
+    good = [one for one in methods if one.rung >= counted]
+    best = [one.explainer for one in good if one.rung == max(each.rung for each in good)]
+    refused = [
+        one.explainer
+        for one in methods
+        if one.stopped is not None and one.stopped["reached"] == "no" and int(str(one.stopped["rung"])) <= counted
+    ]
+    said = []
+    if best:
+        said.append(f"For this network use {words.listed(best)}.")
+    else:
+        said.append("No method is shown to show what counted for this network.")
+    if refused:
+        said.append(f"Do not read as what counted: {words.listed(refused)}.")
+    return [" ".join(said)]
+
+
+# ---------------------------------------------------------------------- as a table
+
+
+MARKS = {"yes": "yes", "no": "NO", "open": "?", "not applicable": "–"}
+
+
+def ladder_table(run: RunFolder) -> pd.DataFrame:
+    """Return a row an explainer: its share of settled pairs, the finest resolution, and a column a rung.
+
+    A cell is yes, NO, ? for open or – for not applicable, with the effect of the claim that decides it.
+    """
+    names = [str(each["name"]) for each in run.info.get("rungs", [])]
+    rows = run.ladder[run.ladder["class"] == ALL]
+    cells = rows.assign(cell=[_cell(row) for row in rows.to_dict("records")])
+    made = cells.pivot(index="explainer", columns="name", values="cell")
+    held = standings(run)
+    made = made.reindex(index=[one.explainer for one in held], columns=names).rename_axis(columns=None)
+    made.insert(0, "pairs right", ["–" if one.share is None else str(one.share) for one in held])
+    made.insert(1, "rung", [str(one.rung) for one in held])
+    made.insert(2, "cells", [f"{one.resolution} px" if one.resolution else "–" for one in held])
+    made.attrs = {
+        "kind": "ladder", "title": "how far each explainer can be believed: the highest rung without a gap",
+        "notes": [
+            "pairs right: of the pairs of cells that the network's answers order alike under every fill, the share "
+            "that the map orders alike; 50 % is chance. cells: the finest at which it still beats what knows nothing.",
+            "yes and NO: every claim of the rung holds, or one does not; ?: not settled; –: not applicable.",
+        ],
+    }  # fmt: skip
+    return made.fillna("–")
+
+
+def _cell(row: dict[str, object]) -> str:
+    """Return one rung as a mark and the effect that decides it."""
+    mark = MARKS[str(row["reached"])]
+    effect = float(str(row["effect"]))
+    return mark if np.isnan(effect) or mark == "–" else f"{mark} {words.number(effect, signed=True)}"
+
+
+def class_table(run: RunFolder) -> pd.DataFrame:
+    """Return the highest rung of each explainer for each class: a row a class, a column a method."""
+    methods = reading.methods(run)
+    rows = {
+        where: {name: _class_cell(run, standing(run, name, where)) for name in methods}
+        for where in (ALL, *reading.classes(run))
+    }
+    made = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=methods).rename_axis("class")
+    made.attrs = {
+        "kind": "ladder", "title": "the highest rung class by class, and the share of settled pairs that is right",
+        "notes": [f"{each['number']}: {each['claim']}." for each in run.info.get("rungs", [])],
+    }  # fmt: skip
+    return made
+
+
+def _class_cell(run: RunFolder, one: Standing) -> str:
+    """Return a rung with its share; – where nothing of the class was judged."""
+    if one.share is not None and not one.share.n:
+        return "no images"
+    said = "" if one.share is None else f" {100 * one.share.mean:.0f} %"
+    open_ = "?" if one.stopped is not None and one.stopped["reached"] == "open" else ""
+    return f"{one.rung}{open_}{said}"
