@@ -209,8 +209,8 @@ def run_differences(base: Path, other: Path) -> tuple[tuple[str, ...], str, str]
     found = differences(RunFolder(base), RunFolder(other))
     worst = found.metrics.iloc[0] if len(found.metrics) else None
     largest = "" if worst is None else f"{worst['largest']:.2g} ({worst['metric']}, {worst['of']})"
-    lacking = f", {found.unmatched} in one run alone" if found.unmatched else ""
-    return tuple(found.lines()), f"{found.differ} of {found.scores}{lacking}", largest
+    lacking = [f"{found.unmatched} scores or verdicts are in one run alone"] if found.unmatched else []
+    return (*found.lines(), *lacking), f"{found.differ} of {found.scores}", largest
 
 
 # ---------------------------------------------------------------------- the call

@@ -22,9 +22,9 @@ class Differences:
     Attributes
     ----------
     metrics
-        One row a metric of which a score differs, the largest difference first: ``n`` scores in both runs, how many
-        ``differ`` at all and by more than :data:`NOTED`, the ``largest`` difference in the metric's unit, its
-        explainer, and how many are defined in one run alone (``defined``).
+        One row a metric of which a score differs, the largest difference first, above 1 as a share of the score: ``n``
+        scores in both runs, how many ``differ`` at all and by more than :data:`NOTED`, the ``largest`` difference in
+        the metric's unit, the explainer it is ``of``, and how many are ``defined`` in one run alone.
     verdicts
         One row a verdict that is another: its two values, with effect, interval, adjusted p of both and the margin.
     scores, differ
@@ -70,8 +70,9 @@ def differences(first: RunFolder, second: RunFolder) -> Differences:
     values = matched["value_first"], matched["value_second"]
     gap = (values[0] - values[1]).abs()
     alone = values[0].isna() != values[1].isna()
+    share = gap / np.maximum(1.0, np.maximum(values[0].abs(), values[1].abs()))
     return Differences(
-        metrics=_by_metric(matched.assign(gap=gap, alone=alone)),
+        metrics=_by_metric(matched.assign(gap=gap, share=share, alone=alone)),
         verdicts=both.loc[both["verdict_first"] != both["verdict_second"], kept].reset_index(drop=True),
         scores=len(matched),
         differ=int((gap.gt(0) | alone).sum()),
@@ -98,12 +99,13 @@ def _by_metric(scores: pd.DataFrame) -> pd.DataFrame:
             "largest": float(held["gap"].max()),
             "of": str(held.loc[held["gap"].idxmax(), "explainer"]) if held["gap"].notna().any() else "",
             "defined": int(held["alone"].sum()),
+            "share": float(held["share"].max()),
         }
         for metric, held in scores.groupby("metric", sort=False)
     ]
-    columns = ["metric", "n", "differ", f"by more than {NOTED:g}", "largest", "of", "defined"]
-    table = pd.DataFrame(rows, columns=columns)
-    return table[table["differ"] > 0].sort_values("largest", ascending=False, ignore_index=True, na_position="last")
+    columns = ["metric", "n", "differ", f"by more than {NOTED:g}", "largest", "of", "defined", "share"]
+    table = pd.DataFrame(rows, columns=columns).query("differ > 0")
+    return table.sort_values("share", ascending=False, ignore_index=True, na_position="last").drop(columns="share")
 
 
 def _verdict(row: dict[str, object], run: str) -> str:
