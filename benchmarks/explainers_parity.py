@@ -509,7 +509,7 @@ COMPARISONS: tuple[Comparison, ...] = (
                ours=torch.abs),
     Comparison("guided-ig", "saliency", "GuidedIG",
                saliency("GuidedIG", x_steps=32, fraction=0.1, max_dist=0.1), on=(SMOOTH,),
-               note="without kinks, at which the paths would part"),
+               settings={"aside": 0.0}, note="without kinks, at which the paths would part"),
     Comparison("lime-fast", "lime", "LimeImageExplainer", lime, FITTED, precision=torch.float32),
     Comparison("guided-backprop", "captum", "GuidedBackprop", captum("GuidedBackprop"), method=INF, on=("faces-cnn",),
                note="theirs leaves leaky ReLUs alone and is the plain gradient"),

@@ -27,6 +27,8 @@ import pandas as pd
 from numpy._core._multiarray_umath import __cpu_dispatch__
 
 from harness.digest import digest
+from harness.report.agreement import differences
+from harness.store import RunFolder
 
 ROOT = Path(__file__).parents[1]
 SWITCHES = (
@@ -204,28 +206,11 @@ def compared(job: Job, base: Job) -> Moved:
 
 def run_differences(base: Path, other: Path) -> tuple[tuple[str, ...], str, str]:
     """Return the verdicts of two runs that differ, how many scores do, and the largest difference."""
-    keys = ["explainer", "check", "class"]
-    verdicts = _paired(base, other, "verdicts", keys)
-    flipped = verdicts[verdicts["verdict_base"] != verdicts["verdict_other"]]
-    lines = tuple(
-        f"{row['explainer']} / {row['check']} / {row['class']}: {row['verdict_base']} -> {row['verdict_other']} ("
-        f"effect {row['effect_base']:+.4f} -> {row['effect_other']:+.4f}, margin {row['margin_base']:g}, adjusted p "
-        f"{row['p_adjusted_base']:.3g} -> {row['p_adjusted_other']:.3g})"
-        for row in flipped.to_dict("records")
-    )
-    scores = _paired(base, other, "scores", ["explainer", "metric", "variant", "image", "target"])
-    gap = (scores["value_base"] - scores["value_other"]).abs()
-    scale = scores[["value_base", "value_other"]].abs().max(axis=1).clip(lower=1)
-    unlike = gap.gt(0) | (scores["value_base"].isna() != scores["value_other"].isna())
-    worst = (gap / scale).idxmax() if gap.notna().any() else None
-    largest = "" if worst is None else f"{gap[worst]:.2g} ({scores['metric'][worst]}, {scores['explainer'][worst]})"
-    return lines, f"{int(unlike.sum())} of {len(scores)}", largest
-
-
-def _paired(base: Path, other: Path, table: str, keys: Sequence[str]) -> pd.DataFrame:
-    """Return the rows of one table of two runs side by side."""
-    one, two = (pd.read_parquet(folder / f"{table}.parquet") for folder in (base, other))
-    return one.merge(two, on=list(keys), how="outer", suffixes=("_base", "_other"))
+    found = differences(RunFolder(base), RunFolder(other))
+    worst = found.metrics.iloc[0] if len(found.metrics) else None
+    largest = "" if worst is None else f"{worst['largest']:.2g} ({worst['metric']}, {worst['of']})"
+    lacking = [f"{found.unmatched} scores or verdicts are in one run alone"] if found.unmatched else []
+    return (*found.lines(), *lacking), f"{found.differ} of {found.scores}", largest
 
 
 # ---------------------------------------------------------------------- the call

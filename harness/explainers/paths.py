@@ -10,11 +10,21 @@ from jaxtyping import Float, Float64, Int
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from harness.errors import UsageError
 from harness.explainers._passes import gradients_at
 from harness.explainers._randomness import generators, normal
 from harness.explainers.base import COMPLETENESS, explainer
 from harness.explainers.gradient import path_integral, plain_baseline
 from harness.subject import Subject
+
+ASIDE = 2.0**-30
+"""How far from its path guided integrated gradients looks, as a share of the range of values.
+
+An even picture, from which the path starts, ties every maximum that a network takes of neighbours. Which of them gets
+the gradient is then said by the last bit, in whatever precision, and with it which way the path goes on: the maps of
+two layouts differed by .3 to 1.1 of their norm. So far from the tie, which is less than the last digit of a picture in
+single precision, one neighbour is ahead by 2**22 units in the last place of double precision.
+"""
 
 
 def _black(subject: Subject, images: Tensor, **_: Any) -> Iterator[Float[Tensor, "n c h w"]]:
@@ -216,11 +226,12 @@ def guided_ig(
     fraction: float = 0.1,
     leeway: float = 0.1,
     baseline: float = 0.0,
+    aside: float = ASIDE,
 ) -> Float[Tensor, "n h w"]:
     """Return the gradient integrated along a path that moves the pixels of smallest gradient first.
 
-    Channels are summed. Each image goes through the network alone: which pixels move next hangs on the last digits of
-    the gradients, which others in the batch would change.
+    Channels are summed. Each image goes through the network alone and in double precision, where the network has one:
+    which pixels move next hangs on the last digits of the gradients, which others in the batch would change.
 
     Parameters
     ----------
@@ -232,16 +243,28 @@ def guided_ig(
         How far a pixel may be ahead of or behind the straight path, as a share of it.
     baseline
         One value for every pixel, in input units.
+    aside
+        How far from the path gradients are taken, as a share of the range of values; 0 for the published method, whose
+        map a network of maxima leaves open.
     """
-    end = images.double().cpu().numpy()
+    precise, end = _in_double(subject), images.double().cpu().numpy()
+    noise = np.random.default_rng(0).uniform(-aside, aside, end.shape[1:]) * (subject.spec.high - subject.spec.low)
     walkers = [_Walker(np.full_like(image, baseline), image, fraction, leeway) for image in end]
     for step in range(1, steps + 1):
-        places = torch.from_numpy(np.stack([walker.place for walker in walkers])).to(images)
+        places = torch.from_numpy(np.stack([walker.place + noise for walker in walkers])).to(precise.dtype)
         alone = zip(torch.split(places, 1), torch.split(targets, 1), strict=True)
-        gradients = [subject.gradients(place, target)[0].double().cpu().numpy() for place, target in alone]
+        gradients = [precise.gradients(place, target)[0].double().cpu().numpy() for place, target in alone]
         for walker, gradient in zip(walkers, gradients, strict=True):
             walker.move(gradient, step / steps)
     return torch.from_numpy(np.stack([walker.attribution for walker in walkers])).to(images).sum(1)
+
+
+def _in_double(subject: Subject) -> Subject:
+    """Return the subject in double precision, itself where its network runs in single precision alone."""
+    try:
+        return subject.in_double()
+    except UsageError:
+        return subject
 
 
 class _Walker:

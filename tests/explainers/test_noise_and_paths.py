@@ -119,7 +119,7 @@ def test_path_follows_the_saliency_packages(name: str, smooth: Subject, monkeypa
         theirs = core.GuidedIG().GetMask(
             picture, answer, x_baseline=0 * picture, x_steps=32, fraction=0.1, max_dist=0.1
         )
-        found = EXPLAINERS[name](smooth, images, torch.tensor([3]))
+        found = EXPLAINERS[name](smooth, images, torch.tensor([3]), aside=0.0)
         assert error(found, torch.from_numpy(theirs[..., 0])[None]) < EQUAL
 
 
@@ -130,6 +130,17 @@ def test_guided_paths_of_a_batch_go_through_the_network_one_image_at_a_time() ->
     handle.remove()
     # Which pixels move next hangs on the last digits of the gradients, which the size of a batch changes.
     assert set(sizes) == {1}
+
+
+def test_guided_paths_look_aside_from_an_even_picture_in_double_precision() -> None:
+    of, images, seen = subject(network()), pictures(), []
+    handle = of.network.register_forward_pre_hook(lambda _module, given: seen.append(given[0].detach()))
+    EXPLAINERS["guided-ig"](of, images, TARGETS, steps=2)
+    handle.remove()
+    first = seen[1]  # the very first is a blank picture, by which the copy in double precision is known to run
+    assert first.dtype == torch.float64
+    assert first.unique().numel() == first.numel()
+    assert first.abs().max() <= 2**-30 * (of.spec.high - of.spec.low)
 
 
 def test_guided_path_moves_pixels_of_small_gradient_first() -> None:

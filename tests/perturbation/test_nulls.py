@@ -1,6 +1,7 @@
 """Null maps: the map's statistics exactly or to a measured error, and no knowledge of where."""
 
 import time
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from scipy.ndimage import gaussian_filter, zoom
 from scipy.stats import chisquare
 
 from harness.perturbation import (
+    nulls,
     segment_null,
     spectrum_error,
     spectrum_null,
@@ -73,13 +75,14 @@ def test_the_histogram_of_the_spectrum_null_is_exact(maps, seed):
     assert (np.sort(nulls.reshape(n, -1), axis=1) == np.sort(maps.reshape(n, -1), axis=1)).all()
 
 
-# Each bound is the mean error over these six maps, the worst of three seeds measured, rounded up.
+# Each bound is the mean error over these six maps, the worst of three seeds measured, rounded up; reading the texture
+# in steps leaves up to .0023 of it (see TEXTURE).
 @pytest.mark.parametrize(
     ("make", "bound"),
     [
-        (lambda rng: rng.normal(size=(6, 64, 64)).astype(np.float32), 0.0004),
-        (lambda rng: smooth(rng, 2), 0.0004),
-        (lambda rng: smooth(rng, 6), 0.0009),
+        (lambda rng: rng.normal(size=(6, 64, 64)).astype(np.float32), 0.0023),
+        (lambda rng: smooth(rng, 2), 0.0023),
+        (lambda rng: smooth(rng, 6), 0.0023),
         (blobs, 0.012),
         (coarse, 0.02),
         (binary, 0.15),
@@ -139,6 +142,46 @@ def test_the_spectrum_null_is_unlike_its_map():
     likeness = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(maps, nulls, strict=True)]
     # Correlations of unrelated maps of this smoothness have a standard deviation of .08.
     assert abs(np.mean(likeness)) < 4 * 0.08 / np.sqrt(20)
+
+
+def test_maps_that_differ_by_rounding_have_the_same_null():
+    maps = smooth(np.random.default_rng(0), 2, n=40).astype(np.float64)
+    noise = np.random.default_rng(1).normal(size=maps.shape) * np.finfo(np.float32).eps / 4
+    found = [spectrum_null(m, seed=0, keys=np.arange(40)) for m in (maps, maps * (1 + noise))]
+    places = [null.reshape(40, -1).argsort(axis=1) for null in found]
+    alike = (places[0] == places[1]).mean(axis=1) > 0.9
+    # A value crosses the middle between two steps with the probability of its noise's mean size, at most 4 standard
+    # deviations times .8 eps / 4, over a step of 2**-8 of them: 2.4e-5, .1 of 4,096. So 36 of 40 maps stay, 2 more or
+    # less.
+    assert alike.sum() >= 30
+
+
+def test_a_null_that_was_asked_for_before_is_the_same_and_takes_no_time(monkeypatch):
+    made = []
+    whole = nulls._matched_order
+    monkeypatch.setattr(nulls, "_orders", OrderedDict())
+    monkeypatch.setattr(nulls, "_matched_order", lambda *asked: made.append(1) or whole(*asked))
+    maps = smooth(np.random.default_rng(5), 2)
+    first, again = (spectrum_null(maps, seed=3, keys=np.arange(6)) for _ in range(2))
+    assert (first == again).all()
+    assert len(made) == 6
+    other = spectrum_null(maps, seed=4, keys=np.arange(6))
+    assert (other != first).any(axis=(1, 2)).all()
+
+
+def test_what_is_remembered_of_nulls_is_bounded(monkeypatch):
+    monkeypatch.setattr(nulls, "_orders", OrderedDict())
+    monkeypatch.setattr(nulls, "KEPT_BYTES", 3 * 64 * 64 * 8)
+    spectrum_null(smooth(np.random.default_rng(5), 2), seed=3, keys=np.arange(6))
+    assert len(nulls._orders) == 3
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e30])
+def test_the_null_does_not_hang_on_the_maps_unit(unit):
+    maps = smooth(np.random.default_rng(0), 2, n=2).astype(np.float64)
+    scaled = maps * 2.0 ** np.round(np.log2(unit))
+    nulls = spectrum_null(scaled, seed=0, keys=np.arange(2)) / 2.0 ** np.round(np.log2(unit))
+    np.testing.assert_array_equal(nulls, spectrum_null(maps, seed=0, keys=np.arange(2)))
 
 
 def test_constant_maps_are_their_own_null():

@@ -97,6 +97,16 @@ def test_runs_of_other_faces_are_not_paired_and_it_says_so(first: RunFolder, oth
     assert "images cannot be paired" in " ".join(table.attrs["notes"])
 
 
+def test_another_arithmetic_is_told_in_one_line(first: RunFolder, other_subject: RunFolder) -> None:
+    runs = RunFolder(first.path), RunFolder(other_subject.path)
+    for run, threads in zip(runs, ("1", "2"), strict=True):
+        run.__dict__["info"] = {**run.info, "arithmetic": {"threads": threads, "feed": "contiguous:64"}}
+    told = [note for note in comparison.compare(runs).attrs["notes"] if "arithmetic" in note]
+    assert told == [f"other arithmetic in {first.name} and {other_subject.name}, so last bits differ: threads 1 and 2."]
+    runs[1].__dict__["info"] = {**runs[1].info, "arithmetic": runs[0].info["arithmetic"]}
+    assert not any("arithmetic" in note for note in comparison.compare(runs).attrs["notes"])
+
+
 def test_runs_of_the_same_name_are_called_by_their_paths(first: RunFolder, tmp_path: Path) -> None:
     again = Drawn(tmp_path / first.name, SHORT).write()
     row = comparison.compare([first, again], ["gradient"]).iloc[0]

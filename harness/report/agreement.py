@@ -1,0 +1,115 @@
+"""How far two runs of the same request agree: scores and verdicts that are others, as on another machine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from harness.report import words
+from harness.store import RunFolder
+
+SCORE = ["explainer", "metric", "variant", "image", "target"]
+CLAIM = ["explainer", "check", "class"]
+NOTED = 1e-3
+"""Scores that differ by more are counted apart: below it stand the fourth digit of a mean and less."""
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What two runs do not share.
+
+    Attributes
+    ----------
+    metrics
+        One row a metric of which a score differs, the largest difference first, above 1 as a share of the score: ``n``
+        scores in both runs, how many ``differ`` at all and by more than :data:`NOTED`, the ``largest`` difference in
+        the metric's unit, the explainer it is ``of``, and how many are ``defined`` in one run alone.
+    verdicts
+        One row a verdict that is another: its two values, with effect, interval, adjusted p of both and the margin.
+    scores, differ
+        Scores in both runs, and how many of them differ at all.
+    unmatched
+        Scores and verdicts that one run has and the other has not: then the requests were not the same.
+    """
+
+    metrics: pd.DataFrame
+    verdicts: pd.DataFrame
+    scores: int
+    differ: int
+    unmatched: int
+
+    def lines(self) -> list[str]:
+        """Return each verdict that is another in one line with its numbers."""
+        return [
+            f"{row['explainer']} / {row['check']} / {row['class']}: "
+            + " -> ".join(_verdict(row, run) for run in ("first", "second"))
+            + f", margin {row['margin']:g}"
+            for row in self.verdicts.to_dict("records")
+        ]
+
+
+def differences(first: RunFolder, second: RunFolder) -> Differences:
+    """Compare two runs score by score and verdict by verdict.
+
+    Parameters
+    ----------
+    first, second
+        Runs of the same request, made on whatever arithmetic.
+
+    Raises
+    ------
+    UsageError
+        Where a table of a run is missing or damaged.
+    """
+    scores = _paired(first.scores, second.scores, SCORE)
+    verdicts = _paired(first.verdicts, second.verdicts, CLAIM)
+    matched = scores[scores["_merge"] == "both"]
+    both = verdicts[verdicts["_merge"] == "both"].rename(columns={"margin_first": "margin"})
+    kept = [*CLAIM, "margin", *(f"{name}_{run}" for run in ("first", "second") for name in VERDICT)]
+    values = matched["value_first"], matched["value_second"]
+    gap = (values[0] - values[1]).abs()
+    alone = values[0].isna() != values[1].isna()
+    share = gap / np.maximum(1.0, np.maximum(values[0].abs(), values[1].abs()))
+    return Differences(
+        metrics=_by_metric(matched.assign(gap=gap, share=share, alone=alone)),
+        verdicts=both.loc[both["verdict_first"] != both["verdict_second"], kept].reset_index(drop=True),
+        scores=len(matched),
+        differ=int((gap.gt(0) | alone).sum()),
+        unmatched=int((scores["_merge"] != "both").sum() + (verdicts["_merge"] != "both").sum()),
+    )
+
+
+VERDICT = ("verdict", "effect", "low", "high", "p_adjusted")
+
+
+def _paired(first: pd.DataFrame, second: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of two tables side by side, those of one alone too."""
+    return first.merge(second, on=list(keys), how="outer", suffixes=("_first", "_second"), indicator=True)
+
+
+def _by_metric(scores: pd.DataFrame) -> pd.DataFrame:
+    """Count the scores of each metric that differ."""
+    rows = [
+        {
+            "metric": metric,
+            "n": len(held),
+            "differ": int((held["gap"].gt(0) | held["alone"]).sum()),
+            f"by more than {NOTED:g}": int(held["gap"].gt(NOTED).sum()),
+            "largest": float(held["gap"].max()),
+            "of": str(held.loc[held["gap"].idxmax(), "explainer"]) if held["gap"].notna().any() else "",
+            "defined": int(held["alone"].sum()),
+            "share": float(held["share"].max()),
+        }
+        for metric, held in scores.groupby("metric", sort=False)
+    ]
+    columns = ["metric", "n", "differ", f"by more than {NOTED:g}", "largest", "of", "defined", "share"]
+    table = pd.DataFrame(rows, columns=columns).query("differ > 0")
+    return table.sort_values("share", ascending=False, ignore_index=True, na_position="last").drop(columns="share")
+
+
+def _verdict(row: dict[str, object], run: str) -> str:
+    """Return one run's verdict with its numbers."""
+    effect, low, high, p = (float(str(row[f"{name}_{run}"])) for name in VERDICT[1:])
+    found = f"{words.number(effect, signed=True)} ({words.interval(low, high)})" if np.isfinite(effect) else "no effect"
+    return f"{row[f'verdict_{run}']} {found}, adjusted p {p:.3g}"

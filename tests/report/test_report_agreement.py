@@ -1,0 +1,69 @@
+"""Two runs of one request: what is other is counted and named, and what is not is not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.report.agreement import differences
+from harness.store import RunFolder
+
+
+class Held(RunFolder):
+    """A run whose tables are those given."""
+
+    def __init__(self, scores: pd.DataFrame, verdicts: pd.DataFrame) -> None:
+        self.__dict__.update(scores=scores, verdicts=verdicts)
+
+
+def moved(run: RunFolder, **changes: object) -> Held:
+    """The run with the score or verdict at some place changed."""
+    scores, verdicts = run.scores.copy(), run.verdicts.copy()
+    for name, (row, value) in changes.items():
+        table = scores if name in ("value", "image") else verdicts
+        table.loc[row, name] = value
+    return Held(scores, verdicts)
+
+
+def test_a_run_agrees_with_itself(run: RunFolder) -> None:
+    found = differences(run, run)
+    assert (found.differ, found.unmatched, len(found.metrics), found.lines()) == (0, 0, 0, [])
+    assert found.scores == len(run.scores)
+
+
+def test_a_score_that_moved_is_counted_with_its_metric_and_explainer(run: RunFolder) -> None:
+    row = run.scores.index[run.scores["value"].notna()][5]
+    before = run.scores.loc[row]
+    found = differences(run, moved(run, value=(row, before["value"] + 0.25)))
+    told = found.metrics.iloc[0]
+    assert found.differ == 1
+    assert (told["metric"], told["differ"], told["of"]) == (before["metric"], 1, before["explainer"])
+    assert told["by more than 0.001"] == 1
+    assert told["largest"] == pytest.approx(0.25)
+
+
+def test_a_score_that_moved_by_its_last_bit_is_counted_but_not_noted(run: RunFolder) -> None:
+    row = run.scores.index[run.scores["value"].abs() > 0.01][0]
+    found = differences(run, moved(run, value=(row, np.nextafter(run.scores.loc[row, "value"], 9))))
+    assert found.differ == 1
+    assert found.metrics["by more than 0.001"].sum() == 0
+
+
+def test_a_score_that_is_undefined_in_one_run_differs(run: RunFolder) -> None:
+    row = run.scores.index[run.scores["value"].notna()][0]
+    found = differences(run, moved(run, value=(row, np.nan)))
+    assert (found.differ, found.metrics["defined"].sum()) == (1, 1)
+
+
+def test_a_verdict_that_is_another_is_told_with_its_numbers(run: RunFolder) -> None:
+    row = run.verdicts.index[run.verdicts["verdict"] == "pass"][0]
+    (line,) = differences(run, moved(run, verdict=(row, "inconclusive"))).lines()
+    claim = run.verdicts.loc[row]
+    assert line.startswith(f"{claim['explainer']} / {claim['check']} / {claim['class']}: pass ")
+    assert "-> inconclusive" in line
+    assert "adjusted p" in line
+    assert line.endswith(f"margin {claim['margin']:g}")
+
+
+def test_what_one_run_lacks_is_counted(run: RunFolder) -> None:
+    lacking = Held(run.scores.iloc[1:], run.verdicts.iloc[2:])
+    assert differences(run, lacking).unmatched == 3
