@@ -190,8 +190,8 @@ class RunFolder:
 
     @cached_property
     def ladder(self) -> pd.DataFrame:
-        """How far each explainer can be believed; see :data:`LADDER`."""
-        return self._table("ladder")
+        """How far each explainer can be believed, or nothing where no claim decides; see :data:`LADDER`."""
+        return self._table("ladder") if (self.path / "ladder.parquet").is_file() else frame(LADDER)
 
     @cached_property
     def persons(self) -> pd.DataFrame:

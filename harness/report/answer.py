@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.report import reading, words
+from harness.report import ladder, reading, words
 from harness.report.reading import ALL
 from harness.store import RunFolder
 
@@ -47,6 +47,8 @@ class Belief:
 
 def beliefs(run: RunFolder) -> dict[tuple[str, str], Belief]:
     """Return the standing of every explainer over all images and, where classes were judged, for each class."""
+    if len(run.ladder):
+        return _by_rung(run)
     held = run.verdicts[run.verdicts["check"].isin(reading.deciding(run))]
     found: dict[tuple[str, str], list[Row]] = {}
     for row in held.to_dict("records"):
@@ -62,6 +64,37 @@ def beliefs(run: RunFolder) -> dict[tuple[str, str], Belief]:
         for where, rows in apart.items():
             made[name, where] = _belief(name, where, rows + gates if rows else [])
     return made
+
+
+def _by_rung(run: RunFolder) -> dict[tuple[str, str], Belief]:
+    """Return the standing of every explainer by the ladder: believed from the rung on that shows what counted."""
+    rung_of = {str(each["name"]): int(each.get("rung", 0)) for each in run.info.get("checks", [])}
+    decisive = run.verdicts[run.verdicts["check"].map(rung_of).fillna(0).between(1, ladder.COUNTED)]
+    by_place: dict[tuple[str, str], list[Row]] = {}
+    for row in decisive.to_dict("records"):
+        by_place.setdefault((str(row["explainer"]), str(row["class"])), []).append({str(k): v for k, v in row.items()})
+    made = {}
+    for name in reading.families(run):
+        for where in (ALL, *reading.classes(run)):
+            one = ladder.standing(run, name, where)
+            rows = by_place.get((name, where), by_place.get((name, ALL), []))
+            state = _state(one)
+            verdict = {State.BELIEVED: "pass", State.REFUTED: "fail", State.OPEN: "inconclusive"}.get(state, "")
+            because = tuple(row for row in rows if row["verdict"] == (verdict or "not applicable"))
+            made[name, where] = Belief(name, where, state, because)
+    return made
+
+
+def _state(one: ladder.Standing) -> State:
+    """Return what a standing says of whether a map may be read as what counted."""
+    if one.rung >= ladder.COUNTED and "what counts" in one.yes:
+        return State.BELIEVED
+    if one.stopped is None:
+        return State.UNJUDGED
+    refused = one.stopped["reached"] == "no" and int(str(one.stopped["rung"])) <= ladder.COUNTED
+    if refused:
+        return State.UNJUDGED if one.stopped["name"] == "contract" else State.REFUTED
+    return State.OPEN
 
 
 def _belief(name: str, where: str, rows: Sequence[Row]) -> Belief:
@@ -129,11 +162,11 @@ def _lead(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
     methods = reading.methods(run)
     by_state = {state: [name for name in methods if held[name, ALL].state is state] for state in State}
     good = by_state[State.BELIEVED]
+    said = "can be read as what counted (rung 3 or higher)" if len(run.ladder) else "can be believed"
     parts = [
-        f"Over all images, {len(good)} of {len(methods)} methods can be believed"
-        + (f": {words.listed(good)}." if good else ".")
+        f"Over all images, {len(good)} of {len(methods)} methods {said}" + (f": {words.listed(good)}." if good else ".")
     ]
-    absent = _not_asked(run)
+    absent = [] if len(run.ladder) else _not_asked(run)
     if good and absent:
         parts.append(f"That is said without claims on {words.listed(absent)}, which were not asked for.")
     told = {

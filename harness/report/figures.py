@@ -11,6 +11,7 @@ from harness.report import reading
 from harness.report.curve_figures import cascade_figure, curves_figure
 from harness.report.effects import effects_figure
 from harness.report.gain_figures import gains_figure, overview_figure, recall_figure
+from harness.report.ladder_figure import ladder_figure
 from harness.report.look import chunks, save
 from harness.report.map_figures import gallery_figure
 from harness.report.matrix_figures import confusion_figure, similarity_figure, verdict_figure
@@ -83,6 +84,8 @@ def plates(run: RunFolder) -> Iterator[Plate]:
     yield from _pages(
         Plate(VERDICTS_PLATE, "Verdicts", _VERDICTS, _nothing), columns or [[]], partial(verdict_figure, run)
     )
+    if len(run.ladder):
+        yield Plate("ladder", "How far each explainer can be believed", _LADDER, partial(ladder_figure, run))
     yield Plate("overview", "Gains over all images", _OVERVIEW, partial(overview_figure, run))
     yield from _galleries(run)
     for metric in ("deletion-gain", "insertion-gain"):
@@ -175,6 +178,11 @@ def write_figures(run: RunFolder) -> list[Path]:
 _VERDICTS = (
     "A row an explainer, a column a claim. The mark says whether the claim holds, the number is the effect that it "
     "rests on. Names in grey are controls, which cannot be faithful: a check that passes them shows nothing here."
+)
+_LADDER = (
+    "Of the pairs of cells that the network's answers to all coalitions order alike under every fill, the share that a "
+    "map orders alike, with its interval, from chance to the truth. Green shows what counted, orange does not, yellow "
+    "is open; grey is what they are compared with."
 )
 _OVERVIEW = (
     "How much better each map orders the pixels than its own null map does, mean over images with its interval. Right "

@@ -14,6 +14,8 @@ from harness.store import RunFolder
 SHARE = "settled-pairs"
 """What is said of every explainer: of the pairs of cells that all fills order alike, the share ordered right."""
 MAP = "map"
+COUNTED = 3
+"""The rung from which on a map may be read as what counted, as the checks number it."""
 
 
 @dataclass(frozen=True)
@@ -149,14 +151,12 @@ def _beside(run: RunFolder, held: Sequence[Standing]) -> list[str]:
 
 def _advice(run: RunFolder, methods: Sequence[Standing]) -> list[str]:
     """Say what to use and what not to read as what counted."""
-    rungs = {int(each["number"]): each for each in run.info.get("rungs", [])}
-    counted = next((number for number, each in rungs.items() if each["name"] == "what counts"), 3)
-    good = [one for one in methods if one.rung >= counted]
+    good = [one for one in methods if one.rung >= COUNTED]
     best = [one.explainer for one in good if one.rung == max(each.rung for each in good)]
     refused = [
         one.explainer
         for one in methods
-        if one.stopped is not None and one.stopped["reached"] == "no" and int(str(one.stopped["rung"])) <= counted
+        if one.stopped is not None and one.stopped["reached"] == "no" and int(str(one.stopped["rung"])) <= COUNTED
     ]
     said = []
     if best:

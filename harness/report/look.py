@@ -39,6 +39,9 @@ FAMILIES = {
 VERDICTS = {"pass": "#a6d9c7", "fail": "#f2b48f", "inconclusive": "#f4eecb", "not applicable": "#f2f2f2"}
 """Fills of a verdict's cell, light enough for black text; the mark says the same in letters."""
 
+STATES = {"pass": "#009E73", "fail": "#D55E00", "inconclusive": "#C9A227"}
+"""The same in lines and dots, strong enough for white."""
+
 TITLE = 26
 """Letters of a panel's title before it breaks; a panel is about two inches wide."""
 

@@ -11,7 +11,7 @@ import jinja2
 import pandas as pd
 from PIL import Image
 
-from harness.report import answer, figures, reading, tables, words
+from harness.report import answer, figures, ladder, reading, tables, words
 from harness.report.answer import Belief, State
 from harness.report.look import DPI, VERDICTS
 from harness.report.reading import ALL
@@ -95,6 +95,7 @@ def _contents(run: RunFolder) -> dict[str, Any]:
         "command": str(run.info.get("command", "")),
         "answer": answer.answer(run),
         "standing": _standing(run),
+        "by_class": _by_class(run),
         "verdicts": [_verdicts(run, title, names) for title, names in reading.check_groups(run).items()],
         "verdict_notes": tables.verdict_table(run).attrs["notes"],
         "metrics": _plain_grid(tables.overview_table(run)),
@@ -134,7 +135,9 @@ def _counted(things: Sequence[str], word: str) -> str:
 
 
 def _standing(run: RunFolder) -> Grid:
-    """Return who can be believed for which class."""
+    """Return how far each explainer can be believed, or, where nothing decides a rung, for which class."""
+    if len(run.ladder):
+        return _ladder(run)
     held = answer.beliefs(run)
     shown = [ALL, *reading.classes(run)]
     rows = [
@@ -142,6 +145,35 @@ def _standing(run: RunFolder) -> Grid:
         for name, family in reading.families(run).items()
     ]
     return Grid("Who can be believed for which class", ["explainer", *shown], rows)
+
+
+def _ladder(run: RunFolder) -> Grid:
+    """Return the ladder over all images, a rung a column."""
+    table = ladder.ladder_table(run)
+    reached = run.ladder[run.ladder["class"] == ALL].set_index(["explainer", "name"])["reached"]
+    apart = {*reading.controls(run), *reading.oracles(run)}
+    rows = [
+        (
+            str(name),
+            name in apart,
+            [_rung_cell(str(text), str(reached.get((name, column), ""))) for column, text in row.items()],
+        )
+        for name, row in table.iterrows()
+    ]
+    notes = [*table.attrs["notes"], *[f"{each['name']}: {each['claim']}." for each in run.info.get("rungs", [])]]
+    return Grid(str(table.attrs["title"]).capitalize(), ["explainer", *map(str, table.columns)], rows, notes)
+
+
+def _rung_cell(text: str, reached: str) -> Cell:
+    """Return a mark with its effect under it, on the colour of what it says."""
+    mark, _, effect = text.partition(" ") if reached else (text, "", "")
+    verdict = {"yes": "pass", "no": "fail", "open": "inconclusive", "not applicable": "not applicable"}.get(reached, "")
+    return Cell(mark, effect, VERDICTS.get(verdict, ""))
+
+
+def _by_class(run: RunFolder) -> Grid | None:
+    """Return the highest rung of each method for each class; nothing where nothing decides a rung."""
+    return _plain_grid(ladder.class_table(run).reset_index()) if len(run.ladder) else None
 
 
 def _standing_cell(belief: Belief) -> Cell:
