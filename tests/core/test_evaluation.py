@@ -360,8 +360,7 @@ BAD: dict[Callable[..., Tensor], str] = {
     wrong_shape: "bad breaks its contract: shape (returned shape (2, 1, 12, 12) for images whose maps are (2, 12, 12))",
     paints_the_input: "bad breaks its contract: input (changed its images or targets in place; work on a copy)",
     changes_weights: "bad breaks its contract: network (changed the network's weights or left hooks on it)",
-    leaves_a_hook: "bad breaks its contract: network (changed the network's weights or left hooks on it), "
-    "growth (3 calls left 1 to 3 hooks behind)",
+    leaves_a_hook: "bad breaks its contract: network (changed the network's weights or left hooks on it)",
     constant: "bad breaks its contract: images (returned the same map for every image)",
     only_on_the_random_network: "bad returned shape (18, 1, 12, 12); return one (h, w) map an image, (18, 12, 12)",
 }

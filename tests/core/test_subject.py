@@ -150,6 +150,8 @@ def test_in_double_everything_is_double_and_answers_the_same(
     assert precise.logits(images.double()).dtype == torch.float64
     torch.testing.assert_close(precise.logits(images.double()).float(), fed.logits(images), **CLOSE)
     assert precise.gradients(images.double(), targets).dtype == torch.float64
+    assert torch.equal(precise.logits(images), precise.logits(images.double()))
+    assert precise.gradients(images, targets).dtype == torch.float32
     assert precise.passes is fed.passes
     assert (precise.cam_layer, precise.layers, precise.classes) == (fed.cam_layer, fed.layers, fed.classes)
 

@@ -3,9 +3,10 @@
 Sums differ in their last digits with the size of a batch, the layout of its memory, the threads and the processor. A
 rectifier whose input is next to zero, or a maximum of two values next to equal, falls to either side with them, and
 the map jumps. That is arithmetic and no fault of the explainer. So maps are compared as they come from a copy of the
-network in double precision, where nothing lies so near a kink by chance. An explainer that cannot work in double is
-compared as it works, and so is one that leaves double by itself. What still differs is held beside what rounding alone
-does to the map on this machine: the same call with every sum of the network moved by what rounding may move it.
+network in double precision, where nothing lies so near a kink by chance. Where the network cannot be had in double, or
+the explainer raises with it, they are compared as they are. What still differs, as where an explainer makes a copy in
+single precision of its own, is held beside what rounding alone does to the map on this machine: the same call with
+every sum of the network moved by what rounding may move it. A dependence smaller than that cannot be told from it.
 """
 
 import random
@@ -35,12 +36,12 @@ REPEATS = 3
 DRAWS = 4
 """Draws of what rounding may do, of which the largest counts."""
 
-REACH = 256
+REACH = 32
 """Units in the last place of its largest value by which a sum is moved.
 
-The error of a sum of n terms grows as the square root of n: sums of up to 65,536 terms are covered. It is also what
-lets a few draws tell: one call in twenty meets a kink within one unit in single precision, and every call meets several
-within so many.
+The error of a sum of n terms grows as the square root of n: 32 are what sums of a thousand terms differ by, as those of
+a convolution. It is also what lets a few draws tell: within one unit few calls meet a kink in single precision, within
+so many every call meets some.
 """
 
 SUMS = frozenset(
@@ -313,7 +314,8 @@ def same(maps: Answer) -> float:
     It is 1.5e-8 for maps in double and 3.5e-4 in single precision. Of the digits half are left to sums that cancel.
     What a dependence on batch, target or state does to a map is a matter of its first digits.
     """
-    return float(np.finfo(maps.dtype if np.issubdtype(maps.dtype, np.floating) else np.float32).eps) ** 0.5
+    kind = maps.dtype if np.issubdtype(maps.dtype, np.floating) else np.dtype(np.float32)
+    return float(np.finfo(kind).eps) ** 0.5
 
 
 def gap(found: np.ndarray, wanted: np.ndarray) -> float:
