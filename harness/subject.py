@@ -146,7 +146,7 @@ class CountedNetwork(nn.Module):
         """Return the network's logits."""
         self._passes.forward += len(images)
         # Single precision is read by a network in double too, which then rounds at its ends alone.
-        logits: Tensor = self.network(images.double() if _first_kind(self.network) == torch.float64 else images)
+        logits: Tensor = self.network(images.double() if _precision(self.network) == torch.float64 else images)
         if logits.requires_grad:
             logits.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
         return logits
@@ -238,8 +238,7 @@ class Subject:
     @property
     def dtype(self) -> torch.dtype:
         """Precision that the network reads and answers in: that of its weights, single where it has none."""
-        kinds = (parameter.dtype for parameter in self._network.parameters() if parameter.is_floating_point())
-        return next(kinds, torch.float32)
+        return _precision(self._network)
 
     def layer(self, name: str) -> nn.Module:
         """Return the module called `name`.
@@ -563,6 +562,12 @@ class Subject:
         modules = dict(self._network.named_modules())
         convolutions = [name for name in self.layers if isinstance(modules[name], nn.Conv2d)]
         return convolutions[-1] if convolutions else self.layers[-1] if self.layers else ""
+
+
+def _precision(network: nn.Module) -> torch.dtype:
+    """Return the precision of a network's first weights; single where it has none."""
+    kinds = (parameter.dtype for parameter in network.parameters() if parameter.is_floating_point())
+    return next(kinds, torch.float32)
 
 
 EVEN = 0.1
