@@ -415,10 +415,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     run = config.stash[SESSION].run if SESSION in config.stash else None
     if run is None:
         return
-    terminalreporter.section("how far each explainer can be believed")
-    terminalreporter.write_line(tables.render(ladder.ladder_table(run), "text"))
-    for line in ladder.lines(run):
-        terminalreporter.write_line(line)
+    checks = config.stash[SESSION].request.checks
+    if not all(check.decides for check in checks):
+        terminalreporter.section("explainers and checks")
+        for table in tables.verdict_tables(run):
+            terminalreporter.write_line(tables.render(table, "text"))
+    if any(check.decides for check in checks):
+        terminalreporter.section("how far each explainer can be believed")
+        for line in [tables.render(ladder.ladder_table(run), "text"), *ladder.lines(run)]:
+            terminalreporter.write_line(line)
     counts = run.verdicts[run.verdicts["class"] == EVERYTHING]["verdict"].value_counts()
     terminalreporter.write_line(", ".join(f"{counts.get(verdict.value, 0)} {verdict.value}" for verdict in Verdict))
     terminalreporter.write_line(f"run: {run.path}   page: {run.path / 'report.html'}")

@@ -258,7 +258,7 @@ def test_a_check_asked_twice_is_made_once() -> None:
 
 
 def test_an_unknown_check_lists_what_there_is() -> None:
-    with pytest.raises(UsageError, match=r"there is deletion-spectrum, .*, faithfulness, .* and all"):
+    with pytest.raises(UsageError, match=r"there is cells-edges, .*, faithfulness, .* and all"):
         asked_checks(["nothing"])
 
 

@@ -36,8 +36,8 @@ from harness.subject import Subject
 
 FEW = (CHECKS["randomization-full"],)
 CONTROLS = SMALL.controls
-STAND_INS = (*CONTROLS, "mean-face")
-"""Controls of a run of which no cause is known."""
+STAND_INS = (*CONTROLS, "mean-face", "truth", "truth-noise-40", "truth-noise-70")
+"""Controls of a run of which no cause is known, and the truth of the game."""
 TABLES = {
     "scores": SCORES,
     "curves": CURVES,
@@ -81,6 +81,8 @@ def without_time(info: dict[str, object]) -> dict[str, object]:
 def test_every_file_of_a_run_is_written(done: RunFolder) -> None:
     assert {file.name for file in done.path.iterdir()} == {
         "blank.parquet",
+        "feed.json",
+        "ladder.parquet",
         "cache",
         "curves.parquet",
         "effects.parquet",
@@ -163,7 +165,7 @@ def test_examples_hold_one_right_image_of_each_class(done: RunFolder) -> None:
     held = done.examples
     assert held.targets.tolist() == held.labels.tolist() == list(CLASSES)
     assert held.explainers.tolist() == ["gradient", *STAND_INS]
-    assert held.maps.shape == (4, 3, SIDE, SIDE)
+    assert held.maps.shape == (1 + len(STAND_INS), 3, SIDE, SIDE)
     assert held.pictures.min() >= 0
     assert held.pictures.max() <= 1
 
@@ -490,5 +492,5 @@ def test_longer_profiles_carry_every_control() -> None:
         name: [each.name for each in request(profile=profile).with_controls().explainers]
         for name, profile in PROFILES.items()
     }
-    assert carried["quick"] == ["gradient", "random", "edges"]
+    assert carried["quick"] == ["gradient", "random", "edges", "centre"]
     assert carried["standard"] == carried["full"] == ["gradient", *EVERY_CONTROL]

@@ -76,7 +76,13 @@ def suites(pytester: pytest.Pytester, folder: Path, registry: dict[str, object])
     here = (".", "--subject", "subj.py:make", "--faces", "faces.py:make", "--out", str(folder))
     # Loading hypothesis anew and rewriting assertions would take longer than the run.
     bare = ("-p", "no:hypothesispytest", "-p", "no:cacheprovider", "--assert=plain")
-    return lambda *words: pytester.runpytest_inprocess(*here, *bare, *words)
+    declared = pytester.path / "findings.toml"
+
+    def run(*words: str, findings: bool = True) -> pytest.RunResult:
+        expected = ("--findings",) if findings and declared.is_file() else ()
+        return pytester.runpytest_inprocess(*here, *bare, *expected, *words)
+
+    return run
 
 
 def items(result: pytest.RunResult) -> list[str]:
@@ -277,6 +283,12 @@ def test_a_known_failure_is_expected(suites: Run, pytester: pytest.Pytester) -> 
     find(pytester, explainer="picture", check="randomization-full")
     result = suites("--explainer", "mine.py:picture", *RANDOMIZATION)
     result.assert_outcomes(xfailed=1, deselected=len(list(SUITES.glob("test_*.py"))) - 1)
+
+
+def test_what_is_known_is_no_answer_to_a_users_question(suites: Run, pytester: pytest.Pytester) -> None:
+    find(pytester, explainer="picture", check="randomization-full")
+    result = suites("--explainer", "mine.py:picture", *RANDOMIZATION, findings=False)
+    result.assert_outcomes(failed=1, deselected=len(list(SUITES.glob("test_*.py"))) - 1)
 
 
 def test_an_unexpected_pass_fails(suites: Run, pytester: pytest.Pytester) -> None:

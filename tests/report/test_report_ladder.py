@@ -1,12 +1,14 @@
 """The ladder in words: a line a method, what it is compared with, and what to use."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from harness.checks.ladder import RUNGS
 from harness.report import ladder
-from harness.store import LADDER, SCORES, frame
+from harness.store import LADDER, SCORES, RunFolder, frame
 
 CLASSES = ["Happy", "Sad"]
 REACHED = {
@@ -18,10 +20,11 @@ REACHED = {
 RIGHT = {"good": 0.8, "poor": 0.5, "edges": 0.52}
 
 
-class Run:
+class Run(RunFolder):
     """As much of a run folder as the ladder is told from."""
 
     def __init__(self, persons: bool = False) -> None:
+        super().__init__(Path("nowhere"))
         rows = [
             {
                 "explainer": name, "class": where, "rung": rung.number, "name": rung.name, "reached": reached,
@@ -32,7 +35,7 @@ class Run:
             for where in ("all", *CLASSES)
             for rung, reached in zip(RUNGS, states, strict=True)
         ]  # fmt: skip
-        self.ladder = frame(LADDER, rows)
+        held = {"ladder": frame(LADDER, rows)}
         scores = [
             {
                 "explainer": name, "metric": "settled-pairs", "variant": "map", "image": image, "label": "",
@@ -42,15 +45,16 @@ class Run:
             for name, right in RIGHT.items()
             for image in range(20)
         ]  # fmt: skip
-        self.scores = frame(SCORES, scores)
-        held = {"image": range(20), "person": [n // 4 for n in range(20)]} if persons else {"image": [], "person": []}
-        self.persons = pd.DataFrame(held)
-        self.info = {
+        held["scores"] = frame(SCORES, scores)
+        who = {"image": range(20), "person": [n // 4 for n in range(20)]} if persons else {"image": [], "person": []}
+        held["persons"] = pd.DataFrame(who)
+        held["info"] = {
             "explainers": [{"name": name, "family": "user", "control": name == "edges"} for name in REACHED],
             "subject": {"classes": CLASSES},
             "rungs": [vars(rung) for rung in RUNGS],
             "confidence": 0.99,
         }
+        vars(self).update(held)  # as if they had been read
 
 
 def test_the_highest_without_a_gap_comes_first_and_controls_last() -> None:
