@@ -76,11 +76,13 @@ def _against_null(name: str, rung: int, null: str, what: str) -> Check:
 
 def _finer(check: Check) -> Check:
     """Return the same claim about the parts of each cell."""
+    judge = check.judge
+    assert isinstance(judge, PairedScores)
     return replace(
         check,
         name=f"{check.name}{FINE}",
         claim=check.claim.replace("pairs of cells", "pairs of parts of one cell"),
-        judge=replace(check.judge, variant=check.judge.variant + WITHIN),  # type: ignore[arg-type, attr-defined]
+        judge=replace(judge, variant=judge.variant + WITHIN),
     )
 
 

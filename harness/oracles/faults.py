@@ -336,7 +336,8 @@ def _largest(maps: np.ndarray) -> np.ndarray:
 def _clipped(maps: np.ndarray, share: float) -> np.ndarray:
     """Return maps cut at a share of their largest values, as pictures of maps often are."""
     top = np.quantile(np.abs(maps), share, axis=(1, 2), keepdims=True).astype(maps.dtype)
-    return np.clip(maps, -top, top)
+    cut: np.ndarray = np.clip(maps, -top, top)
+    return cut
 
 
 def permuted_segments(

@@ -43,7 +43,7 @@ class Differences:
         """Return each verdict that is another in one line with its numbers."""
         return [
             f"{row['explainer']} / {row['check']} / {row['class']}: "
-            + " -> ".join(_verdict(row, run) for run in ("first", "second"))
+            + " -> ".join(_verdict({str(k): v for k, v in row.items()}, run) for run in ("first", "second"))
             + f", margin {row['margin']:g}"
             for row in self.verdicts.to_dict("records")
         ]
@@ -70,7 +70,7 @@ def differences(first: RunFolder, second: RunFolder) -> Differences:
     values = matched["value_first"], matched["value_second"]
     gap = (values[0] - values[1]).abs()
     alone = values[0].isna() != values[1].isna()
-    share = gap / np.maximum(1.0, np.maximum(values[0].abs(), values[1].abs()))
+    share: pd.Series = gap / np.maximum(1.0, np.maximum(values[0].abs(), values[1].abs()))
     return Differences(
         metrics=_by_metric(matched.assign(gap=gap, share=share, alone=alone)),
         verdicts=both.loc[both["verdict_first"] != both["verdict_second"], kept].reset_index(drop=True),
@@ -97,7 +97,7 @@ def _by_metric(scores: pd.DataFrame) -> pd.DataFrame:
             "differ": int((held["gap"].gt(0) | held["alone"]).sum()),
             f"by more than {NOTED:g}": int(held["gap"].gt(NOTED).sum()),
             "largest": float(held["gap"].max()),
-            "of": str(held.loc[held["gap"].idxmax(), "explainer"]) if held["gap"].notna().any() else "",
+            "of": str(held["explainer"].iloc[int(np.nanargmax(held["gap"]))]) if held["gap"].notna().any() else "",
             "defined": int(held["alone"].sum()),
             "share": float(held["share"].max()),
         }

@@ -181,7 +181,7 @@ def ladder_table(run: RunFolder) -> pd.DataFrame:
     """
     names = [str(each["name"]) for each in run.info.get("rungs", [])]
     rows = run.ladder[run.ladder["class"] == ALL]
-    cells = rows.assign(cell=[_cell(row) for row in rows.to_dict("records")])
+    cells = rows.assign(cell=[_cell(r, e) for r, e in zip(rows["reached"], rows["effect"], strict=True)])
     made = cells.pivot(index="explainer", columns="name", values="cell")
     held = standings(run)
     made = made.reindex(index=[one.explainer for one in held], columns=names).rename_axis(columns=None)
@@ -199,10 +199,9 @@ def ladder_table(run: RunFolder) -> pd.DataFrame:
     return made.fillna("–")
 
 
-def _cell(row: dict[str, object]) -> str:
+def _cell(reached: str, effect: float) -> str:
     """Return one rung as a mark and the effect that decides it."""
-    mark = MARKS[str(row["reached"])]
-    effect = float(str(row["effect"]))
+    mark = MARKS[reached]
     return mark if np.isnan(effect) or mark == "–" else f"{mark} {words.number(effect, signed=True)}"
 
 

@@ -36,8 +36,10 @@ from harness.subject import Subject
 
 FEW = (CHECKS["randomization-full"],)
 CONTROLS = SMALL.controls
-STAND_INS = (*CONTROLS, "mean-face", "truth", "truth-noise-40", "truth-noise-70")
-"""Controls of a run of which no cause is known, and the truth of the game."""
+KNOWN = (*CONTROLS, "mean-face")
+"""Controls of a run of which no cause is known."""
+STAND_INS = (*KNOWN, "truth", "truth-noise-40", "truth-noise-70")
+"""The same, and the truth of the game where it is played."""
 TABLES = {
     "scores": SCORES,
     "curves": CURVES,
@@ -133,7 +135,7 @@ def test_run_json_says_what_each_explainer_is_and_cost(done: RunFolder) -> None:
     assert list(about) == ["gradient", *STAND_INS]
     assert about["gradient"]["digest"] == gradient.digest
     assert (about["gradient"]["status"], about["gradient"]["reason"]) == ("ok", "")
-    assert [about[name]["control"] for name in about] == [False, True, True, True]
+    assert [about[name]["control"] for name in about] == [False, *[True] * len(STAND_INS)]
     assert all(each["cost"]["forward"] > 0 for each in about.values())
 
 
@@ -380,7 +382,7 @@ def test_a_bad_explainer_is_named_and_does_not_touch_the_others(
 ) -> None:
     found = run(tmp_path, named("bad", bad, target_free=True), gradient, checks=FEW)
     about = {each["name"]: (each["status"], each["reason"]) for each in found.info["explainers"]}
-    assert about == {"bad": ("failed", BAD[bad]), "gradient": ("ok", ""), **dict.fromkeys(STAND_INS, ("ok", ""))}
+    assert about == {"bad": ("failed", BAD[bad]), "gradient": ("ok", ""), **dict.fromkeys(KNOWN, ("ok", ""))}
     others = found.scores[found.scores["explainer"] != "bad"].reset_index(drop=True)
     expected = clean.scores.set_index("explainer").loc[["gradient", *CONTROLS]].reset_index()
     pd.testing.assert_frame_equal(others, expected[others.columns])

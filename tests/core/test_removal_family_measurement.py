@@ -26,6 +26,7 @@ from harness.measurements.regions import grid_patches
 from harness.measurements.removal import BY_EVERY_FILL, BY_ONE_FILL, Trajectories
 from harness.metrics import faithfulness as faith
 from harness.perturbation import BlurFill, MeanFill, NoisyLinearFill, least_first, removed_steps
+from harness.perturbation.orders import SAME_SHARE
 
 STEPS = 12
 X = np.linspace(0, 1, STEPS + 1)
@@ -45,9 +46,9 @@ def values(scores: pd.DataFrame, metric: str, variant: str = "map") -> np.ndarra
 
 
 def steep(oracle: np.ndarray) -> np.ndarray:
-    """The same order in equal steps, far from any tie, so that a sort by hand gives the only order."""
+    """The same order in growing steps, far from any tie, so that a sort by hand gives the only order."""
     ranks = oracle.reshape(len(oracle), -1).argsort(axis=1).argsort(axis=1)
-    return (ranks / np.float32(SIDE * SIDE)).astype(np.float32).reshape(oracle.shape)
+    return ((ranks / np.float32(SIDE * SIDE)) ** 1.7 + 0.01).astype(np.float32).reshape(oracle.shape)
 
 
 @pytest.fixture
@@ -221,7 +222,8 @@ def region_by_region(case: Case, maps: np.ndarray, labels: np.ndarray, rank: Cal
     """Each image's probabilities as its regions go, one at a time."""
     picture, found = blurred(case), []
     for number, mine in enumerate(labels):
-        regions = sorted(np.unique(mine), key=lambda region: -rank(maps[number][mine == region]))
+        ranks = np.array([rank(maps[number][mine == region]) for region in np.unique(mine)], dtype=np.float64)
+        regions = np.argsort(-ranks)
         image, curve = case.images[number : number + 1].numpy().copy(), []
         alone = replace(case, faces=case.faces.take(np.array([number])), probabilities=case.probabilities[[number]])
         curve.append(answers(alone, image)[0][0])
@@ -232,12 +234,24 @@ def region_by_region(case: Case, maps: np.ndarray, labels: np.ndarray, rank: Cal
     return found
 
 
+def told_apart(maps: np.ndarray, labels: np.ndarray, rank: Callable[[np.ndarray], float]) -> np.ndarray:
+    """Which images have no two regions so near that they are tied, and the seed orders them."""
+    clear = []
+    for values, mine in zip(maps, labels, strict=True):
+        ranks = np.sort([rank(values[mine == region]) for region in np.unique(mine)])
+        clear.append(np.diff(ranks).min() > 2 * SAME_SHARE * np.abs(ranks).max())
+    assert np.mean(clear) > 0.5
+    return np.array(clear)
+
+
 def test_selectivity_is_the_metric_of_patches_removed_by_hand(patch_case: Case, oracle: np.ndarray) -> None:
     labels = grid_patches(oracle.shape)
     assert np.bincount(labels[0].ravel()).tolist() == [4] * 36
     curves = region_by_region(patch_case, oracle, labels, np.sum)
     scores = Regions(BlurFill(), 1, 6).measure(Explained(patch_case, oracle)).scores
-    np.testing.assert_allclose(values(scores, "selectivity"), faith.selectivity(np.stack(curves)), atol=AGAIN)
+    clear = told_apart(oracle, labels, np.sum)
+    by_hand = faith.selectivity(np.stack(curves))
+    np.testing.assert_allclose(values(scores, "selectivity")[clear], by_hand[clear], atol=AGAIN)
 
 
 def test_irof_is_the_metric_of_segments_removed_by_hand(patch_case: Case, oracle: np.ndarray) -> None:
@@ -247,7 +261,8 @@ def test_irof_is_the_metric_of_segments_removed_by_hand(patch_case: Case, oracle
     curves = region_by_region(patch_case, oracle, labels, np.mean)
     wanted = [faith.irof(np.linspace(0, 1, len(curve)), curve[None]).item() for curve in curves]
     scores = Regions(BlurFill(), 1, 6).measure(Explained(patch_case, oracle)).scores
-    np.testing.assert_allclose(values(scores, "irof"), wanted, atol=AGAIN)
+    clear = told_apart(oracle, labels, np.mean)
+    np.testing.assert_allclose(values(scores, "irof")[clear], np.array(wanted)[clear], atol=AGAIN)
 
 
 @pytest.mark.parametrize("metric", ["selectivity", "irof"])

@@ -315,7 +315,7 @@ def same(maps: Answer) -> float:
     What a dependence on batch, target or state does to a map is a matter of its first digits.
     """
     kind = maps.dtype if np.issubdtype(maps.dtype, np.floating) else np.dtype(np.float32)
-    return float(np.finfo(kind).eps) ** 0.5
+    return float(np.sqrt(np.finfo(kind).eps))
 
 
 def gap(found: np.ndarray, wanted: np.ndarray) -> float:
