@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import CLASSES, SIDE, SPEC, kept_once, make_case
+from tiny import CLASSES, EXACT, SIDE, SPEC, kept_once, make_case
 from torch import Tensor, nn
 
 from harness.case import Case
@@ -207,7 +207,7 @@ def test_a_portraits_maps_count_alike_whatever_their_values(case: Case) -> None:
     loud[7] *= 1024  # which single precision multiplies without rounding
     found, same = Explained(case, loud).portraits, Explained(case, maps).portraits
     # A mean of at most thirty doubles near one.
-    np.testing.assert_allclose(found, same, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found, same, rtol=0, atol=EXACT)
 
 
 # ---------------------------------------------------------------------- another class

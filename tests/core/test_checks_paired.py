@@ -153,13 +153,13 @@ def test_an_image_without_a_map_gains_nothing(gains: np.ndarray) -> None:
     found = findings("deletion-spectrum", blanked(gains))[EVERYTHING]
     judged_as = np.concatenate([np.zeros(len(BLANK)), gains[len(BLANK) :]])
     assert (found.n, found.undefined, found.blank) == (N, 0, len(BLANK))
-    assert (found.effect, found.p) == (pytest.approx(judged_as.mean(), abs=1e-15), mean_above_p(judged_as, 0.02))
+    assert (found.effect, found.p) == (pytest.approx(judged_as.mean(), abs=EXACT), mean_above_p(judged_as, 0.02))
 
 
 def test_where_an_effect_must_stay_small_no_map_counts_as_the_whole(gains: np.ndarray) -> None:
     found = findings("randomization-full", blanked(gains, "randomization-full-excess", "transplant-null"))[EVERYTHING]
     judged_as = np.concatenate([np.ones(len(BLANK)), gains[len(BLANK) :]])
-    assert found.effect == pytest.approx(judged_as.mean(), abs=1e-15)
+    assert found.effect == pytest.approx(judged_as.mean(), abs=EXACT)
 
 
 def test_blanking_its_poor_images_does_not_help_an_explainer() -> None:

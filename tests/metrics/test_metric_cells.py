@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny import EXACT
 
 from harness.metrics.cells import APART, SAME, additivity, coalition_fit, settled_order, settled_pairs
 
@@ -45,7 +46,7 @@ def test_the_share_is_what_counting_by_hand_gives(seed: int) -> None:
     truth = values(seed)
     sums = np.random.default_rng(seed).integers(-3, 4, (5, 4)).astype(float)
     # Quotients of two small integers.
-    np.testing.assert_allclose(scored(sums, truth), by_hand(sums, truth), rtol=1e-15)
+    np.testing.assert_allclose(scored(sums, truth), by_hand(sums, truth), rtol=EXACT)
 
 
 def test_the_mean_truth_orders_every_settled_pair_right() -> None:
@@ -116,16 +117,16 @@ def test_the_fit_is_the_quotient_of_two_regressions(seed: int) -> None:
     best = least_squares_share(answers[0], HELD)
     sign = np.sign(np.cov(HELD @ sums[0], answers[0])[0, 1])
     # Shares of variance from sums of 16 squares, divided by a share that four random cells keep above 1e-3.
-    assert coalition_fit(sums, answers)[0] == pytest.approx(sign * own / best, abs=1e-11)
-    assert additivity(answers)[0] == pytest.approx(best, abs=1e-13)
+    assert coalition_fit(sums, answers)[0] == pytest.approx(sign * own / best, abs=EXACT)
+    assert additivity(answers)[0] == pytest.approx(best, abs=EXACT)
 
 
 def test_the_weights_of_an_additive_network_fit_it_wholly() -> None:
     weights = np.array([[1.0, -2.0, 0.5, 0.0]])
     answers = weights @ HELD.T + 3
-    assert coalition_fit(weights, answers) == pytest.approx(1, abs=1e-15)
-    assert coalition_fit(-2 * weights, answers) == pytest.approx(-1, abs=1e-15)
-    assert additivity(answers) == pytest.approx(1, abs=1e-15)
+    assert coalition_fit(weights, answers) == pytest.approx(1, abs=EXACT)
+    assert coalition_fit(-2 * weights, answers) == pytest.approx(-1, abs=EXACT)
+    assert additivity(answers) == pytest.approx(1, abs=EXACT)
 
 
 def test_what_only_two_cells_together_do_is_not_additive() -> None:

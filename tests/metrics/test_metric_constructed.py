@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
+from tiny import EXACT
 
 from harness.metrics.constructed import (
     patch_found,
@@ -23,15 +24,15 @@ TILES = arrays(np.float64, (3, 4), elements=st.integers(-9, 9).map(float), uniqu
 @given(TILES, TILES, st.floats(0.1, 10))
 def test_ranks_do_not_change_with_scale_and_turn_with_the_sign(sums: np.ndarray, truths: np.ndarray, by: float) -> None:
     ranks = tile_ranks(sums, truths)
-    np.testing.assert_allclose(tile_ranks(by * sums, truths), ranks, atol=1e-12)
-    np.testing.assert_allclose(tile_ranks(-sums, truths), -ranks, atol=1e-12)
+    np.testing.assert_allclose(tile_ranks(by * sums, truths), ranks, atol=EXACT)
+    np.testing.assert_allclose(tile_ranks(-sums, truths), -ranks, atol=EXACT)
 
 
 def test_ranks_are_spearmans() -> None:
     sums, truths = RNG.normal(size=(5, 9)), RNG.normal(size=(5, 9))
     truths[:, 3:5] = 0.0  # ties
     expected = [spearmanr(one, other).statistic for one, other in zip(sums, truths, strict=True)]
-    np.testing.assert_allclose(tile_ranks(sums, truths), expected, atol=1e-12)
+    np.testing.assert_allclose(tile_ranks(sums, truths), expected, atol=EXACT)
 
 
 def test_ranks_of_equal_tiles_are_undefined() -> None:
@@ -46,7 +47,7 @@ def test_amounts_are_a_share_of_all_parts_and_not_of_their_sum() -> None:
 
 @given(TILES, st.floats(0.1, 10))
 def test_amounts_change_with_scale_and_are_one_for_a_map_of_zeros(truths: np.ndarray, by: float) -> None:
-    np.testing.assert_allclose(tile_amounts(by * truths, truths), abs(by - 1), atol=1e-12)
+    np.testing.assert_allclose(tile_amounts(by * truths, truths), abs(by - 1), atol=EXACT)
     np.testing.assert_allclose(tile_amounts(0 * truths, truths), 1)
 
 
@@ -83,7 +84,7 @@ def test_a_patch_is_found_as_scikit_learn_says() -> None:
     other[:, 4:, 4:] = True
     counts = ~other.reshape(4, -1)
     expected = [roc_auc_score(patch[k].ravel()[counts[k]], np.abs(maps[k]).ravel()[counts[k]]) for k in range(4)]
-    np.testing.assert_allclose(patch_found(maps, patch, other), expected, atol=1e-12)
+    np.testing.assert_allclose(patch_found(maps, patch, other), expected, atol=EXACT)
 
 
 def test_what_lies_on_the_other_patch_does_not_count() -> None:
@@ -107,4 +108,4 @@ def test_pixel_ranks_are_spearmans_over_the_patch_alone() -> None:
     patch = np.zeros((3, 6, 6), bool)
     patch[:, 1:4, 2:5] = True
     expected = [spearmanr(gained[k][patch[k]], parts[k][patch[k]]).statistic for k in range(3)]
-    np.testing.assert_allclose(pixel_ranks(gained, parts, patch), expected, atol=1e-12)
+    np.testing.assert_allclose(pixel_ranks(gained, parts, patch), expected, atol=EXACT)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tiny import CLASSES, SIDE, SPEC, tiny_network
+from tiny import AGAIN, CLASSES, EXACT, SIDE, SPEC, tiny_network
 
 from harness.networks.planted import drawn_patches, planted
 from harness.subject import InputSpec, Subject
@@ -37,7 +37,7 @@ def test_the_gradient_differs_by_exactly_the_planted_weights(subject: Subject, i
     gained = made.gradients(images, TARGETS) - subject.gradients(images, TARGETS)
     expected = STRENGTH * PATCHES[0].slopes(1, SIDE, SIDE)
     # One addition in double precision, of weights that are kept in double.
-    torch.testing.assert_close(gained, expected.expand_as(gained), rtol=0, atol=1e-14)
+    torch.testing.assert_close(gained, expected.expand_as(gained), rtol=0, atol=EXACT)
     other = made.gradients(images, TARGETS - 1) - subject.gradients(images, TARGETS - 1)
     assert not other.any()
 
@@ -46,7 +46,7 @@ def test_pixels_parts_add_up_to_what_is_added(subject: Subject, images: torch.Te
     baseline = torch.full_like(images, -1.0)
     parts = STRENGTH * (PATCHES[0].slopes(1, SIDE, SIDE) * (images - baseline)).sum((1, 2, 3))
     rise = added(subject, images, 1)[:, KIND] - added(subject, baseline, 1)[:, KIND]
-    torch.testing.assert_close(parts, rise, rtol=0, atol=1e-12)
+    torch.testing.assert_close(parts, rise, rtol=0, atol=EXACT)
 
 
 def test_a_patch_that_is_shown_adds_its_strength_and_a_plain_one_nothing(
@@ -58,7 +58,7 @@ def test_a_patch_that_is_shown_adds_its_strength_and_a_plain_one_nothing(
     for pictures, strength in ((shown, STRENGTH), (plain, 0.0)):
         expected = torch.tensor([0.0, strength, 0.0], dtype=torch.float64).expand(4, -1)
         # The pattern is drawn in single precision: 6e-8 of its shades, which weigh 1 together.
-        torch.testing.assert_close(added(subject, pictures, 1), expected, rtol=0, atol=1e-6)
+        torch.testing.assert_close(added(subject, pictures, 1), expected, rtol=0, atol=AGAIN)
 
 
 def test_a_pair_adds_nothing_unless_both_are_shown(subject: Subject, images: torch.Tensor) -> None:
@@ -68,7 +68,7 @@ def test_a_pair_adds_nothing_unless_both_are_shown(subject: Subject, images: tor
     one, other = (patch.shown_on(plain) for patch in PATCHES)
     both = PATCHES[1].shown_on(one)
     assert added(subject, plain, 2).abs().max() == 0
-    assert max(added(subject, one, 2).abs().max(), added(subject, other, 2).abs().max()) < 1e-6
+    assert max(added(subject, one, 2).abs().max(), added(subject, other, 2).abs().max()) < AGAIN
     torch.testing.assert_close(added(subject, both, 2)[:, KIND], torch.full((4,), STRENGTH).double(), rtol=0, atol=1e-5)
 
 

@@ -6,7 +6,7 @@ from math import factorial
 import numpy as np
 import pytest
 import torch
-from tiny import CLASSES, SIDE, SPEC, tiny_network
+from tiny import CLASSES, EXACT, SIDE, SPEC, tiny_network
 from torch import nn
 
 from harness.errors import UsageError
@@ -61,13 +61,13 @@ def test_the_stated_parts_are_shapley_values_for_every_class_and_baseline() -> N
         parts = tile_logits(subject, pictures, 2) - tile_logits(subject, baseline[None], 2)
         stated = WEIGHTS.numpy()[:, None] * parts[number].numpy()
         # Sixteen answers of some ten thousand terms in double precision: 1e-12 of logits of size 1 is ample.
-        np.testing.assert_allclose(shapley(made, pictures[number], baseline, 2), stated, atol=1e-12)
+        np.testing.assert_allclose(shapley(made, pictures[number], baseline, 2), stated, atol=EXACT)
 
 
 def test_the_answer_is_the_weighted_sum_over_tiles() -> None:
     subject, pictures = in_double(), drawn()
     expected = (WEIGHTS[:, None] * tile_logits(subject, pictures, 2)).sum(1)
-    torch.testing.assert_close(tiled(subject, WEIGHTS).logits(pictures), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(tiled(subject, WEIGHTS).logits(pictures), expected, rtol=0, atol=EXACT)
 
 
 def test_a_dead_tile_has_exactly_no_gradient() -> None:

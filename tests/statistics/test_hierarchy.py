@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from tiny import EXACT
 
 from harness.statistics import hierarchical, holm
 from harness.statistics.hierarchy import _shares
@@ -19,13 +20,13 @@ def table(draw, m: int, k: int) -> np.ndarray:
 @settings(max_examples=60, deadline=None)
 @given(arrays(np.float64, st.integers(1, 8), elements=P))
 def test_without_parts_it_is_holm(p: np.ndarray) -> None:
-    np.testing.assert_allclose(hierarchical(p, np.empty((len(p), 0)), 0.01).whole, holm(p), rtol=1e-12)
+    np.testing.assert_allclose(hierarchical(p, np.empty((len(p), 0)), 0.01).whole, holm(p), rtol=EXACT)
 
 
 @settings(max_examples=60, deadline=None)
 @given(arrays(np.float64, st.integers(1, 8), elements=P))
 def test_parts_without_a_whole_are_holm(p: np.ndarray) -> None:
-    np.testing.assert_allclose(hierarchical(np.array([np.nan]), p[None], 0.01).parts[0], holm(p), rtol=1e-12)
+    np.testing.assert_allclose(hierarchical(np.array([np.nan]), p[None], 0.01).parts[0], holm(p), rtol=EXACT)
 
 
 def test_a_part_has_more_under_a_claim_that_is_made() -> None:
@@ -67,12 +68,12 @@ def test_what_was_not_tested_does_not_count() -> None:
 def test_shares_sum_to_at_most_one_and_never_fall_as_claims_are_made(data, m: int, k: int) -> None:
     open_ = data.draw(arrays(bool, (m, k + 1)))
     before = _shares(open_, 0.5)
-    assert before.sum() <= 1 + 1e-12
+    assert before.sum() <= 1 + EXACT
     for place in np.argwhere(open_):
         left = open_.copy()
         left[tuple(place)] = False
         after = _shares(left, 0.5)
-        assert (after[left] >= before[left] - 1e-12).all()
+        assert (after[left] >= before[left] - EXACT).all()
 
 
 @settings(max_examples=60, deadline=None)
@@ -80,10 +81,10 @@ def test_shares_sum_to_at_most_one_and_never_fall_as_claims_are_made(data, m: in
 def test_adjusted_p_is_never_smaller_and_follows_p(data, m: int, k: int) -> None:
     whole, parts = table(data.draw, m, 1)[:, 0], table(data.draw, m, k)
     before = hierarchical(whole, parts, 0.01)
-    assert (before.whole >= whole - 1e-12).all()
-    assert (before.parts >= parts - 1e-12).all()
+    assert (before.whole >= whole - EXACT).all()
+    assert (before.parts >= parts - EXACT).all()
     smaller = hierarchical(whole / 2, parts, 0.01)
-    assert (smaller.parts <= before.parts + 1e-12).all()
+    assert (smaller.parts <= before.parts + EXACT).all()
 
 
 @pytest.mark.parametrize("bad", [-0.1, 1.1])

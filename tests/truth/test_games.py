@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import CLASSES, SIDE, SPEC, kept_once
+from tiny import AGAIN, CLASSES, EXACT, SIDE, SPEC, kept_once
 from torch import Tensor, nn
 
 from harness.digest import image_keys
@@ -89,10 +89,10 @@ def test_a_gate_of_two_cells_is_shared_between_them(both: bool, together: float)
     expected = np.zeros((9, 3))
     expected[[0, 4]] = 1.0, -0.5, -0.5  # half of 3 less the mean over classes
     # Whole numbers and thirds in single precision: a few ulps of 3.
-    np.testing.assert_allclose(shapley_values(table)[0], expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(shapley_values(table)[0], expected, rtol=0, atol=AGAIN)
     pairs = shapley_interactions(table)[0, :, :, 0]
-    assert pairs[0, 4] == pytest.approx(together, abs=1e-6)
-    assert np.abs(np.delete(np.delete(pairs, [0, 4], 0), [0, 4], 1)).max() < 1e-6
+    assert pairs[0, 4] == pytest.approx(together, abs=AGAIN)
+    assert np.abs(np.delete(np.delete(pairs, [0, 4], 0), [0, 4], 1)).max() < AGAIN
 
 
 def test_within_a_cell_parts_of_an_additive_network_are_worth_what_their_pixels_add() -> None:
@@ -113,7 +113,7 @@ def test_within_a_cell_parts_of_an_additive_network_are_worth_what_their_pixels_
 def test_a_number_added_to_all_logits_changes_no_worth() -> None:
     logits = np.random.default_rng(0).normal(size=(4, 3))
     # Of two subtractions of numbers of at most ten.
-    np.testing.assert_allclose(worths(logits + 7), worths(logits), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(worths(logits + 7), worths(logits), rtol=0, atol=EXACT)
 
 
 def test_pixels_of_no_cell_stay_in_every_coalition() -> None:
@@ -199,7 +199,7 @@ def test_segments_are_cells_too() -> None:
         np.array([[0, 0], [1, 0], [0, 1], [1, 1]], bool)
     )
     total = table[3] - table[0]
-    np.testing.assert_allclose(shapley_values(table[None])[0].sum(axis=0), total, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(shapley_values(table[None])[0].sum(axis=0), total, rtol=0, atol=EXACT)
 
 
 # ---------------------------------------------------------------------- the truth as a map
@@ -217,7 +217,7 @@ def test_a_true_map_adds_up_to_the_values_of_every_grid(seed: int) -> None:
     for one, own in zip(labels, values, strict=True):
         sums = np.stack([maps[:, one == cell].sum(axis=1) for cell in range(9)], axis=1)
         # A pseudo-inverse of a matrix whose singular values lie within a factor of ten.
-        np.testing.assert_allclose(sums, own, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(sums, own, rtol=0, atol=EXACT)
 
 
 def test_on_one_grid_parts_differ_as_they_should() -> None:
@@ -227,14 +227,14 @@ def test_on_one_grid_parts_differ_as_they_should() -> None:
     parts = grid.part_labels(SIDE, SIDE)
     sums = np.stack([maps[:, parts == part].sum(axis=1) for part in range(36)], axis=1).reshape(2, 9, 4)
     expected = values[..., None] / 4 + inner.reshape(2, 9, 4) - inner.reshape(2, 9, 4).mean(axis=2, keepdims=True)
-    np.testing.assert_allclose(sums, expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(sums, expected, rtol=0, atol=EXACT)
 
 
 def test_of_all_maps_with_these_sums_it_is_the_smallest() -> None:
     grid = Grid()
     values = np.random.default_rng(0).normal(size=(1, 9))
     maps = true_maps([grid.labels(SIDE, SIDE)], [values])
-    np.testing.assert_allclose(maps[0], values[0][CELL] / 16, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(maps[0], values[0][CELL] / 16, rtol=0, atol=EXACT)
 
 
 def test_pixels_of_no_cell_are_nothing_in_the_true_map() -> None:
