@@ -109,3 +109,10 @@ def test_pixel_ranks_are_spearmans_over_the_patch_alone() -> None:
     patch[:, 1:4, 2:5] = True
     expected = [spearmanr(gained[k][patch[k]], parts[k][patch[k]]).statistic for k in range(3)]
     np.testing.assert_allclose(pixel_ranks(gained, parts, patch), expected, atol=EXACT)
+
+
+def test_mass_of_both_signs_counts_in_a_region() -> None:
+    """Half of the magnitude lies in the first half, where signs would cancel."""
+    maps = np.array([[[1.0, -1.0, 0.0, 2.0]], [[-1.0, 1.0, 0.0, -2.0]]])
+    first = np.broadcast_to(np.array([True, True, False, False]), maps.shape)
+    assert share_of_area(maps, first).tolist() == [1.0, 1.0]
