@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from explainer_cases import CLASSES, network, pictures, subject
-from test_planted_faults import in_single, is_picture
+from test_planted_faults import is_picture, on_a_copy_in_single
 from torch import Tensor, nn
 
 from harness.checks.contract import contract_images, contract_targets, examined
@@ -30,7 +30,7 @@ def jumps_with_the_size_of_a_batch(of: Subject, images: Tensor, targets: Tensor)
 def test_a_jump_within_rounding_is_forgiven_in_single_precision_and_caught_in_double() -> None:
     single, double = (
         examined(wrapped(function), subject(network()), pictures(), TARGETS, 0).broken
-        for function in (in_single(jumps_with_the_size_of_a_batch), jumps_with_the_size_of_a_batch)
+        for function in (on_a_copy_in_single(jumps_with_the_size_of_a_batch), jumps_with_the_size_of_a_batch)
     )
     assert (list(single), list(double)) == ([], ["batch-invariant"])
 
@@ -39,7 +39,7 @@ def test_a_true_dependence_larger_than_the_jumps_is_caught_in_single_precision()
     def dependent(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
         return jumps_with_the_size_of_a_batch(of, images, targets) / images.max()
 
-    found = examined(wrapped(in_single(dependent)), subject(network()), pictures(), TARGETS, 0).broken
+    found = examined(wrapped(on_a_copy_in_single(dependent)), subject(network()), pictures(), TARGETS, 0).broken
     assert list(found) == ["batch-invariant"]
 
 
