@@ -111,7 +111,7 @@ def guided_gradients(
 
 def full_gradients(
     subject: Subject, leaf: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]
-) -> list[Float[Tensor, "n ..."]]:
+) -> list[Float[Tensor, "_ ..."]]:
     """Return input x gradient, then bias x gradient of each convolution, dense layer and batch normalisation.
 
     In a network whose activations are linear in pieces they add up to the target logit.
