@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.explainers.base import explainer
     from harness.faces.faceset import FaceSet
+    from harness.metrics.cards import metric
     from harness.subject import InputSpec, Subject
 
-__all__ = ["FaceSet", "InputSpec", "Subject", "explainer"]
+__all__ = ["FaceSet", "InputSpec", "Subject", "explainer", "metric"]
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -16,6 +17,7 @@ _HOMES = {
     "InputSpec": "harness.subject",
     "Subject": "harness.subject",
     "explainer": "harness.explainers.base",
+    "metric": "harness.metrics.cards",
 }
 
 

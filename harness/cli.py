@@ -27,6 +27,7 @@ from harness.faces import FaceSet
 from harness.faces.loading import FACES, load_faces
 from harness.fetching import fetch
 from harness.importing import closest
+from harness.measurements.asked import asked_metrics
 from harness.metrics.cards import MetricCard, metric_cards
 from harness.models.bundled import SUBJECTS
 from harness.models.loading import load_subject, load_twin
@@ -62,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     """Evaluate and store a run, print its tables."""
-    from harness.report import ladder, tables  # matplotlib is slow to import, and `harness list` does not need it
+    # matplotlib is slow to import, and `harness list` does not need it.
+    from harness.report import ladder, reading, tables
 
     request = asked_request(options, options.per_class)
     folder = options.out or default_folder(request, options.profile)
@@ -74,6 +76,8 @@ def _run(options: argparse.Namespace) -> int:
     for file in write_report(run):
         print(file)
     print("\n".join(["", *ladder.lines(run)]))
+    for line in reading.metric_faults(run).values():
+        print(f"harness: {line}", file=sys.stderr)
     return FAILED if options.strict and _has_failures(run, request) else DONE
 
 
@@ -99,7 +103,11 @@ def asked_request(options: argparse.Namespace, per_class: int | None = None) -> 
     checks = tuple(CHECKS[name] for name in names if options.check or _has_evidence(CHECKS[name], faces))
     everything = not options.check or "all" in options.check
     twin = load_twin(options.random_labels, subject, options.subject)
-    return Request(subject, faces, explainers, checks, profile, options.seed, everything, twin, options.feed)
+    asked = asked_metrics(options.metric or (), everything=everything)
+    for line in asked.refused:
+        print(f"harness: {line}; the others go on", file=sys.stderr)
+    feed, own = options.feed, asked.cards
+    return Request(subject, faces, explainers, checks, profile, options.seed, everything, twin, feed, own)
 
 
 def _has_evidence(check: Check, faces: FaceSet) -> bool:
@@ -296,9 +304,15 @@ def _listed_metrics() -> list[dict[str, Any]]:
     return [_listed_metric(card) for card in metric_cards().values()]
 
 
+LISTED_OF_METRICS = (
+    *("name", "family", "low", "high", "higher_is_better", "meaning", "chance", "cost", "undefined", "reference"),
+    *("compared_with", "largest_difference", "differs"),
+)
+
+
 def _listed_metric(card: MetricCard) -> dict[str, Any]:
     """Say what one metric measures; a range without bound is null."""
-    about = {key: value for key, value in vars(card).items() if key != "function"}
+    about = {key: getattr(card, key) for key in LISTED_OF_METRICS}
     return {key: None if isinstance(value, float) and math.isinf(value) else value for key, value in about.items()}
 
 
@@ -396,6 +410,7 @@ def add_run_options(parser: Any) -> None:
     )
     add("--random-labels", metavar="S", help="the subject's architecture trained on permuted labels, as for --subject")
     add("--explainer", metavar="E", action="append", help="a name, family, all or file.py:function; repeat for more")
+    add("--metric", metavar="M", action="append", help="a metric of yours, as file.py:function; repeat for more")
     add("--profile", choices=tuple(PROFILES), default="quick", help="how much is measured (default %(default)s)")
     add("--seed", metavar="K", type=_seed, default=0, help="of every random draw (default %(default)s)")
     add(

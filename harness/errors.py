@@ -13,5 +13,9 @@ class ExplainerFault(HarnessError):  # noqa: N818
     """An explainer broke its contract; its scores are not computed and the other explainers go on."""
 
 
+class MetricFault(HarnessError):  # noqa: N818
+    """A metric of somebody else broke down; its scores are not computed and the others go on."""
+
+
 class DefinitionError(HarnessError):
     """Two things were registered under one name, or a name does not exist."""

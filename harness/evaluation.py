@@ -42,6 +42,7 @@ from harness.measurements import (
     MaskBank,
     Measured,
     Measurement,
+    OwnMetric,
     ParameterRandomization,
     Parts,
     Planted,
@@ -59,6 +60,7 @@ from harness.measurements import (
     confusion,
 )
 from harness.measurements.cells import of_the_network
+from harness.metrics.cards import MetricCard, described
 from harness.networks.random import layer_groups
 from harness.perturbation import BlurFill, MeanFill, NoisyLinearFill, PictureFill
 from harness.profiles import Profile
@@ -83,6 +85,8 @@ class Request:
         The subject's architecture trained on permuted labels, or None where no such network is known.
     feed
         How images are handed to the network, as :func:`harness.arithmetic.settle_feed` takes it.
+    metrics
+        Metrics of somebody else, which are measured whatever the checks need.
     """
 
     subject: Subject
@@ -94,6 +98,7 @@ class Request:
     everything: bool = False
     random_labels: Subject | None = None
     feed: str = AUTO
+    metrics: tuple[MetricCard, ...] = ()
 
     def with_controls(self) -> "Request":
         """Return the request with the controls that it lacks."""
@@ -139,7 +144,8 @@ class Request:
             Cells(games, size.spectrum_draws),
             CellsByClass(games, size.rivals_per_class),
         )
-        return tuple(each for each in known if self.everything or each.name in needs)
+        own = tuple(OwnMetric.of(card, size.spectrum_draws) for card in self.metrics)
+        return tuple(each for each in known if self.everything or each.name in needs) + own
 
     def games(self) -> Games:
         """Return the exact games that the profile affords, under three fills that leave different things behind.
@@ -230,6 +236,7 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
             "command": command,
             **_provenance(request, case),
             "explainers": explainers,
+            "metrics": _measured_metrics(request, found),
             "shared_cost": bench.cost(),
             "passes": _passes(len(request.faces) + effect_passes, costs),
             "seconds": round(time.perf_counter() - started + _seconds_before(bench, costs), 2),
@@ -420,6 +427,12 @@ def _about(explainer: Explainer, bench: Bench, faults: dict[str, str]) -> dict[s
         "reason": faults.get(explainer.name, ""),
         "cost": bench.cost(explainer),
     }
+
+
+def _measured_metrics(request: Request, found: Measured) -> dict[str, dict[str, Any]]:
+    """Return what ``run.json`` says of each metric that was measured, so that a reader needs nothing else."""
+    names = dict.fromkeys(map(str, found.scores["metric"]))
+    return {name: asdict(facts) for name, facts in described(names, tuple(request.faces.evidence)).items()}
 
 
 def _passes(before: int, costs: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -29,6 +29,8 @@ from harness.case import Case  # noqa: E402
 from harness.explainers import base  # noqa: E402
 from harness.explainers.base import Explainer  # noqa: E402
 from harness.faces.faceset import FaceSet  # noqa: E402
+from harness.metrics import cards  # noqa: E402
+from harness.metrics.cards import MetricCard  # noqa: E402
 from harness.subject import Subject  # noqa: E402
 
 torch.set_num_threads(1)
@@ -75,4 +77,12 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, Explainer]:
     """The registered explainers; what a test registers is forgotten after it."""
     held = dict(base._registered)
     monkeypatch.setattr(base, "_registered", held)
+    return held
+
+
+@pytest.fixture
+def metric_registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, MetricCard]:
+    """The stated metrics; what a test states is forgotten after it."""
+    held = dict(cards._cards)
+    monkeypatch.setattr(cards, "_cards", held)
     return held

@@ -14,8 +14,8 @@ from jaxtyping import Float
 
 from harness.checks.base import ALPHA, CONFIDENCE, Evidence, Verdict
 from harness.known_maps import NOISE, ORACLE, oracle_name
-from harness.measurements.base import MAP, SPECTRUM, gain_of
-from harness.metrics.cards import metric_cards
+from harness.measurements.base import MAP, SPECTRUM
+from harness.metrics.cards import gain_of, metric_cards
 from harness.statistics import holm, mean_above_p, mean_interval
 from harness.store import EXAMINATIONS, frame
 

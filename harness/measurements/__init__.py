@@ -12,6 +12,7 @@ from harness.measurements.labels import LabelRandomization
 from harness.measurements.localization import EvidenceLocalization
 from harness.measurements.mistakes import TurnBack
 from harness.measurements.mosaics import Focus
+from harness.measurements.own import OwnMetric
 from harness.measurements.parts import Parts
 from harness.measurements.randomization import ParameterRandomization, RandomizationOrders, SmoothRandomization
 from harness.measurements.regions import Regions
@@ -35,6 +36,7 @@ __all__ = [
     "MaskBank",
     "Measured",
     "Measurement",
+    "OwnMetric",
     "ParameterRandomization",
     "Parts",
     "Planted",

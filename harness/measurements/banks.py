@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from harness.case import Case
 from harness.measurements.answers import target_logits
 from harness.measurements.base import Explained, Measured
-from harness.measurements.scored import cards_against_nulls
+from harness.measurements.scored import scored_against_nulls
 from harness.metrics.axioms import non_sensitivity, sensitivity
 from harness.metrics.faithfulness import (
     attributed_sums,
@@ -77,7 +77,7 @@ class MaskBank:
             return attributed_sums(maps, removed.reshape(sizes * masks, *maps.shape[1:])).reshape(drops.shape)
 
         every = drops.reshape(len(drops), -1)
-        rows = cards_against_nulls(
+        rows = scored_against_nulls(
             explained,
             {
                 "faithfulness-correlation": lambda maps: faithfulness_correlation(sums(maps)[:, half], drops[:, half]),
@@ -149,7 +149,7 @@ class SinglePatches:
         def relevances(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n f"]:
             return attributed_sums(maps, patches)
 
-        rows = cards_against_nulls(
+        rows = scored_against_nulls(
             explained,
             {
                 "faithfulness-estimate": lambda maps: faithfulness_estimate(relevances(maps), drops),

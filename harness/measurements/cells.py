@@ -32,11 +32,18 @@ from harness.measurements.base import (
     TRANSPLANT,
     Explained,
     Measured,
-    gain_of,
-    rows_against_nulls,
     score_rows,
 )
-from harness.metrics.cells import additivity, coalition_fit, settled_order, settled_pairs
+from harness.measurements.scored import CONSTANT, rows_against_nulls
+from harness.metrics.cards import card_of, gain_of
+from harness.metrics.cells import (
+    additivity,
+    coalition_fit,
+    fill_recognition,
+    settled_order,
+    settled_pairs,
+    settled_share,
+)
 from harness.store import SCORES, joined
 from harness.truth import coalitions
 from harness.truth.games import Shared
@@ -48,8 +55,6 @@ CELLS, WITHIN = "cells", "within"
 
 SETTLED, SIZE, FIT = "settled-pairs", "settled-pairs-size", "coalition-fit"
 RIVAL, CONTRAST = "settled-pairs-rival", "settled-pairs-contrast"
-UNSETTLED = "no pair of cells is settled: fills disagree, or the network answers some coalition with no finite number"
-WEIGHTLESS = "no cell counts in the map or for the network, or an answer is not finite"
 
 
 def within(variant: str) -> str:
@@ -88,17 +93,17 @@ class Cells:
             return _nothing(few.case, (SETTLED, SIZE, FIT), lacking)
         truth, maps = self.games.truth(explained.case, explained.shared), _variants(few, self.spectrum_draws)
         targets = truth.case.targets
-        rows = against_nulls(few, FIT, maps, partial(_fit, truth), WEIGHTLESS)
+        rows = against_nulls(few, FIT, maps, partial(_fit, truth))
         for metric, change in ((SETTLED, _signed), (SIZE, np.abs)):
             right = [Ordered.of(level, level.of(targets), change) for level in truth.cells]
-            rows += against_nulls(few, metric, maps, partial(share_right, right), UNSETTLED)
+            rows += against_nulls(few, metric, maps, partial(share_right, right))
             deep = Ordered.of(truth.parts, truth.parts.of(targets[truth.deep]), change)
             inner = partial(_of_some, truth.deep, partial(share_right, [deep]))
             rows += [
                 table.assign(variant=table["variant"].map(within))[
                     np.isin(table["image"], few.case.faces.ids[truth.deep])
                 ]
-                for table in against_nulls(few, metric, maps, inner, UNSETTLED)
+                for table in against_nulls(few, metric, maps, inner)
             ]
         return Measured(scores=joined(SCORES, rows))
 
@@ -144,7 +149,7 @@ class CellsByClass:
                 by_target - by_rival,
             ),
         }
-        reason = f"constant map, or one map for both classes, or {UNSETTLED}"
+        reason = card_of(SETTLED).undefined_beside(CONSTANT, "one map for both classes")
         rows = []
         for metric, (right, maps) in asked.items():
             own, predicted = (_unless_constant(each, share_right(right, each)) for each in (maps, by_target))
@@ -184,8 +189,8 @@ def of_the_network(games: Games, case: Case, shared: Shared) -> Measured:
     settled = np.concatenate([Ordered.of(one, one.of(few.targets)).order for one in truth.cells], axis=1)
     inner = Ordered.of(truth.parts, truth.parts.of(deep.targets)).order
     rows = [
-        _row_of_network(few, "settled-share", CELLS, (settled != 0).mean(axis=1)),
-        _row_of_network(deep, "settled-share", WITHIN, (inner != 0).mean(axis=1)),
+        _row_of_network(few, "settled-share", CELLS, settled_share(settled)),
+        _row_of_network(deep, "settled-share", WITHIN, settled_share(inner)),
         _row_of_network(few, "resolution", CELLS, np.full(len(few.targets), float(side))),
         _row_of_network(deep, "resolution", WITHIN, np.full(len(deep.targets), side / games.games.grids[0].split)),
     ]
@@ -246,11 +251,10 @@ def against_nulls(
     metric: str,
     maps: Mapping[str, Sequence[Float[np.ndarray, "n h w"]]],
     score: Callable[[Float[np.ndarray, "n h w"]], Float[np.ndarray, " n"]],
-    reason: str,
 ) -> list[pd.DataFrame]:
     """Return the rows of one score of every variant, averaged over its draws, and the gains over them."""
     found = {name: np.mean([score(each) for each in draws], axis=0) for name, draws in maps.items()}
-    return rows_against_nulls(explained, metric, found, higher_is_better=True, reason=reason)
+    return rows_against_nulls(explained, metric, found)
 
 
 def _variants(explained: Explained, draws: int) -> dict[str, list[Float[np.ndarray, "n h w"]]]:
@@ -305,8 +309,7 @@ def _recognised(tables: Float[np.ndarray, "grids n s k"], targets: Int[np.ndarra
     """Return the share of coalitions of at least half of the cells that are taken for the target."""
     held = coalitions(tables.shape[2].bit_length() - 1)
     large = 2 * held.sum(axis=1) >= held.shape[1]
-    share: np.ndarray = (tables[:, :, large].argmax(axis=3) == targets[:, None]).mean(axis=(0, 2))
-    return share
+    return fill_recognition(tables[:, :, large].argmax(axis=3) == targets[:, None])
 
 
 def _unless_constant(maps: Float[np.ndarray, "n h w"], scores: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:

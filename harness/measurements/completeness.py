@@ -7,7 +7,7 @@ import numpy as np
 from harness.measurements.answers import target_logits
 from harness.measurements.base import MAP, Explained, Measured, score_rows
 from harness.metrics.axioms import completeness
-from harness.metrics.cards import metric_cards
+from harness.metrics.cards import card_of
 
 AXIOM = "completeness"
 
@@ -30,4 +30,4 @@ class Completeness:
         reached = [target_logits(case, baseline) for baseline in explained.baselines(case.images)]
         drops = target_logits(case, case.images) - np.mean(reached, axis=0)
         values = completeness(explained.maps, drops)
-        return Measured(scores=score_rows(case, AXIOM, MAP, values, metric_cards()[AXIOM].undefined))
+        return Measured(scores=score_rows(case, AXIOM, MAP, values, card_of(AXIOM).undefined))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness.measurements.base import MAP, Explained, Measured, score_rows
-from harness.metrics.cards import metric_cards
+from harness.metrics.cards import card_of
 from harness.metrics.complexity import effective_complexity, entropy_complexity, histogram_entropy, sparseness
 from harness.store import SCORES, joined
 
@@ -29,8 +29,5 @@ class Complexity:
     def measure(self, explained: Explained) -> Measured:
         """Return one score an image and metric; no pass of the network is needed."""
         case, maps = explained.case, explained.maps
-        rows = [
-            score_rows(case, name, MAP, metric(maps), metric_cards()[name].undefined)
-            for name, metric in METRICS.items()
-        ]
+        rows = [score_rows(case, name, MAP, metric(maps), card_of(name).undefined) for name, metric in METRICS.items()]
         return Measured(scores=joined(SCORES, rows))

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from harness.case import Case
 from harness.errors import ExplainerFault, UsageError
-from harness.measurements.base import MAP, Explained, Measured, gain_of, score_rows
-from harness.metrics.cards import metric_cards
+from harness.measurements.base import MAP, Explained, Measured, score_rows
+from harness.metrics.cards import gain_of, metric_cards
 from harness.metrics.constructed import patch_found, pixel_ranks, share_of_area, tile_amounts, tile_ranks, tile_sums
 from harness.networks.blind import blinded, half_plane
 from harness.networks.planted import Patch, drawn_patches, planted

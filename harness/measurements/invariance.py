@@ -9,7 +9,7 @@ import pandas as pd
 from harness.case import Case
 from harness.measurements.base import MAP, Explained, Measured, score_rows
 from harness.metrics.axioms import implementation_invariance, linearity
-from harness.metrics.cards import metric_cards
+from harness.metrics.cards import card_of
 from harness.networks.equal import SAME, Pair, channel_pairs, largest_difference, twin, weighted_sum
 from harness.networks.random import layer_groups
 from harness.store import SCORES, joined
@@ -53,7 +53,7 @@ def _rows(some: Explained, axiom: str) -> pd.DataFrame:
     if values is None:
         values, reason = np.full(len(some.maps), np.nan), "no network of equal answers could be made"
     else:
-        reason = metric_cards()[axiom].undefined
+        reason = card_of(axiom).undefined
     return score_rows(some.case, axiom, MAP, values, reason)
 
 

@@ -6,11 +6,15 @@ import numpy as np
 
 from harness.measurements.base import Explained, Measured
 from harness.measurements.randomization import excess_rows, null_similarity
+from harness.metrics.cards import card_of
+from harness.metrics.randomization import label_randomization
 from harness.metrics.similarity import spearman_similarity
 from harness.store import SCORES, joined
 from harness.subject import Subject
 
 NO_TWIN = "no network of the same architecture trained on permuted labels is known; give one with --random-labels"
+
+METRIC = "randomization-labels"
 
 
 @dataclass(frozen=True)
@@ -44,5 +48,5 @@ class LabelRandomization:
             # The same passes are counted, the same feed is used.
             twin = case.subject.with_network(self.twin.network, self.twin.name)
             theirs = few.explain(few.case.images, few.case.targets, twin)
-            alike, reason = spearman_similarity(few.maps, theirs), "constant map"
-        return Measured(scores=joined(SCORES, excess_rows(few.case, "randomization-labels", alike, null, reason)))
+            alike, reason = label_randomization(few.maps, theirs, spearman_similarity), card_of(METRIC).undefined
+        return Measured(scores=joined(SCORES, excess_rows(few.case, METRIC, alike, null, reason)))

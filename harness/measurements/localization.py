@@ -8,9 +8,9 @@ import pandas as pd
 from jaxtyping import Bool, Float, Shaped
 
 from harness.case import Case
-from harness.measurements.base import Explained, MapScore, Measured, scored_against_nulls
+from harness.measurements.base import Explained, MapScore, Measured
 from harness.measurements.causes import causes
-from harness.measurements.scored import cards_against_nulls
+from harness.measurements.scored import scored_against_nulls
 from harness.metrics.localization import (
     attribution_localization,
     intersection_over_union,
@@ -75,10 +75,10 @@ class EvidenceLocalization:
     def measure(self, explained: Explained) -> Measured:
         """Return the scores and the gains over the nulls; nothing where the faces have no evidence."""
         rows: list[pd.DataFrame] = []
-        evidence = self._evidence(explained)
-        main = next((name for name in evidence if name != DISPLACEMENT), "")
+        evidence = known_evidence(explained)
+        main = _main(evidence)
         for name, known in evidence.items():
-            rows += cards_against_nulls(
+            rows += scored_against_nulls(
                 explained,
                 _metrics(known.pixels, only_mass=name == DISPLACEMENT),
                 self.spectrum_draws,
@@ -86,33 +86,38 @@ class EvidenceLocalization:
                 lacking=known.lacking,
             )
         if MARK in evidence:
-            rows += self._mass_on_mark(explained, evidence[MARK].pixels)
+            mark = evidence[MARK].pixels
+            # Under the name by which it is judged.
+            on_mark: dict[str, MapScore] = {"mass-on-mark": lambda maps: relevance_mass(maps, mark)}
+            rows += scored_against_nulls(explained, on_mark, self.spectrum_draws)
         return Measured(scores=joined(SCORES, rows))
 
-    def _mass_on_mark(self, explained: Explained, mark: Bool[np.ndarray, "n h w"]) -> list[pd.DataFrame]:
-        """Return the share of positive relevance on the mark, under the name by which it is judged."""
-        return scored_against_nulls(
-            explained,
-            "mass-on-mark",
-            lambda maps: relevance_mass(maps, mark),
-            higher_is_better=True,
-            draws=self.spectrum_draws,
-            reason="no positive relevance",
-        )
 
-    def _evidence(self, explained: Explained) -> Mapping[str, Known]:
-        """Return what is known, what the network uses first and what is graded made yes or no."""
-        case = explained.case
-        found = {}
-        pixels = _causal(explained)
-        if pixels is not None:
-            found[CAUSES] = pixels
-        for name in sorted(case.faces.evidence, key=lambda name: name != MARK):
-            values = _on_input(case, name)
-            chosen = strongest(values) if name == DISPLACEMENT else values > 0
-            none = ~chosen.any(axis=(1, 2))
-            found[name] = Known(chosen, np.where(none, f"the face has no {name}", ""))
-        return found
+def known_evidence(explained: Explained) -> Mapping[str, Known]:
+    """Return what is known, what the network uses first and what is graded made yes or no."""
+    case = explained.case
+    found = {}
+    pixels = _causal(explained)
+    if pixels is not None:
+        found[CAUSES] = pixels
+    for name in sorted(case.faces.evidence, key=lambda name: name != MARK):
+        values = _on_input(case, name)
+        chosen = strongest(values) if name == DISPLACEMENT else values > 0
+        none = ~chosen.any(axis=(1, 2))
+        found[name] = Known(chosen, np.where(none, f"the face has no {name}", ""))
+    return found
+
+
+def main_evidence(explained: Explained) -> Known | None:
+    """Return the pixels of the first evidence that is truth about the network; None where nothing is known."""
+    evidence = known_evidence(explained)
+    main = _main(evidence)
+    return evidence[main] if main else None
+
+
+def _main(evidence: Mapping[str, Known]) -> str:
+    """Return the first evidence that is truth about the network, "" where there is none."""
+    return next((name for name in evidence if name != DISPLACEMENT), "")
 
 
 def strongest(values: Float[np.ndarray, "n h w"]) -> Bool[np.ndarray, "n h w"]:

@@ -7,7 +7,8 @@ from jaxtyping import Float, Int
 
 from harness.case import Case
 from harness.faces.faceset import balanced_choice
-from harness.measurements.base import Explained, Measured, scored_against_nulls
+from harness.measurements.base import Explained, Measured
+from harness.measurements.scored import scored_against_nulls
 from harness.metrics.confusion import turn_back
 from harness.perturbation import Fill, removal_order, removed_steps
 from harness.store import SCORES, joined
@@ -51,11 +52,9 @@ class TurnBack:
         of_true = explained.explain(case.images, true)
         rows = scored_against_nulls(
             Explained(case, explained.maps[index] - of_true),
-            "turn-back",
-            lambda maps: self._turned(case, true, maps),
-            higher_is_better=True,
-            draws=self.spectrum_draws,
-            reason="the same map for both classes",
+            {"turn-back": lambda maps: self._turned(case, true, maps)},
+            self.spectrum_draws,
+            beside=("the same map for both classes",),
         )
         return Measured(scores=joined(SCORES, rows))
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.case import Case
-from harness.measurements.base import MAP, Explained, Measured, score_rows, scored_against_nulls
-from harness.metrics.cards import metric_cards
-from harness.metrics.localization import focus
+from harness.measurements.base import MAP, Explained, Measured, score_rows
+from harness.measurements.scored import scored_against_nulls
+from harness.metrics.localization import focus, mosaic_answer
 from harness.perturbation import Mosaics, mosaics
 from harness.store import SCORES, joined
 
@@ -43,11 +43,9 @@ class Focus:
         maps = some.explain(made.images, case.targets)
         rows = scored_against_nulls(
             replace(some, maps=maps),
-            "focus",
-            lambda asked: np.where(made.undefined, np.nan, focus(asked, made.shown)),
-            higher_is_better=True,
-            draws=self.spectrum_draws,
-            reason=f"{metric_cards()['focus'].undefined}, or {FEW}",
+            {"focus": lambda asked: np.where(made.undefined, np.nan, focus(asked, made.shown))},
+            self.spectrum_draws,
+            beside=(FEW,),
         )
         answered = some.shared(("mosaics",), lambda: {"right": _right(case, made)})["right"]
         answered = np.where(made.undefined, np.nan, answered)
@@ -62,5 +60,4 @@ def _of(case: Case) -> Mosaics:
 def _right(case: Case, made: Mosaics) -> np.ndarray:
     """Return 1 where the network answers a mosaic with the explained class, 0 elsewhere."""
     answers = case.subject.logits(made.images).argmax(1).cpu().numpy()
-    right: np.ndarray = (answers == case.targets).astype(np.float64)
-    return right
+    return mosaic_answer(answers, case.targets)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from harness.measurements.base import Explained, Measured
 from harness.measurements.causes import causes
-from harness.measurements.scored import cards_against_nulls
+from harness.measurements.scored import scored_against_nulls
 from harness.metrics.localization import positive
 from harness.metrics.parts import part_kendall, part_mass, part_spearman
 from harness.store import SCORES, joined
@@ -46,7 +46,7 @@ class Parts:
         def masses(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n g"]:
             return part_mass(positive(maps), shares)
 
-        rows = cards_against_nulls(
+        rows = scored_against_nulls(
             explained,
             {
                 "part-spearman": lambda maps: part_spearman(masses(maps), truth.effects),

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float, Int
 
 from harness.case import Case
-from harness.measurements.base import Explained, Measured, curve_rows, score_rows
+from harness.measurements.base import MAP, TRANSPLANT, Explained, Measured, curve_rows, score_rows
+from harness.metrics.cards import card_of, excess_of
 from harness.metrics.randomization import efficient_mprt, mprt_average, mprt_last, residual_likeness, smooth_mprt
 from harness.metrics.similarity import Similarity, absolute, hog_similarity, spearman_similarity, ssim_similarity
 from harness.networks.random import layer_groups
@@ -80,26 +81,27 @@ class ParameterRandomization:
             if min(maps.shape[1:]) < SMALLEST and suffix not in RANKS:
                 continue
             alike, null = mean_similarity(similarity, maps, full), null_similarity(similarity, explained)
-            scores += excess_rows(case, f"randomization-full{suffix}", alike, null, "constant map")
+            scores += excess_rows(case, f"randomization-full{suffix}", alike, null)
             if suffix in RANKS:
                 steps = [mean_similarity(similarity, maps[some], stage) for stage in between] + [alike[some]]
                 curves += _curve(explained, f"randomization-cascade{suffix}", some, steps, null)
             if not suffix:
                 average = mprt_average(np.stack(steps, axis=1))
-                scores += excess_rows(case.take(some), "mprt-average", average, null[some], "constant map")
-                scores += excess_rows(case, "mprt-last", mprt_last(alike[:, None]), null, "constant map")
+                scores += excess_rows(case.take(some), "mprt-average", average, null[some])
+                scores += excess_rows(case, "mprt-last", mprt_last(alike[:, None]), null)
         return Measured(scores=joined(SCORES, scores), curves=joined(CURVES, curves))
 
     def _complexity(self, explained: Explained, full: list[Float[np.ndarray, "n h w"]]) -> pd.DataFrame:
         """Return how much the map's complexity rises with every layer random."""
         rise = np.mean([efficient_mprt(explained.maps, other) for other in full], axis=0)
-        return score_rows(explained.case, "efficient-mprt", "map", rise, "constant map")
+        return score_rows(explained.case, "efficient-mprt", MAP, rise, card_of("efficient-mprt").undefined)
 
     def _beyond_class(self, explained: Explained, full: list[Float[np.ndarray, "n h w"]]) -> pd.DataFrame:
         """Return how alike the map and its randomised self are beyond their class's mean maps."""
         targets = explained.case.targets
         alike = [residual_likeness(explained.maps, other, targets, spearman_similarity) for other in full]
-        return score_rows(explained.case, "randomization-residual", "map", np.mean(alike, axis=0), "constant map")
+        metric = "randomization-residual"
+        return score_rows(explained.case, metric, MAP, np.mean(alike, axis=0), card_of(metric).undefined)
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ class SmoothRandomization:
         after = [self._noisy_maps(few, few.random_network(layers, draw)) for draw in range(self.draws)]
         alike = np.mean([smooth_mprt(before, other, spearman_similarity) for other in after], axis=0)
         null = np.where(few.donors < 0, np.nan, smooth_mprt(before, before[few.donors], spearman_similarity))
-        return Measured(scores=joined(SCORES, excess_rows(case, "smooth-mprt", alike, null, "constant map")))
+        return Measured(scores=joined(SCORES, excess_rows(case, "smooth-mprt", alike, null)))
 
     def _noisy_maps(self, few: Explained, subject: Subject | None) -> Float[np.ndarray, "n copies h w"]:
         """Return the maps of every image's noisy copies, the same copies under every network."""
@@ -187,13 +189,18 @@ class SmoothRandomization:
 
 
 def excess_rows(
-    case: Case, name: str, alike: Float[np.ndarray, " n"], null: Float[np.ndarray, " n"], reason: str
+    case: Case, name: str, alike: Float[np.ndarray, " n"], null: Float[np.ndarray, " n"], reason: str = ""
 ) -> list[pd.DataFrame]:
-    """Return the rows of a similarity, of the same similarity to another image's map, and of what it is beyond that."""
+    """Return the rows of a similarity, of the same similarity to another image's map, and of what it is beyond that.
+
+    Where nothing else is the `reason`, they are undefined for that of the metric's card.
+    """
+    reason = reason or card_of(name).undefined
+    without = f"{reason}, or no other image of its class"
     return [
-        score_rows(case, name, "map", alike, reason),
-        score_rows(case, name, "transplant-null", null, f"{reason} or no other image of its class"),
-        score_rows(case, f"{name}-excess", "transplant-null", alike - null, f"{reason} or no other image"),
+        score_rows(case, name, MAP, alike, reason),
+        score_rows(case, name, TRANSPLANT, null, without),
+        score_rows(case, excess_of(name), TRANSPLANT, alike - null, without),
     ]
 
 
@@ -224,8 +231,8 @@ def _curve(
     xs = np.arange(points.shape[1], dtype=np.float64)
     level = np.repeat(null[some][:, None], len(xs), axis=1)
     return [
-        curve_rows(case, name, "map", some, xs, points),
-        curve_rows(case, name, "transplant-null", some, xs, level),
+        curve_rows(case, name, MAP, some, xs, points),
+        curve_rows(case, name, TRANSPLANT, some, xs, level),
     ]
 
 

@@ -9,8 +9,9 @@ from jaxtyping import Float, Float64, Int
 
 from harness.digest import code_digest
 from harness.explainers._segments import SEGMENTS, segments_of
-from harness.measurements.base import Explained, Measured, scored_against_nulls
+from harness.measurements.base import Explained, Measured
 from harness.measurements.outputs import Filled, filled
+from harness.measurements.scored import scored_against_nulls
 from harness.metrics import faithfulness
 from harness.perturbation import Fill, removal_order
 from harness.store import SCORES, joined
@@ -58,11 +59,7 @@ class Regions:
         def irof(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
             return faithfulness.irof(*removed_by_region(prepared, maps, segments, region_means))
 
-        against = partial(scored_against_nulls, explained, draws=self.spectrum_draws)
-        rows = [
-            *against("selectivity", selectivity, higher_is_better=False, reason=""),
-            *against("irof", irof, higher_is_better=True, reason="the whole image's output is 0"),
-        ]
+        rows = scored_against_nulls(explained, {"selectivity": selectivity, "irof": irof}, self.spectrum_draws)
         return Measured(scores=joined(SCORES, rows))
 
 

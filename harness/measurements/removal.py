@@ -15,12 +15,12 @@ from harness.measurements.base import (
     Explained,
     Measured,
     curve_rows,
-    gain_of,
-    rows_against_nulls,
     score_rows,
 )
 from harness.measurements.outputs import Filled, Outputs, filled
+from harness.measurements.scored import gained, rows_against_nulls
 from harness.metrics import faithfulness
+from harness.metrics.cards import card_of, gain_of
 from harness.perturbation import (
     Fill,
     NoisyLinearFill,
@@ -71,21 +71,15 @@ class Scored:
         As in its card.
     score
         From trajectories to one number an image.
-    higher_is_better
-        Its direction.
     unit
         Which output it follows: part of the metric's name in a run, except for the probability.
-    reason
-        When it is undefined beside constant maps, or "".
     stepwise
         Whether it cannot be taken of the mean trajectory of several null maps, because it looks at single steps.
     """
 
     name: str
     score: Callable[[Trajectories], Float[np.ndarray, " n"]]
-    higher_is_better: bool
     unit: str = "probability"
-    reason: str = ""
     stepwise: bool = False
 
     def named(self, fill: str) -> str:
@@ -136,20 +130,20 @@ def _monotonicity(found: Trajectories) -> Float[np.ndarray, " n"]:
 
 
 BY_EVERY_FILL = (
-    Scored("deletion-auc", _deletion_auc("probability"), higher_is_better=False),
-    Scored("insertion-auc", _insertion_auc("probability"), higher_is_better=True),
-    Scored("symmetric-relevance-gain", _srg, higher_is_better=True),
+    Scored("deletion-auc", _deletion_auc("probability")),
+    Scored("insertion-auc", _insertion_auc("probability")),
+    Scored("symmetric-relevance-gain", _srg),
 )
 """What is measured with every fill, to see whether it is the fill that speaks."""
 
 BY_ONE_FILL = (
-    Scored("deletion-auc", _deletion_auc("logit"), higher_is_better=False, unit="logit"),
-    Scored("insertion-auc", _insertion_auc("logit"), higher_is_better=True, unit="logit"),
-    Scored("pixel-flipping", _pixel_flipping, higher_is_better=False),
-    Scored("aopc", _aopc, higher_is_better=True),
-    Scored("comprehensiveness", _comprehensiveness, higher_is_better=True),
-    Scored("sufficiency", _sufficiency, higher_is_better=False),
-    Scored("monotonicity-arya", _monotonicity, higher_is_better=True, reason="the output never moves", stepwise=True),
+    Scored("deletion-auc", _deletion_auc("logit"), unit="logit"),
+    Scored("insertion-auc", _insertion_auc("logit"), unit="logit"),
+    Scored("pixel-flipping", _pixel_flipping),
+    Scored("aopc", _aopc),
+    Scored("comprehensiveness", _comprehensiveness),
+    Scored("sufficiency", _sufficiency),
+    Scored("monotonicity-arya", _monotonicity, stepwise=True),
 )
 """What else the same passes tell."""
 
@@ -213,13 +207,7 @@ class Removal:
             found = {name: metric.score(trajectories) for name, trajectories in variants.items()}
             if metric.stepwise:
                 found[SPECTRUM] = np.mean([metric.score(draw) for draw in draws], axis=0)
-            scores += rows_against_nulls(
-                explained,
-                metric.named(self.suffix),
-                found,
-                higher_is_better=metric.higher_is_better,
-                reason=metric.reason,
-            )
+            scores += rows_against_nulls(explained, metric.named(self.suffix), found)
         if not self.suffix:
             scores += self._against_segments(explained, prepared, variants[MAP])
         return Measured(scores=joined(SCORES, scores), curves=joined(CURVES, self._curves(explained, variants)))
@@ -247,8 +235,7 @@ class Removal:
             values = np.full(len(case.targets), np.nan)
             if nulls is not None:
                 values[index] = metric.score(nulls)
-            better = 1.0 if metric.higher_is_better else -1.0
-            gains = better * (metric.score(own) - values)
+            gains = gained(card_of(metric.name), metric.score(own), values)
             rows += [
                 score_rows(case, metric.name, SEGMENT, values, NOT_OF_SEGMENTS),
                 score_rows(case, gain_of(metric.name), SEGMENT, gains, NOT_OF_SEGMENTS),
@@ -335,7 +322,7 @@ class Road:
             )
             for name, drawn in curves.items()
         ]
-        scores = rows_against_nulls(explained, "road", found, higher_is_better=False, reason="")
+        scores = rows_against_nulls(explained, "road", found)
         return Measured(scores=joined(SCORES, scores), curves=joined(CURVES, rows))
 
     def _recognised(self, prepared: Filled, maps: Float[np.ndarray, "n h w"]) -> np.ndarray:

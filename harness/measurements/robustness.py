@@ -18,11 +18,11 @@ from harness.measurements.base import (
     TRANSPLANT,
     Explained,
     Measured,
-    rows_against_nulls,
     score_rows,
 )
+from harness.measurements.scored import CONSTANT, rows_against_nulls
 from harness.metrics import robustness
-from harness.metrics.cards import metric_cards
+from harness.metrics.cards import card_of
 from harness.networks.equal import SAME, largest_difference, taking_back
 from harness.perturbation import noisy_copies
 from harness.store import SCORES, joined
@@ -34,7 +34,6 @@ SHIFT = 0.1
 """Brightness added, as a share of the range of values: enough to see, and few pixels leave the range."""
 NEAR = 1.0
 """Maps of unit length this near are alike: their cosine is one half."""
-NONE_LEFT = "the prediction changed in every noisy copy"
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ class Robustness:
                 MAP: score(here, copies, kept),
                 TRANSPLANT: score(here, others, np.ones((len(kept), 1), dtype=bool)),
             }
-            rows += rows_against_nulls(some, metric, found, higher_is_better=False, reason=NONE_LEFT)
+            rows += rows_against_nulls(some, metric, found)
         return rows
 
     def _views(self, some: Explained) -> tuple[View, View, Bool[np.ndarray, "n s"]]:
@@ -183,7 +182,7 @@ def _shift(some: Explained) -> Any:
         values = robustness.input_invariance(some.maps, some.explain(moved, case.targets, other))
     except ExplainerFault as fault:  # the twin has a padding module that an explainer may not know
         return score_rows(case, metric, MAP, nothing, f"on the network that takes the shift back: {fault}")
-    return score_rows(case, metric, MAP, values, metric_cards()[metric].undefined)
+    return score_rows(case, metric, MAP, values, card_of(metric).undefined)
 
 
 @dataclass(frozen=True)
@@ -195,7 +194,7 @@ class Agreement:
 
     def measure(self, explained: Explained) -> Measured:
         """Return consistency over a coarse grid of signs, and sufficiency among near maps."""
-        case, cards = explained.case, metric_cards()
+        case = explained.case
         rows = explained.maps.reshape(len(explained.maps), -1).astype(np.float64)
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         units = rows / np.where(lengths > 0, lengths, 1)
@@ -209,7 +208,7 @@ class Agreement:
                 metric,
                 MAP,
                 np.where(explained.constant, np.nan, values),
-                f"constant map, or {cards[metric].undefined}",
+                card_of(metric).undefined_beside(CONSTANT),
             )
             for metric, values in found.items()
         ]
@@ -243,7 +242,7 @@ class Seeds:
             return Measured(scores=score_rows(case, metric, MAP, nothing, "the explainer draws nothing"))
         others = [some.explain(case.images, case.targets, seed=case.seed + further) for further in range(1, self.seeds)]
         values = robustness.seed_stability(np.stack([some.maps, *others], axis=1))
-        return Measured(scores=score_rows(case, metric, MAP, values, metric_cards()[metric].undefined))
+        return Measured(scores=score_rows(case, metric, MAP, values, card_of(metric).undefined))
 
 
 def _draws(some: Explained) -> bool:

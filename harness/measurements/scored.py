@@ -1,55 +1,90 @@
-"""Metrics that need nothing more of the network, scored on a map and on both of its null maps."""
+"""From maps to score rows: a metric of the map and of its null maps, named, directed and explained by its card."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Shaped
 
-from harness.measurements.base import MAP, SPECTRUM, TRANSPLANT, Explained, MapScore, rows_against_nulls
-from harness.metrics.cards import metric_cards
+from harness.measurements.base import MAP, PORTRAIT, SPECTRUM, TRANSPLANT, Explained, MapScore, score_rows
+from harness.metrics.cards import MetricCard, card_of, gain_of
+
+CONSTANT = "constant map"
 
 
-def cards_against_nulls(
+def scored_against_nulls(
     explained: Explained,
     scores: Mapping[str, MapScore],
     draws: int,
     *,
     suffix: str = "",
     lacking: Shaped[np.ndarray, " n"] | None = None,
+    beside: Sequence[str] = (),
 ) -> list[pd.DataFrame]:
-    """Return the rows of several metrics, named, directed and explained by their cards; the null maps are drawn once.
+    """Return the rows of several metrics for the map and its null maps, and of the gains over them.
+
+    Variants of a metric: map, spectrum-null (mean over draws), transplant-null. Variants of its gain (see
+    :func:`gain_of`): spectrum-null and transplant-null, each how much better the map scores than that null, paired by
+    image; positive is better whatever the metric's direction. A metric without a direction has no gain. The null maps
+    are drawn once for all.
 
     Parameters
     ----------
     explained
         Whose maps.
     scores
-        Metrics by the names of their cards, with all else they need bound.
+        Metrics by the names of their cards or of variants, with all else they need bound.
     draws
         Spectrum nulls an image; scores are averaged over them.
     suffix
         Follows the card's name in the rows.
     lacking
         Why an image cannot be scored whatever its map, "" where it can.
+    beside
+        What makes a score undefined here beside what the card says.
     """
     nulls = list(explained.spectrum_nulls(draws))
     tables: list[pd.DataFrame] = []
     for name, score in scores.items():
-        card = metric_cards()[name]
         found = {
             MAP: score(explained.maps),
             SPECTRUM: np.mean([score(null) for null in nulls], axis=0),
             TRANSPLANT: score(explained.transplanted),
         }
-        tables += rows_against_nulls(
-            explained,
-            f"{name}{suffix}",
-            {variant: _undefined(values, lacking) for variant, values in found.items()},
-            higher_is_better=bool(card.higher_is_better),
-            reason=card.undefined,
-        )
+        known = {variant: _undefined(values, lacking) for variant, values in found.items()}
+        tables += rows_against_nulls(explained, f"{name}{suffix}", known, card=card_of(name), beside=beside)
     return tables if lacking is None else [_told(table, lacking) for table in tables]
+
+
+def rows_against_nulls(
+    explained: Explained,
+    metric: str,
+    found: Mapping[str, Float[np.ndarray, " n"]],
+    *,
+    card: MetricCard | None = None,
+    beside: Sequence[str] = (),
+) -> list[pd.DataFrame]:
+    """Return the rows of a metric whose scores are known for the map and its null maps; see the function above.
+
+    Without `card` the one that `metric` has.
+    """
+    case, card = explained.case, card or card_of(metric)
+    known = {name: np.where(explained.lacks(name), np.nan, values) for name, values in found.items()}
+    said = card.undefined_beside(CONSTANT, *beside)
+    rows = []
+    for name, values in known.items():
+        why = f"{said}, or no other image of its class" if name in (TRANSPLANT, PORTRAIT) else said
+        rows.append(score_rows(case, metric, name, values, why))
+        if name != MAP and card.higher_is_better is not None:
+            rows.append(score_rows(case, gain_of(metric), name, gained(card, known[MAP], values), why))
+    return rows
+
+
+def gained(card: MetricCard, own: Float[np.ndarray, " n"], null: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Return how much better a map scores than its null map; undefined where a score is, or without a direction."""
+    better = {True: 1.0, False: -1.0, None: np.nan}[card.higher_is_better]
+    gain: np.ndarray = better * (own - null)
+    return gain
 
 
 def _undefined(values: Float[np.ndarray, " n"], lacking: Shaped[np.ndarray, " n"] | None) -> Float[np.ndarray, " n"]:

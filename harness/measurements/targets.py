@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from harness.case import Case
 from harness.measurements.base import MAP, Explained, Measured, score_rows
+from harness.metrics.cards import card_of
 from harness.metrics.confusion import confusion_matrix
 from harness.metrics.randomization import random_logit, target_specificity
 from harness.metrics.similarity import spearman_similarity
@@ -54,10 +55,8 @@ class TargetDependence:
             "random-logit-rival": random_logit(few.maps, by_rival, spearman_similarity),
             "target-specificity": np.where(few.constant, np.nan, self._specificity(few, by_rival)),
         }
-        reason = "constant map of the target or of the other class"
-        return Measured(
-            scores=joined(SCORES, [score_rows(few.case, name, MAP, values, reason) for name, values in found.items()])
-        )
+        rows = [score_rows(few.case, name, MAP, values, card_of(name).undefined) for name, values in found.items()]
+        return Measured(scores=joined(SCORES, rows))
 
     def _specificity(self, few: Explained, by_rival: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
         """Return how much more the target loses by its own map than by the rival's."""

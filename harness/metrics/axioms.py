@@ -4,12 +4,30 @@ An axiom holds or it does not; the residuals say by how much it fails, relative 
 so that a positive rescaling of both changes nothing.
 """
 
+import math
+
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from harness.metrics._rows import doubles, flat, ratio, relative_distance, require_same_shape, undefined_where
+from harness.metrics.cards import metric
+
+_EACH_FEATURE = "one forward a feature, shared by all maps of the image"
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, math.inf),
+    meaning="how far the map's sum is from the logit's fall to the explainer's baseline, as a share of that fall",
+    undefined="the output does not drop",
+    chance="0 is claimed",
+    cost="one forward of the baseline",
+    reference="Sundararajan et al. 2017, Axiomatic attribution for deep networks",
+    compared_with="Quantus 0.6 Completeness",
+    differs=(
+        "a distance; Quantus asks for equality of rounded numbers, on maps divided by their largest value by default"
+    ),
+)
 def completeness(maps: Float[np.ndarray, "n h w"], drops: Float[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
     """Return how far the map's sum is from the output's drop to the baseline, as a share of that drop.
 
@@ -29,6 +47,17 @@ def completeness(maps: Float[np.ndarray, "n h w"], drops: Float[np.ndarray, " n"
     return ratio(np.abs(flat(maps).sum(axis=1) - drops), np.abs(doubles(drops)))
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, 1.0),
+    meaning="share of patches with an effect that the map calls irrelevant",
+    undefined="no feature has an effect, or a number is NaN",
+    chance="0 is claimed",
+    cost=_EACH_FEATURE,
+    reference="Sundararajan et al. 2017, Axiomatic attribution for deep networks",
+    compared_with="Quantus 0.6 NonSensitivity",
+    differs="a share; Quantus counts the features in breach of this or of non-sensitivity together",
+)
 def sensitivity(
     relevances: Float[np.ndarray, "n f"],
     effects: Float[np.ndarray, "n f"],
@@ -61,6 +90,17 @@ def sensitivity(
     return undefined_where(missing, ratio(doubles(missed.sum(axis=1)), doubles(effective.sum(axis=1))))
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, 1.0),
+    meaning="share of patches without effect that the map calls relevant",
+    undefined="every feature has an effect, or a number is NaN",
+    chance="0 is claimed",
+    cost=_EACH_FEATURE,
+    reference="Nguyen & Rodriguez Martinez 2020, On quantitative aspects of model interpretability",
+    compared_with="Quantus 0.6 NonSensitivity",
+    differs="a share; Quantus counts the features in breach of this or of sensitivity together",
+)
 def non_sensitivity(
     relevances: Float[np.ndarray, "n f"],
     effects: Float[np.ndarray, "n f"],
@@ -82,6 +122,16 @@ def non_sensitivity(
     return undefined_where(missing, ratio(doubles(invented.sum(axis=1)), doubles((~effective).sum(axis=1))))
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, math.inf),
+    meaning="how far the map is from that on a network of equal answers",
+    undefined="the map is zero",
+    chance="0 is claimed",
+    cost="one explanation on the twin network",
+    reference="Sundararajan et al. 2017, Axiomatic attribution for deep networks",
+    compared_with="pairs of networks with equal outputs",
+)
 def implementation_invariance(
     maps: Float[np.ndarray, "n h w"], others: Float[np.ndarray, "n h w"]
 ) -> Float64[np.ndarray, " n"]:
@@ -97,6 +147,16 @@ def implementation_invariance(
     return relative_distance(maps, others)
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, math.inf),
+    meaning="how far the map on a sum of networks is from the sum of their maps",
+    undefined="the map of the sum is zero",
+    chance="0 is claimed",
+    cost="three explanations",
+    reference="Sundararajan et al. 2017, Axiomatic attribution for deep networks",
+    compared_with="networks with known contributions",
+)
 def linearity(
     combined: Float[np.ndarray, "n h w"],
     parts: tuple[Float[np.ndarray, "n h w"], Float[np.ndarray, "n h w"]],

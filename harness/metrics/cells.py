@@ -6,9 +6,14 @@ way round and clearly apart. Such a pair is called settled; in the others nobody
 """
 
 import numpy as np
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int
 
 from harness.metrics._rows import constant, doubles, ratio, undefined_where
+from harness.metrics.cards import NEVER, NULL_SCORE, metric
+
+_COALITIONS = "one forward a coalition, grid and fill, shared by all maps and classes of the image"
+_SETTLED = "share of the settled pairs of cells that the map orders right"
+_NETWORK = "one forward a coalition, grid and fill"
 
 APART = 0.05
 """By what share of the largest absolute value two cells must differ, under every fill, to be settled."""
@@ -45,6 +50,21 @@ def settled_order(
     return np.where(np.isfinite(exact).all(axis=(0, 2))[:, None], order, 0)
 
 
+@metric(
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    meaning=_SETTLED,
+    variants={
+        "settled-pairs-size": f"{_SETTLED}, of absolute values, for maps without sign",
+        "settled-pairs-rival": f"{_SETTLED}, asked for the next likely class, of that class's pairs",
+        "settled-pairs-contrast": f"{_SETTLED}, of both classes' difference, by the difference of the maps",
+    },
+    undefined="no pair of cells is settled: fills disagree, or the network answers a coalition with no finite number",
+    chance="0.5",
+    cost=_COALITIONS,
+    reference="Shapley 1953, A value for n-person games; settled pairs are this project's",
+    compared_with="scipy.stats.kendalltau, where one fill settles every pair",
+)
 def settled_pairs(
     sums: Float[np.ndarray, "n d"], order: Int[np.ndarray, "n p"], pairs: Int[np.ndarray, "2 p"]
 ) -> Float64[np.ndarray, " n"]:
@@ -75,6 +95,16 @@ def settled_pairs(
     return undefined_where(~np.isfinite(exact).all(axis=1), found)
 
 
+@metric(
+    higher_is_better=True,
+    range=(-1.0, 1.0),
+    meaning="how well the map's cells account for all coalitions, of what any could",
+    undefined="no cell counts in the map or for the network, or an answer is not finite",
+    chance=NULL_SCORE,
+    cost=_COALITIONS,
+    reference="Hammer and Holzman 1992, Approximations of pseudo-Boolean functions",
+    compared_with="least squares over all coalitions",
+)
 def coalition_fit(sums: Float[np.ndarray, "n d"], answers: Float[np.ndarray, "n s"]) -> Float64[np.ndarray, " n"]:
     """Return how well the map's cells add up to the answers to all coalitions, beside the best additive account.
 
@@ -100,6 +130,16 @@ def coalition_fit(sums: Float[np.ndarray, "n d"], answers: Float[np.ndarray, "n 
     return undefined_where(constant(answers), found)
 
 
+@metric(
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    meaning="share of the answers to all coalitions that the best sum over cells accounts for",
+    undefined="all answers are alike, or one is not finite",
+    chance="that of answers at random: the number of cells over that of coalitions",
+    cost=_NETWORK,
+    reference="Hammer and Holzman 1992, Approximations of pseudo-Boolean functions",
+    compared_with="least squares over all coalitions",
+)
 def additivity(answers: Float[np.ndarray, "n s"]) -> Float64[np.ndarray, " n"]:
     """Return the share of the answers' variance over all coalitions that the best additive account explains, in [0, 1].
 
@@ -114,6 +154,61 @@ def additivity(answers: Float[np.ndarray, "n s"]) -> Float64[np.ndarray, " n"]:
     # An indicator of half the coalitions has a variance of 1/4.
     found = ratio((_slopes(answers) ** 2).sum(axis=1) / 4, doubles(answers).var(axis=1))
     return undefined_where(constant(answers), found)
+
+
+@metric(
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    meaning="share of pairs of cells that all fills order alike",
+    undefined=NEVER,
+    chance="0 where fills have nothing in common",
+    cost=_NETWORK,
+    compared_with="orders known by hand",
+)
+def settled_share(order: Int[np.ndarray, "n p"]) -> Float64[np.ndarray, " n"]:
+    """Return the share of each image's pairs of cells that is settled, in [0, 1].
+
+    It is no score of a map: in the pairs that are not settled nobody can be right or wrong.
+
+    Parameters
+    ----------
+    order
+        From :func:`settled_order`.
+
+    Examples
+    --------
+    >>> settled_share(np.array([[1, 0, -1, 0]]))
+    array([0.5])
+    """
+    return doubles((order != 0).mean(axis=1))
+
+
+@metric(
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    meaning="share of coalitions of half of the cells or more still taken for the class",
+    undefined=NEVER,
+    chance="the class's share of the network's answers",
+    cost=_NETWORK,
+    reference="after Bluecher et al. 2024, Decoupling pixel flipping and occlusion strategy",
+    compared_with="answers known by hand",
+)
+def fill_recognition(recognised: Bool[np.ndarray, "grids n s"]) -> Float64[np.ndarray, " n"]:
+    """Return the share of each image's coalitions that are still taken for its class, in [0, 1].
+
+    It is no score of a map: the nearer to 1, the less the fill takes the network away from what it knows.
+
+    Parameters
+    ----------
+    recognised
+        Of each coalition that keeps at least half of the cells, whether it is.
+
+    Examples
+    --------
+    >>> fill_recognition(np.array([[[True, True, False, True]]]))
+    array([0.75])
+    """
+    return doubles(recognised.mean(axis=(0, 2)))
 
 
 def _slopes(answers: Float[np.ndarray, "n s"]) -> Float64[np.ndarray, "n d"]:

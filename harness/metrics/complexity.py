@@ -5,12 +5,26 @@ singles out none, and a map with NaN is no map: both are NaN here, never 0. A po
 changes nothing.
 """
 
+import math
+
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from harness.metrics._rows import constant, doubles, finite, flat, ratio, shares, undefined_where
+from harness.metrics.cards import NULL_SCORE, metric
+
+_ONE_MAGNITUDE = "all pixels have one magnitude, or a value is not finite"
 
 
+@metric(
+    range=(0.0, 1.0),
+    meaning="Gini index of the map's magnitudes",
+    undefined=_ONE_MAGNITUDE,
+    chance=NULL_SCORE,
+    reference="Chalasani et al. 2020, Concise explanations of neural networks using adversarial training",
+    compared_with="Quantus 0.6 Sparseness",
+    differs="undefined for a constant map, and nothing is added to the values; Quantus adds 1e-7 and gives 0",
+)
 def sparseness(maps: Float[np.ndarray, "n h w"]) -> Float64[np.ndarray, " n"]:
     """Return the Gini index of each map's magnitudes, from 0 (spread evenly) to 1 - 1 / (h w) (one pixel).
 
@@ -28,6 +42,15 @@ def sparseness(maps: Float[np.ndarray, "n h w"]) -> Float64[np.ndarray, " n"]:
     return undefined_where(_undefined(magnitudes), gini)
 
 
+@metric(
+    range=(0.0, math.inf),
+    meaning="entropy of the map's magnitudes, in nats",
+    undefined=_ONE_MAGNITUDE,
+    chance=NULL_SCORE,
+    reference="Bhatt et al. 2020, Evaluating and aggregating feature-based model explanations",
+    compared_with="Quantus 0.6 Complexity",
+    differs="undefined for a constant map, and nothing is added to the values",
+)
 def entropy_complexity(maps: Float[np.ndarray, "n h w"]) -> Float64[np.ndarray, " n"]:
     """Return the entropy, in nats, of each map's magnitudes as shares of their sum, from 0 to ln(h w).
 
@@ -45,6 +68,18 @@ def entropy_complexity(maps: Float[np.ndarray, "n h w"]) -> Float64[np.ndarray, 
     return undefined_where(_undefined(magnitudes), doubles(np.abs((part * surprise).sum(axis=1))))
 
 
+@metric(
+    range=(1.0, math.inf),
+    meaning="pixels above a hundredth of the map's largest magnitude",
+    undefined=_ONE_MAGNITUDE,
+    chance=NULL_SCORE,
+    reference="Nguyen & Rodriguez Martinez 2020, On quantitative aspects of model interpretability",
+    compared_with="Quantus 0.6 EffectiveComplexity",
+    differs=(
+        "the floor is a share of the map's own largest magnitude; Quantus's is a share of the batch's, so that a "
+        "map's score changes with its company"
+    ),
+)
 def effective_complexity(maps: Float[np.ndarray, "n h w"], floor: float = 0.01) -> Float64[np.ndarray, " n"]:
     """Return how many pixels have a magnitude above `floor` times the map's own largest, from 1 to h w.
 
@@ -67,6 +102,15 @@ def effective_complexity(maps: Float[np.ndarray, "n h w"], floor: float = 0.01) 
     return undefined_where(_undefined(magnitudes), doubles(above.sum(axis=1)))
 
 
+@metric(
+    range=(0.0, math.inf),
+    meaning="entropy of the histogram of the map's values, in nats",
+    undefined="the map is constant or not finite",
+    chance=NULL_SCORE,
+    reference="Hedstroem et al. 2024, A fresh look at sanity checks for saliency maps",
+    compared_with="Quantus 0.6 discrete_entropy",
+    differs="undefined for a constant map; Quantus gives 0",
+)
 def histogram_entropy(maps: Float[np.ndarray, "n h w"], bins: int = 100) -> Float64[np.ndarray, " n"]:
     """Return the entropy, in nats, of each map's histogram over equal bins of its own range, from 0 to ln(bins).
 

@@ -4,7 +4,10 @@ import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
 
 from harness.metrics._rows import ratio
+from harness.metrics.cards import NULL_SCORE, metric
 from harness.metrics.similarity import Similarity
+
+_MISLED = "as the tenth of the pixels that speaks most for the wrong class is removed"
 
 
 def confusion_matrix(
@@ -32,6 +35,15 @@ def confusion_matrix(
     return counts
 
 
+@metric(
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    meaning="share of a class's images that the network recognises",
+    undefined="the class has no image",
+    chance="the class's share of predictions",
+    cost="one forward",
+    compared_with="scikit-learn recall_score",
+)
 def recall(confusion: Int[np.ndarray, "k k"]) -> Float64[np.ndarray, " k"]:
     """Return the share of each class's images that were recognised, in [0, 1]; NaN without images.
 
@@ -43,6 +55,15 @@ def recall(confusion: Int[np.ndarray, "k k"]) -> Float64[np.ndarray, " k"]:
     return ratio(np.diag(confusion).astype(np.float64), confusion.sum(axis=1).astype(np.float64))
 
 
+@metric(
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    meaning="share of a class's predictions that are true",
+    undefined="the class is never predicted",
+    chance="the class's share of images",
+    cost="one forward",
+    compared_with="scikit-learn precision_score",
+)
 def precision(confusion: Int[np.ndarray, "k k"]) -> Float64[np.ndarray, " k"]:
     """Return the share of each class's predictions that were true, in [0, 1]; NaN if never predicted.
 
@@ -110,6 +131,16 @@ def similarity_matrix(class_maps: Float[np.ndarray, "k h w"], similarity: Simila
     return matrix
 
 
+@metric(
+    higher_is_better=True,
+    range=(-2.0, 2.0),
+    meaning=f"change of p(true) - p(predicted) {_MISLED}",
+    gain=f"change of p(true) - p(predicted) {_MISLED}, beyond its null map's",
+    undefined="the image was classified right, or an output is NaN",
+    chance=NULL_SCORE,
+    cost="one forward",
+    compared_with="probabilities known by hand",
+)
 def turn_back(
     before: Float[np.ndarray, "n k"],
     after: Float[np.ndarray, "n k"],

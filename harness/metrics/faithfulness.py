@@ -10,6 +10,8 @@ removal takes away, ``drops`` (n, m) the output of the whole image minus the out
 image's score NaN.
 """
 
+import math
+
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Real
 
@@ -23,6 +25,20 @@ from harness.metrics._rows import (
     require_same_shape,
     undefined_where,
 )
+from harness.metrics.cards import NULL_SCORE, metric
+
+_NAN_OUTPUT = "an output along the trajectory is NaN"
+_TRAJECTORY = "one forward a step"
+_BANK = "one forward a mask, shared by all maps of the image"
+_EACH_FEATURE = "one forward a feature, shared by all maps of the image"
+_CONSTANT_BANK = "attributed sums or drops are constant over the bank"
+_FILLS = {"mean": "with the mean as fill", "noisy-linear": "with noisy linear imputation as fill"}
+_OUTPUTS_AND_FILLS = {"logit": "of the logit", **_FILLS}
+_DELETION = "area under the target's probability over the fraction of pixels removed, most relevant first"
+_INSERTION = "area under the target's probability over the fraction of pixels shown, most relevant first"
+_SYMMETRIC = "area between removing least relevant first and most relevant first"
+_HIDDEN = "what hiding it does to the target's logit"
+_TRAPEZOID = "counts the whole image as step 0 and divides the area by the span, so that steps do not change the unit"
 
 
 def attributed_sums(
@@ -81,6 +97,19 @@ def area_under_curve(
     return ratio(area, across[:, -1] - across[:, 0])
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, 1.0),
+    meaning=_DELETION,
+    gain="how far the deletion curve runs under that of its null map, on average",
+    variants={f"deletion-auc-{name}": f"{_DELETION}, {said}" for name, said in _OUTPUTS_AND_FILLS.items()},
+    unbounded=("deletion-auc-logit",),
+    undefined=_NAN_OUTPUT,
+    chance=NULL_SCORE,
+    cost=_TRAJECTORY,
+    reference="Petsiuk et al. 2018, RISE",
+    compared_with="the exact area under piecewise linear curves",
+)
 def deletion_auc(
     fractions: Float[np.ndarray, " steps"], values: Float[np.ndarray, "n steps"]
 ) -> Float64[np.ndarray, " n"]:
@@ -103,6 +132,19 @@ def deletion_auc(
     return area_under_curve(fractions, values)
 
 
+@metric(
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    meaning=_INSERTION,
+    gain="how far the insertion curve runs over that of its null map, on average",
+    variants={f"insertion-auc-{name}": f"{_INSERTION}, {said}" for name, said in _OUTPUTS_AND_FILLS.items()},
+    unbounded=("insertion-auc-logit",),
+    undefined=_NAN_OUTPUT,
+    chance=NULL_SCORE,
+    cost=_TRAJECTORY,
+    reference="Petsiuk et al. 2018, RISE",
+    compared_with="the exact area under piecewise linear curves",
+)
 def insertion_auc(
     fractions: Float[np.ndarray, " steps"], values: Float[np.ndarray, "n steps"]
 ) -> Float64[np.ndarray, " n"]:
@@ -126,6 +168,17 @@ def insertion_auc(
     return area_under_curve(fractions, values)
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, 1.0),
+    meaning="mean probability of the target over the steps of deletion",
+    undefined=_NAN_OUTPUT,
+    chance=NULL_SCORE,
+    cost=_TRAJECTORY,
+    reference="Bach et al. 2015, layer-wise relevance propagation",
+    compared_with="Quantus 0.6 PixelFlipping",
+    differs=_TRAPEZOID,
+)
 def pixel_flipping(values: Float[np.ndarray, "n steps"]) -> Float64[np.ndarray, " n"]:
     """Return the mean output while equal shares of pixels are removed, most relevant first; lower is better.
 
@@ -140,6 +193,17 @@ def pixel_flipping(values: Float[np.ndarray, "n steps"]) -> Float64[np.ndarray, 
     return area_under_curve(np.linspace(0.0, 1.0, values.shape[1]), values)
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, 1.0),
+    meaning="mean probability of the target while patches are removed, most relevant first",
+    undefined=_NAN_OUTPUT,
+    chance=NULL_SCORE,
+    cost="one forward a patch",
+    reference="Montavon et al. 2018, Methods for interpreting and understanding deep neural networks",
+    compared_with="Quantus 0.6 Selectivity",
+    differs=_TRAPEZOID,
+)
 def selectivity(values: Float[np.ndarray, "n steps"]) -> Float64[np.ndarray, " n"]:
     """Return the mean output while patches are removed, highest summed relevance first; lower is better.
 
@@ -153,6 +217,17 @@ def selectivity(values: Float[np.ndarray, "n steps"]) -> Float64[np.ndarray, " n
     return pixel_flipping(values)
 
 
+@metric(
+    higher_is_better=True,
+    range=(-1.0, 1.0),
+    meaning="mean fall of the target's probability over the steps of deletion",
+    undefined=_NAN_OUTPUT,
+    chance=NULL_SCORE,
+    cost=_TRAJECTORY,
+    reference="Samek et al. 2017, Evaluating the visualization of what a deep network has learned",
+    compared_with="Quantus 0.6 RegionPerturbation",
+    differs="Quantus gives the curve of falls without step 0; the paper's mean over L + 1 steps is taken here",
+)
 def aopc(values: Float[np.ndarray, "n steps"]) -> Float64[np.ndarray, " n"]:
     """Return the mean fall of the output over the steps of a removal, most relevant first; higher is better.
 
@@ -167,6 +242,17 @@ def aopc(values: Float[np.ndarray, "n steps"]) -> Float64[np.ndarray, " n"]:
     return _mean_fall(values[:, 0], values)
 
 
+@metric(
+    higher_is_better=True,
+    range=(-1.0, 1.0),
+    meaning=_SYMMETRIC,
+    variants={f"symmetric-relevance-gain-{name}": f"{_SYMMETRIC}, {said}" for name, said in _FILLS.items()},
+    undefined=_NAN_OUTPUT,
+    chance="0",
+    cost="two forwards a step",
+    reference="Bluecher et al. 2024, Decoupling pixel flipping and occlusion strategy",
+    compared_with="the exact area between piecewise linear curves",
+)
 def symmetric_relevance_gain(
     fractions: Float[np.ndarray, " steps"],
     least_first: Float[np.ndarray, "n steps"],
@@ -186,6 +272,16 @@ def symmetric_relevance_gain(
     return doubles(area_under_curve(fractions, least_first) - area_under_curve(fractions, most_first))
 
 
+@metric(
+    higher_is_better=True,
+    range=(-1.0, 1.0),
+    meaning="mean fall once the most relevant share, up to a half, is removed",
+    undefined="an output is NaN",
+    chance=NULL_SCORE,
+    cost="one forward a share removed",
+    reference="DeYoung et al. 2020, ERASER",
+    compared_with="networks with known contributions",
+)
 def comprehensiveness(
     whole: Float[np.ndarray, " n"], removed: Float[np.ndarray, "n bins"]
 ) -> Float64[np.ndarray, " n"]:
@@ -209,6 +305,16 @@ def comprehensiveness(
     return _mean_fall(whole, removed)
 
 
+@metric(
+    higher_is_better=False,
+    range=(-1.0, 1.0),
+    meaning="mean fall when only the most relevant share, up to a half, is kept",
+    undefined="an output is NaN",
+    chance=NULL_SCORE,
+    cost="one forward a share kept",
+    reference="DeYoung et al. 2020, ERASER",
+    compared_with="networks with known contributions",
+)
 def sufficiency(whole: Float[np.ndarray, " n"], kept: Float[np.ndarray, "n bins"]) -> Float64[np.ndarray, " n"]:
     """Return the mean fall of the output when only the most relevant share is kept; lower is better.
 
@@ -230,6 +336,19 @@ def sufficiency(whole: Float[np.ndarray, " n"], kept: Float[np.ndarray, "n bins"
     return _mean_fall(whole, kept)
 
 
+@metric(
+    higher_is_better=True,
+    range=(-1.0, 1.0),
+    meaning=(
+        "correlation, over random halves of the picture, of the relevance that is hidden and the fall of the "
+        "target's logit"
+    ),
+    undefined=_CONSTANT_BANK,
+    chance="0",
+    cost=_BANK,
+    reference="Bhatt et al. 2020, Evaluating and aggregating feature-based model explanations",
+    compared_with="Quantus 0.6 FaithfulnessCorrelation",
+)
 def faithfulness_correlation(
     attributed: Float[np.ndarray, "n m"], drops: Float[np.ndarray, "n m"]
 ) -> Float64[np.ndarray, " n"]:
@@ -271,6 +390,21 @@ def sensitivity_n_curve(
     return pearson(*rows).reshape(n, sizes)
 
 
+@metric(
+    higher_is_better=True,
+    range=(-1.0, 1.0),
+    meaning="the same correlation, averaged over an eighth, a quarter, a half and three quarters hidden",
+    undefined="attributed sums or drops are constant at some size",
+    chance="0",
+    cost=_BANK,
+    reference="Ancona et al. 2018, Towards better understanding of gradient-based attribution methods",
+    compared_with="Quantus 0.6 SensitivityN",
+    differs=(
+        "correlates over random removals of one image; Quantus correlates over the images of a batch, and one "
+        "step's relevance with the drop of all steps so far, so exact contributions of a linear network score "
+        "below 1 there"
+    ),
+)
 def sensitivity_n(
     attributed: Float[np.ndarray, "n sizes m"], drops: Float[np.ndarray, "n sizes m"]
 ) -> Float64[np.ndarray, " n"]:
@@ -287,6 +421,16 @@ def sensitivity_n(
     return doubles(sensitivity_n_curve(attributed, drops).mean(axis=1))
 
 
+@metric(
+    higher_is_better=True,
+    range=(-1.0, 1.0),
+    meaning=f"correlation, over patches, of relevance and {_HIDDEN}",
+    undefined="relevances or drops are constant",
+    chance="0",
+    cost=_EACH_FEATURE,
+    reference="Alvarez-Melis & Jaakkola 2018, Towards robust interpretability with self-explaining neural networks",
+    compared_with="Quantus 0.6 FaithfulnessEstimate",
+)
 def faithfulness_estimate(
     relevances: Float[np.ndarray, "n f"], drops: Float[np.ndarray, "n f"]
 ) -> Float64[np.ndarray, " n"]:
@@ -303,6 +447,17 @@ def faithfulness_estimate(
     return pearson(flat(relevances), flat(drops))
 
 
+@metric(
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    meaning="1 where the output never falls while pixels come, least relevant first",
+    undefined="the output never moves, or is NaN somewhere",
+    chance=NULL_SCORE,
+    cost=_TRAJECTORY,
+    reference="Arya et al. 2019, One explanation does not fit all",
+    compared_with="Quantus 0.6 Monotonicity",
+    differs="Quantus puts the baseline in place of the baseline, so its image stays empty and every map is monotonic",
+)
 def monotonicity_arya(values: Float[np.ndarray, "n steps"]) -> Float64[np.ndarray, " n"]:
     """Return 1 where the output never falls while pixels are put back, least relevant first, else 0.
 
@@ -341,6 +496,17 @@ def nguyen_effects(
     return doubles((changes**2).mean(axis=2))
 
 
+@metric(
+    higher_is_better=True,
+    range=(-1.0, 1.0),
+    meaning=f"rank correlation, over patches, of absolute relevance and {_HIDDEN}, squared",
+    undefined="absolute relevances or effects are constant",
+    chance="0",
+    cost="one forward a feature and drawn value, shared by all maps of the image",
+    reference="Nguyen & Rodriguez Martinez 2020, On quantitative aspects of model interpretability",
+    compared_with="Quantus 0.6 MonotonicityCorrelation",
+    differs="takes the absolute relevance, because an effect has no sign; Quantus does so only where asked",
+)
 def monotonicity_nguyen(
     relevances: Float[np.ndarray, "n f"], effects: Float[np.ndarray, "n f"]
 ) -> Float64[np.ndarray, " n"]:
@@ -364,6 +530,16 @@ def monotonicity_nguyen(
     return pearson(ranks(np.abs(flat(relevances))), ranks(flat(effects)))
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, math.inf),
+    meaning="mean squared difference of the relevance that is hidden and the fall of the logit, in the map's own scale",
+    undefined="a measurement is NaN",
+    chance="the variance of the drops, for a map of zeros that meets drops of mean 0",
+    cost=_BANK,
+    reference="Yeh et al. 2019, On the (in)fidelity and sensitivity of explanations",
+    compared_with="Quantus 0.6 Infidelity; captum 0.9 infidelity",
+)
 def infidelity(attributed: Float[np.ndarray, "n m"], drops: Float[np.ndarray, "n m"]) -> Float64[np.ndarray, " n"]:
     """Return the mean squared difference of summed relevance and drop over a bank of perturbations.
 
@@ -388,6 +564,19 @@ def infidelity(attributed: Float[np.ndarray, "n m"], drops: Float[np.ndarray, "n
     return doubles(((attributed.astype(np.float64) - drops) ** 2).mean(axis=1))
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, math.inf),
+    meaning="the same, with the map scaled to suit best",
+    undefined="the bank meets no relevance, or a measurement is NaN",
+    chance="at most the mean squared drop",
+    cost=_BANK,
+    reference="Yeh et al. 2019, On the (in)fidelity and sensitivity of explanations",
+    compared_with="captum 0.9 infidelity(normalize=True)",
+    differs=(
+        "the best scale may not be negative: captum gives a map and its negative the same score, and divides 0 by 0"
+    ),
+)
 def scaled_infidelity(
     attributed: Float[np.ndarray, "n m"], drops: Float[np.ndarray, "n m"]
 ) -> Float64[np.ndarray, " n"]:
@@ -411,6 +600,17 @@ def scaled_infidelity(
     return infidelity(np.maximum(scale, 0)[:, None] * sums, falls)
 
 
+@metric(
+    higher_is_better=True,
+    range=(-math.inf, 1.0),
+    meaning="mean relative fall of the probability while segments are removed, best first",
+    undefined="the whole image's output is 0, or an output is NaN",
+    chance=NULL_SCORE,
+    cost="one forward a segment",
+    reference="Rieger & Hansen 2020, IROF",
+    compared_with="Quantus 0.6 IROF",
+    differs=f"{_TRAPEZOID}; Quantus's area grows with the number of segments",
+)
 def irof(
     fractions: Float[np.ndarray, " steps"] | Float[np.ndarray, "n steps"],
     values: Float[np.ndarray, "n steps"],
@@ -450,6 +650,17 @@ def road_curve(correct: Bool[np.ndarray, "n steps"]) -> Float64[np.ndarray, " st
     return doubles(correct.mean(axis=0)) if len(correct) else np.full(correct.shape[1], np.nan)
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, 1.0),
+    meaning="share of the removal over which images are still recognised, pixels imputed",
+    undefined="never",
+    chance=NULL_SCORE,
+    cost=_TRAJECTORY,
+    reference="Rong et al. 2022, A consistent and efficient evaluation strategy for attribution methods",
+    compared_with="Quantus 0.6 ROAD",
+    differs="the curve is the same; its area over each image is added",
+)
 def road(fractions: Float[np.ndarray, " steps"], correct: Bool[np.ndarray, "n steps"]) -> Float64[np.ndarray, " n"]:
     """Return the share of the removal over which each image was still recognised, in [0, 1].
 

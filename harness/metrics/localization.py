@@ -7,10 +7,11 @@ speaks at all. An image without evidence has no score: NaN. So has a constant ma
 pixels counts. Ties are settled by expectation, never by the order in which pixels are stored.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Shaped
+from jaxtyping import Bool, Float, Float64, Int, Shaped
 from scipy.ndimage import distance_transform_edt
 
 from harness.metrics._rows import (
@@ -23,6 +24,11 @@ from harness.metrics._rows import (
     top_k_membership,
     undefined_where,
 )
+from harness.metrics.cards import NEVER, NULL_SCORE, metric
+
+_NO_EVIDENCE = "the map is constant or holds NaN, or there is no evidence"
+_CAUSES = "the pixels that change as the parts that speak for the class are put to rest (or, lacking those, the mark)"
+_AREA = "the evidence's share of the image"
 
 Mass = Callable[[Shaped[np.ndarray, "n h w"]], Shaped[np.ndarray, "n h w"]]
 
@@ -38,6 +44,17 @@ def positive(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n h w"]:
     return np.asarray(np.maximum(maps, 0))
 
 
+@metric(
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    meaning=f"whether the map's highest pixel is one of {_CAUSES}",
+    variants={"pointing-game-{}": "whether the map's highest pixel is one of the pixels of evidence {}"},
+    undefined=_NO_EVIDENCE,
+    chance=f"{_AREA}, grown by the tolerance",
+    reference="Zhang et al. 2018, Top-down neural attention by excitation backprop",
+    compared_with="Quantus 0.6 PointingGame",
+    differs="a tie for the highest pixel scores the share that hits; Quantus lets a constant map hit always",
+)
 def pointing_game(
     maps: Float[np.ndarray, "n h w"], evidence: Bool[np.ndarray, "n h w"], tolerance: float = 0.0
 ) -> Float64[np.ndarray, " n"]:
@@ -64,6 +81,21 @@ def pointing_game(
     return undefined_where(_orderless(rows, known), ratio((highest * hits).sum(axis=1), highest.sum(axis=1)))
 
 
+@metric(
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    meaning=f"share of positive relevance on {_CAUSES}",
+    variants={
+        "mass-on-mark": "share of the map's positive relevance on the planted mark",
+        "relevance-mass-displacement": "share of positive relevance on the pixels that the expression moved most",
+        "relevance-mass-{}": "share of positive relevance on the pixels of evidence {}",
+    },
+    undefined="there is no mass or no evidence",
+    chance=_AREA,
+    reference="Arras et al. 2022, CLEVR-XAI",
+    compared_with="Quantus 0.6 RelevanceMassAccuracy",
+    differs="the treatment of sign is an argument; Quantus divides signed sums, which may exceed 1 or change sign",
+)
 def relevance_mass(
     maps: Float[np.ndarray, "n h w"], evidence: Bool[np.ndarray, "n h w"], mass: Mass = positive
 ) -> Float64[np.ndarray, " n"]:
@@ -94,6 +126,20 @@ def relevance_mass(
     return undefined_where(known.sum(axis=1) == 0, shares)
 
 
+@metric(
+    higher_is_better=True,
+    range=(0.0, math.inf),
+    meaning=f"how many times denser relevance is on {_CAUSES}",
+    variants={"attribution-localization-{}": "how many times denser relevance is on the pixels of evidence {}"},
+    undefined="there is no mass or no evidence",
+    chance="1",
+    reference="Kohlbrenner et al. 2020, Towards best practice in explaining neural network decisions with LRP",
+    compared_with="Quantus 0.6 AttributionLocalisation",
+    differs=(
+        f"divides by {_AREA}, as in the paper; Quantus's weight multiplies by it, and takes the size of the batch "
+        "without its first two images for that of the image"
+    ),
+)
 def attribution_localization(
     maps: Float[np.ndarray, "n h w"], evidence: Bool[np.ndarray, "n h w"], mass: Mass = positive
 ) -> Float64[np.ndarray, " n"]:
@@ -111,6 +157,20 @@ def attribution_localization(
     return ratio(relevance_mass(maps, evidence, mass), flat(evidence).mean(axis=1))
 
 
+@metric(
+    name="relevance-rank",
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    meaning=f"share of the map's highest pixels, as many as there are, among {_CAUSES}",
+    variants={
+        "relevance-rank-{}": "share of the map's highest pixels, as many as there are, among the pixels of evidence {}"
+    },
+    undefined=_NO_EVIDENCE,
+    chance=_AREA,
+    reference="Arras et al. 2022, CLEVR-XAI",
+    compared_with="Quantus 0.6 RelevanceRankAccuracy",
+    differs="ties by expectation; Quantus takes tied pixels in the order in which they are stored",
+)
 def relevance_rank_accuracy(
     maps: Float[np.ndarray, "n h w"], evidence: Bool[np.ndarray, "n h w"]
 ) -> Float64[np.ndarray, " n"]:
@@ -130,6 +190,17 @@ def relevance_rank_accuracy(
     return undefined_where(_orderless(rows, known), ratio((top * known).sum(axis=1), sizes))
 
 
+@metric(
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    meaning=f"share of the map's highest twentieth among {_CAUSES}",
+    variants={"top-k-intersection-{}": "share of the map's highest twentieth among the pixels of evidence {}"},
+    undefined=_NO_EVIDENCE,
+    chance=_AREA,
+    reference="Theiner et al. 2022, Interpretable semantic photo geolocation",
+    compared_with="Quantus 0.6 TopKIntersection",
+    differs="ties by expectation; Quantus takes tied pixels in the order in which they are stored",
+)
 def top_k_intersection(
     maps: Float[np.ndarray, "n h w"], evidence: Bool[np.ndarray, "n h w"], k: int
 ) -> Float64[np.ndarray, " n"]:
@@ -155,6 +226,19 @@ def top_k_intersection(
     return undefined_where(_orderless(rows, known), (top * known).sum(axis=1) / k)
 
 
+@metric(
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    meaning=f"chance that one of {_CAUSES} is higher in the map than another pixel",
+    variants={
+        "localization-auc-{}": "chance that one of the pixels of evidence {} is higher in the map than another pixel"
+    },
+    undefined=f"{_NO_EVIDENCE}, or everything is evidence",
+    chance="0.5",
+    reference="Fawcett 2006, An introduction to ROC analysis",
+    compared_with="Quantus 0.6 AUC",
+    differs="a constant map is undefined; Quantus gives .5",
+)
 def localization_auc(
     maps: Float[np.ndarray, "n h w"], evidence: Bool[np.ndarray, "n h w"]
 ) -> Float64[np.ndarray, " n"]:
@@ -175,6 +259,16 @@ def localization_auc(
     return undefined_where(_orderless(rows, known), ratio(wins, on * off))
 
 
+@metric(
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    meaning=f"overlap of the map's raised pixels with {_CAUSES}",
+    variants={"intersection-over-union-{}": "overlap of the map's raised pixels with the pixels of evidence {}"},
+    undefined=f"{_NO_EVIDENCE}, or the map has no positive value",
+    chance=NULL_SCORE,
+    reference="Zhou et al. 2016, Learning deep features for discriminative localization",
+    compared_with="scikit-learn jaccard_score on the thresholded map",
+)
 def intersection_over_union(
     maps: Float[np.ndarray, "n h w"], evidence: Bool[np.ndarray, "n h w"], level: float = 0.2
 ) -> Float64[np.ndarray, " n"]:
@@ -204,6 +298,17 @@ def intersection_over_union(
     return undefined_where(undefined, ratio(both, raised.sum(axis=1) + known.sum(axis=1) - both))
 
 
+@metric(
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    meaning="share of positive relevance on the quarters of a mosaic that show the class",
+    gain="share of positive relevance on those quarters, beyond its null map's",
+    undefined="there is no positive relevance or no target tile",
+    chance="the target tiles' share of the mosaic",
+    reference="Arias-Duart et al. 2022, Focus! Rating XAI methods and finding biases",
+    compared_with="Quantus 0.6 Focus",
+    differs="without positive relevance undefined; Quantus gives 0",
+)
 def focus(maps: Float[np.ndarray, "n h w"], target_tiles: Bool[np.ndarray, "n h w"]) -> Float64[np.ndarray, " n"]:
     """Return the share of positive relevance that lies on a mosaic's tiles of the explained class, in [0, 1].
 
@@ -223,6 +328,28 @@ def focus(maps: Float[np.ndarray, "n h w"], target_tiles: Bool[np.ndarray, "n h 
     array([0.75])
     """
     return relevance_mass(maps, target_tiles, positive)
+
+
+@metric(
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    meaning="share of mosaics that the network itself answers with the class",
+    undefined=NEVER,
+    chance="the class's share of the network's answers",
+    cost="one forward",
+    compared_with="answers known by hand",
+)
+def mosaic_answer(predicted: Int[np.ndarray, " n"], targets: Int[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+    """Return 1 where the network answers a mosaic with the explained class, 0 elsewhere; higher is better.
+
+    No score of a map: where it is no higher than chance, :func:`focus` says nothing of maps.
+
+    Examples
+    --------
+    >>> mosaic_answer(np.array([2, 0]), np.array([2, 1]))
+    array([1., 0.])
+    """
+    return doubles(predicted == targets)
 
 
 def _rows(

@@ -7,6 +7,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Shaped
 
 from harness.metrics._rows import doubles, flat, pearson, ranks, ratio, require_same_shape
+from harness.metrics.cards import metric
+
+_EACH_PART = "one forward a part, shared by all maps of the image"
+_TOO_FEW = "fewer than two parts have both numbers, or all masses or all effects are equal"
 
 Agreement = Callable[[Shaped[np.ndarray, " p"], Shaped[np.ndarray, " p"]], float]
 
@@ -33,6 +37,15 @@ def part_mass(
     return np.where(areas.sum(axis=2) > 0, sums, np.nan)
 
 
+@metric(
+    higher_is_better=True,
+    range=(-1.0, 1.0),
+    meaning="rank correlation, over a face's parts, of their mass and true effect",
+    undefined=_TOO_FEW,
+    chance="0",
+    cost=_EACH_PART,
+    compared_with="scipy.stats.spearmanr",
+)
 def part_spearman(masses: Float[np.ndarray, "n p"], effects: Float[np.ndarray, "n p"]) -> Float64[np.ndarray, " n"]:
     """Return the rank correlation, over an image's parts, of mass and true effect, in [-1, 1].
 
@@ -54,6 +67,16 @@ def part_spearman(masses: Float[np.ndarray, "n p"], effects: Float[np.ndarray, "
     return _each_row(masses, effects, _spearman)
 
 
+@metric(
+    higher_is_better=True,
+    range=(-1.0, 1.0),
+    meaning="Kendall's tau, over a face's parts, of their mass and true effect",
+    undefined=_TOO_FEW,
+    chance="0",
+    cost=_EACH_PART,
+    reference="Kendall 1945, tau-b",
+    compared_with="scipy.stats.kendalltau",
+)
 def part_kendall(masses: Float[np.ndarray, "n p"], effects: Float[np.ndarray, "n p"]) -> Float64[np.ndarray, " n"]:
     """Return Kendall's tau-b, over an image's parts, of mass and true effect, in [-1, 1].
 

@@ -6,15 +6,35 @@ network. How much likeness is to be expected without dependence is a matter of n
 functions.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Shaped
 
 from harness.metrics._rows import doubles, flat, ratio
+from harness.metrics.cards import metric
 from harness.metrics.complexity import histogram_entropy
 from harness.metrics.faithfulness import area_under_curve
 from harness.metrics.similarity import Similarity
+
+_NULL_LIKENESS = "the transplant null's likeness"
+_LIKENESS = "the likeness is undefined, as of a constant map"
+_FULL = "similarity of the map to the map of a fully randomised network"
+_STAGES = "similarity of the map to the maps of networks randomised from the output downwards"
+_SIMILARITIES = {
+    "": "rank correlation",
+    "-ssim": "structural similarity (SSIM)",
+    "-hog": "likeness of oriented gradients (HOG)",
+}
+_FULL_VARIANTS = {
+    f"randomization-full{name}{suffix}": f"{title} of the map and the map of a fully randomised network{told}"
+    for name, title in _SIMILARITIES.items()
+    for suffix, told in (("", ""), ("-absolute", ", signs dropped"))
+}
+_CONSTANT_OF_TWO = "constant map of the target or of the other class"
+_RIVAL = "the class that it is most confused with"
+_SANITY = "Adebayo et al. 2018, Sanity checks for saliency maps"
 
 Complexity = Callable[[Shaped[np.ndarray, "n h w"]], Shaped[np.ndarray, " n"]]
 
@@ -43,6 +63,17 @@ def mprt_curve(
     return doubles(np.stack(stages, axis=1))
 
 
+@metric(
+    higher_is_better=False,
+    range=(-1.0, 1.0),
+    meaning=f"{_STAGES}, mean over the stages",
+    undefined="the likeness is undefined at a stage, as of a constant map",
+    chance=_NULL_LIKENESS,
+    cost="one explanation a stage",
+    reference=_SANITY,
+    compared_with="Quantus 0.6 MPRT",
+    differs="the unrandomised network is no stage; Quantus averages its likeness of 1 in",
+)
 def mprt_average(curve: Float[np.ndarray, "n stages"]) -> Float64[np.ndarray, " n"]:
     """Return the mean likeness over the stages; NaN where it is undefined at any. Lower is better.
 
@@ -56,6 +87,17 @@ def mprt_average(curve: Float[np.ndarray, "n stages"]) -> Float64[np.ndarray, " 
     return doubles(curve.mean(axis=1))
 
 
+@metric(
+    higher_is_better=False,
+    range=(-1.0, 1.0),
+    meaning=f"{_STAGES}, at the last stage",
+    variants=_FULL_VARIANTS,
+    undefined=_LIKENESS,
+    chance=_NULL_LIKENESS,
+    cost="one explanation",
+    reference=_SANITY,
+    compared_with="Quantus 0.6 MPRT",
+)
 def mprt_last(curve: Float[np.ndarray, "n stages"]) -> Float64[np.ndarray, " n"]:
     """Return the likeness once every layer is random; lower is better.
 
@@ -67,6 +109,16 @@ def mprt_last(curve: Float[np.ndarray, "n stages"]) -> Float64[np.ndarray, " n"]
     return doubles(curve[:, -1])
 
 
+@metric(
+    higher_is_better=True,
+    range=(-1.0, math.inf),
+    meaning="relative rise of the map's entropy with every layer random",
+    undefined="a complexity is undefined, as of a constant map, or the original's is 0",
+    chance="0",
+    cost="one explanation",
+    reference="Hedstroem et al. 2024, A fresh look at sanity checks for saliency maps",
+    compared_with="Quantus 0.6 EfficientMPRT",
+)
 def efficient_mprt(
     maps: Float[np.ndarray, "n h w"],
     randomized: Float[np.ndarray, "n h w"],
@@ -98,6 +150,17 @@ SAME_SHARE = 1e-5
 in single precision differ by about as much."""
 
 
+@metric(
+    name="randomization-residual",
+    higher_is_better=False,
+    range=(0.0, 1.0),
+    meaning="likeness, whatever the sign, of map and randomised self beyond their class's mean maps",
+    undefined="a constant map, or one of which what is left is constant",
+    chance="that of two unrelated maps as smooth",
+    cost="one explanation",
+    reference=f"after {_SANITY}",
+    compared_with="maps of known parts",
+)
 def residual_likeness(
     maps: Float[np.ndarray, "n h w"],
     randomized: Float[np.ndarray, "n h w"],
@@ -166,6 +229,16 @@ def smooth_maps(noisy: Float[np.ndarray, "n s h w"]) -> Float64[np.ndarray, "n h
     return doubles(noisy.mean(axis=1, dtype=np.float64))
 
 
+@metric(
+    higher_is_better=False,
+    range=(-1.0, 1.0),
+    meaning=f"{_FULL}, both averaged over noisy copies of the image",
+    undefined=_LIKENESS,
+    chance=_NULL_LIKENESS,
+    cost="one explanation a stage and noisy copy",
+    reference="Hedstroem et al. 2024, A fresh look at sanity checks for saliency maps",
+    compared_with="Quantus 0.6 SmoothMPRT",
+)
 def smooth_mprt(
     noisy: Float[np.ndarray, "n s h w"], randomized: Float[np.ndarray, "n r h w"], similarity: Similarity
 ) -> Float64[np.ndarray, " n"]:
@@ -187,6 +260,52 @@ def smooth_mprt(
     return doubles(similarity(smooth_maps(noisy), smooth_maps(randomized)))
 
 
+@metric(
+    name="randomization-labels",
+    higher_is_better=False,
+    range=(-1.0, 1.0),
+    meaning="similarity of the map to the map of the same architecture trained on permuted labels",
+    undefined=_LIKENESS,
+    chance=_NULL_LIKENESS,
+    cost="one explanation",
+    reference=_SANITY,
+    compared_with="likenesses known by hand",
+)
+def label_randomization(
+    maps: Float[np.ndarray, "n h w"], twins: Float[np.ndarray, "n h w"], similarity: Similarity
+) -> Float64[np.ndarray, " n"]:
+    """Return how alike the maps are to those of a network that learned permuted labels; lower is better.
+
+    Data randomisation test, Adebayo et al. 2018. In the range of `similarity`, NaN where that is undefined.
+
+    Parameters
+    ----------
+    twins
+        Maps of the same images and targets on the same architecture, trained on permuted labels.
+
+    Examples
+    --------
+    >>> from harness.metrics.similarity import pearson_similarity
+    >>> label_randomization(np.array([[[0.0, 1.0]]]), np.array([[[1.0, 0.0]]]), pearson_similarity)
+    array([-1.])
+    """
+    return doubles(similarity(maps, twins))
+
+
+@metric(
+    higher_is_better=False,
+    range=(-1.0, 1.0),
+    meaning="similarity of the target's map and a random other class's",
+    variants={"random-logit-rival": f"similarity of the target's map and that of {_RIVAL}"},
+    undefined=_CONSTANT_OF_TWO,
+    chance="1 for an explainer that ignores the class",
+    cost="one explanation",
+    reference="Sixt et al. 2020, When explanations lie",
+    compared_with="Quantus 0.6 RandomLogit",
+    differs=(
+        "SSIM is taken over the image; Quantus takes it over the flattened map, whose neighbours are not neighbours"
+    ),
+)
 def random_logit(
     maps: Float[np.ndarray, "n h w"], other_class: Float[np.ndarray, "n h w"], similarity: Similarity
 ) -> Float64[np.ndarray, " n"]:
@@ -203,6 +322,16 @@ def random_logit(
     return doubles(similarity(maps, other_class))
 
 
+@metric(
+    higher_is_better=True,
+    range=(-1.0, 1.0),
+    meaning=f"how far the deletion curve by the target's map runs under that by the map of {_RIVAL}",
+    undefined=f"{_CONSTANT_OF_TWO}, or an output along the trajectory is NaN",
+    chance="0",
+    cost="two forwards a step",
+    reference="after Sixt et al. 2020, When explanations lie",
+    compared_with="the exact area between piecewise linear curves",
+)
 def target_specificity(
     fractions: Float[np.ndarray, " steps"],
     by_own: Float[np.ndarray, "n steps"],

@@ -7,16 +7,35 @@ none is left has no score. 0 is a map that never moves; lower is steadier, which
 constant map is perfectly steady.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Int64, Shaped
 
 from harness.metrics._rows import doubles, lengths, pearson, ranks, ratio, relative_distance
+from harness.metrics.cards import metric
+
+_MOVED = "how much less the map moves under noise than it differs from another image's, in its own lengths"
+_STEEP = "how much lower under noise than between two images of the class"
+_COPIES = "one explanation a disturbed copy"
+_BETWEEN = "its ratio between two images of the class"
+_TIED = "an entry that moves from 0 is undefined; Quantus takes it relative to a millionth"
 
 Change = Callable[[Shaped[np.ndarray, "n ..."], Shaped[np.ndarray, "n s ..."]], Shaped[np.ndarray, "n s"]]
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, math.inf),
+    meaning="how far the map moves at most under slight noise, in its own lengths",
+    gain=_MOVED,
+    undefined="the map is zero, or the prediction changed in every copy",
+    chance="its distance between two images of the class",
+    cost=_COPIES,
+    reference="Yeh et al. 2019, On the (in)fidelity and sensitivity of explanations",
+    compared_with="Quantus 0.6 MaxSensitivity",
+)
 def max_sensitivity(
     maps: Float[np.ndarray, "n h w"],
     moved: Float[np.ndarray, "n s h w"],
@@ -35,6 +54,17 @@ def max_sensitivity(
     return _highest(length_change(maps, moved), kept)
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, math.inf),
+    meaning="how far the map moves on average under slight noise, in its own lengths",
+    gain=_MOVED,
+    undefined="the map is zero, or the prediction changed in every copy",
+    chance="its distance between two images of the class",
+    cost=_COPIES,
+    reference="Yeh et al. 2019, On the (in)fidelity and sensitivity of explanations",
+    compared_with="Quantus 0.6 AvgSensitivity",
+)
 def average_sensitivity(
     maps: Float[np.ndarray, "n h w"],
     moved: Float[np.ndarray, "n s h w"],
@@ -53,6 +83,17 @@ def average_sensitivity(
     return ratio(doubles(np.where(counted, changes, 0).sum(axis=1)), doubles(counted.sum(axis=1)))
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, math.inf),
+    meaning="how far the map moves over how far the image does, at most",
+    gain=f"{_STEEP}: local-lipschitz",
+    undefined="a copy is no distance away, or the prediction changed in every copy",
+    chance=_BETWEEN,
+    cost=_COPIES,
+    reference="Alvarez-Melis & Jaakkola 2018, On the robustness of interpretability methods",
+    compared_with="Quantus 0.6 LocalLipschitzEstimate",
+)
 def local_lipschitz(
     maps: Float[np.ndarray, "n h w"],
     moved: Float[np.ndarray, "n s h w"],
@@ -77,6 +118,17 @@ def local_lipschitz(
     return _highest(ratio(lengths(_differences(maps, moved)), doubles(distances)), kept)
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, math.inf),
+    meaning="summed change of the map over how far the image moves, at most",
+    gain=f"{_STEEP}: continuity",
+    undefined="a copy is no distance away, or the prediction changed in every copy",
+    chance=_BETWEEN,
+    cost=_COPIES,
+    reference="Montavon et al. 2018, Methods for interpreting and understanding deep neural networks",
+    compared_with="Quantus 0.6 Continuity",
+)
 def continuity(
     maps: Float[np.ndarray, "n h w"],
     moved: Float[np.ndarray, "n s h w"],
@@ -133,6 +185,18 @@ def length_change(
     return ratio(lengths(differences), np.broadcast_to(before[:, None], differences.shape[:2]))
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, math.inf),
+    meaning="relative change of the map over that of the image, at most",
+    gain=f"{_STEEP}: relative-input-stability",
+    undefined="an entry of the map moved from 0, an image did not change, or the prediction changed in every copy",
+    chance=_BETWEEN,
+    cost=_COPIES,
+    reference="Agarwal et al. 2022, Rethinking stability for attribution-based explanations",
+    compared_with="Quantus 0.6 RelativeInputStability",
+    differs=_TIED,
+)
 def relative_input_stability(
     maps: Float[np.ndarray, "n h w"],
     moved: Float[np.ndarray, "n s h w"],
@@ -163,6 +227,18 @@ def relative_input_stability(
     return _highest(ratio(change(maps, moved), change(inputs, moved_inputs)), kept)
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, math.inf),
+    meaning="change of the map over that before the last layer, at most",
+    gain=f"{_STEEP}: relative-representation-stability",
+    undefined="an entry of map or activation moved from 0, or the prediction changed in every copy",
+    chance=_BETWEEN,
+    cost=f"{_COPIES}, one forward a copy",
+    reference="Agarwal et al. 2022, Rethinking stability for attribution-based explanations",
+    compared_with="Quantus 0.6 RelativeRepresentationStability",
+    differs=_TIED,
+)
 def relative_representation_stability(
     maps: Float[np.ndarray, "n h w"],
     moved: Float[np.ndarray, "n s h w"],
@@ -185,6 +261,18 @@ def relative_representation_stability(
     return _highest(ratio(change(maps, moved), change(activations, moved_activations)), kept)
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, math.inf),
+    meaning="relative change of the map over the change of the logits, at most",
+    gain=f"{_STEEP}: relative-output-stability",
+    undefined="an entry of the map moved from 0, the logits did not change, or the prediction changed in every copy",
+    chance=_BETWEEN,
+    cost=f"{_COPIES}, one forward a copy",
+    reference="Agarwal et al. 2022, Rethinking stability for attribution-based explanations",
+    compared_with="Quantus 0.6 RelativeOutputStability",
+    differs=_TIED,
+)
 def relative_output_stability(
     maps: Float[np.ndarray, "n h w"],
     moved: Float[np.ndarray, "n s h w"],
@@ -230,6 +318,19 @@ def coarse_codes(maps: Float[np.ndarray, "n h w"], grid: int = 3) -> Int64[np.nd
     return np.asarray(np.unique(signs, axis=0, return_inverse=True)[1].reshape(-1), dtype=np.int64)
 
 
+@metric(
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    meaning="share of images of like maps that have the same prediction",
+    undefined="no other image has that explanation",
+    chance="the prediction's share among the other images",
+    reference="Dasgupta et al. 2022, Framework for evaluating faithfulness of local explanations",
+    compared_with="Quantus 0.6 Consistency",
+    differs=(
+        "undefined where no other image has that explanation, Quantus gives 0; and Quantus codes a map by the "
+        "signs of its first five pixels in storage order, not of its highest"
+    ),
+)
 def consistency(codes: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
     """Return the share of the other images of the same explanation that have the same prediction, in [0, 1].
 
@@ -249,6 +350,16 @@ def consistency(codes: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"]) 
     return _agreement(codes[:, None] == codes[None], predicted)
 
 
+@metric(
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    meaning="share of images of near maps that have the same prediction",
+    undefined="no other explanation is near",
+    chance="the prediction's share among the other images",
+    reference="Dasgupta et al. 2022, Framework for evaluating faithfulness of local explanations",
+    compared_with="Quantus 0.6 Sufficiency",
+    differs="undefined where no other explanation is near; Quantus gives 0",
+)
 def neighbour_sufficiency(
     distances: Float[np.ndarray, "n n"], predicted: Int[np.ndarray, " n"], radius: float
 ) -> Float64[np.ndarray, " n"]:
@@ -266,6 +377,17 @@ def neighbour_sufficiency(
     return _agreement(distances <= radius, predicted)
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, math.inf),
+    meaning="how far a brightness shift that the network takes back moves the map",
+    undefined="the map is zero",
+    chance="0 is claimed",
+    cost="one explanation of the shifted image",
+    reference="Kindermans et al. 2019, The (un)reliability of saliency methods",
+    compared_with="Quantus 0.6 InputInvariance",
+    differs="a distance; Quantus says whether every pixel is within a ten-thousandth, whatever the map's scale",
+)
 def input_invariance(
     maps: Float[np.ndarray, "n h w"], shifted: Float[np.ndarray, "n h w"]
 ) -> Float64[np.ndarray, " n"]:
@@ -287,6 +409,16 @@ def input_invariance(
     return relative_distance(maps, shifted)
 
 
+@metric(
+    higher_is_better=True,
+    range=(-1.0, 1.0),
+    meaning="rank correlation of the maps of two seeds",
+    undefined="a map is constant, or there are fewer than two seeds",
+    chance="0 for maps that are drawn and nothing else",
+    cost="one explanation a further seed",
+    reference="Visani et al. 2020, Statistical stability indices for LIME",
+    compared_with="scipy spearmanr of each pair",
+)
 def seed_stability(redrawn: Float[np.ndarray, "n s h w"]) -> Float64[np.ndarray, " n"]:
     """Return how alike an explainer's maps of one image are under several seeds, in [-1, 1].
 

@@ -24,6 +24,9 @@ from harness.metrics._rows import (
     undefined_where,
     unit,
 )
+from harness.metrics.cards import metric
+
+_CONSTANT_MAP = "the map is constant or not finite"
 
 Similarity = Callable[[Shaped[np.ndarray, "n h w"], Shaped[np.ndarray, "n h w"]], Shaped[np.ndarray, " n"]]
 
@@ -41,6 +44,15 @@ def absolute(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n h w"]:
     return np.asarray(np.abs(maps))
 
 
+@metric(
+    name="pearson",
+    range=(-1.0, 1.0),
+    meaning="linear correlation of two maps",
+    undefined=_CONSTANT_MAP,
+    chance="the transplant null's likeness",
+    reference="Pearson 1895",
+    compared_with="scipy.stats.pearsonr",
+)
 def pearson_similarity(
     maps: Float[np.ndarray, "n h w"], others: Float[np.ndarray, "n h w"]
 ) -> Float64[np.ndarray, " n"]:
@@ -58,6 +70,15 @@ def pearson_similarity(
     return pearson(finite(flat(maps)), finite(flat(others)))
 
 
+@metric(
+    name="spearman",
+    range=(-1.0, 1.0),
+    meaning="rank correlation of two maps",
+    undefined=_CONSTANT_MAP,
+    chance="the transplant null's likeness",
+    reference="Spearman 1904",
+    compared_with="scipy.stats.spearmanr",
+)
 def spearman_similarity(
     maps: Float[np.ndarray, "n h w"], others: Float[np.ndarray, "n h w"]
 ) -> Float64[np.ndarray, " n"]:
@@ -75,6 +96,14 @@ def spearman_similarity(
     return pearson(ranks(finite(flat(maps))), ranks(finite(flat(others))))
 
 
+@metric(
+    name="cosine",
+    range=(-1.0, 1.0),
+    meaning="cosine of the angle between two maps",
+    undefined=_CONSTANT_MAP,
+    chance="the transplant null's likeness",
+    compared_with="scipy.spatial.distance.cosine",
+)
 def cosine_similarity(
     maps: Float[np.ndarray, "n h w"], others: Float[np.ndarray, "n h w"]
 ) -> Float64[np.ndarray, " n"]:
@@ -95,6 +124,15 @@ def cosine_similarity(
     return undefined_where(constant(rows) | constant(columns), np.clip(scores, -1, 1))
 
 
+@metric(
+    name="ssim",
+    range=(-1.0, 1.0),
+    meaning="structural similarity (SSIM) of two maps",
+    undefined=_CONSTANT_MAP,
+    chance="the transplant null's likeness",
+    reference="Wang et al. 2004, Image quality assessment",
+    compared_with="scikit-image structural_similarity",
+)
 def ssim_similarity(maps: Float[np.ndarray, "n h w"], others: Float[np.ndarray, "n h w"]) -> Float64[np.ndarray, " n"]:
     """Return the structural similarity of each pair, in [-1, 1], in scikit-image's uniform window of 7.
 
@@ -122,6 +160,15 @@ def ssim_similarity(maps: Float[np.ndarray, "n h w"], others: Float[np.ndarray, 
     return _each_pair(maps, others, _ssim)
 
 
+@metric(
+    name="hog",
+    range=(-1.0, 1.0),
+    meaning="likeness of two maps' oriented gradients (HOG)",
+    undefined=_CONSTANT_MAP,
+    chance="the transplant null's likeness",
+    reference="Adebayo et al. 2018, Sanity checks for saliency maps",
+    compared_with="scikit-image hog with scipy.stats.pearsonr",
+)
 def hog_similarity(
     maps: Float[np.ndarray, "n h w"], others: Float[np.ndarray, "n h w"], cell: int = 8
 ) -> Float64[np.ndarray, " n"]:
@@ -148,6 +195,13 @@ def hog_similarity(
     return _each_pair(maps, others, lambda one, other: _hog_correlation(one, other, cell))
 
 
+@metric(
+    range=(0.0, 1.0),
+    meaning="share of the highest k pixels that two maps have in common",
+    undefined=_CONSTANT_MAP,
+    chance="k / pixels",
+    compared_with="sets of the highest pixels",
+)
 def top_k_overlap(
     maps: Float[np.ndarray, "n h w"], others: Float[np.ndarray, "n h w"], k: int
 ) -> Float64[np.ndarray, " n"]:

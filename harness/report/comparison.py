@@ -71,10 +71,11 @@ def compare(runs: Sequence[RunFolder], explainers: Sequence[str] = (), metric: s
     if not pairs:
         raise UsageError(f"{runs[0].name} holds one explainer, {words.listed(names)}; name two, or another run")
     name, variant = reading.chosen(runs[0], metric)
-    judged = _judged(pairs, words.measure(name).better, float(runs[0].info.get("alpha", 0.01)))
+    fact = reading.measure(runs[0], name)
+    judged = _judged(pairs, fact.better, float(runs[0].info.get("alpha", 0.01)))
     made = pd.DataFrame([asdict(pair) for pair in judged])
     made.attrs = {
-        "kind": "comparison", "metric": name, "variant": variant,
+        "kind": "comparison", "metric": name, "variant": variant, "signed": fact.signed,
         "confidence": float(runs[0].info.get("confidence", 0.99)),
         "title": f"{name} ({variant}), first minus second, paired by image", "notes": _notes(runs, name),
     }  # fmt: skip
@@ -196,7 +197,7 @@ def _ahead(pair: Pair, better: str) -> str:
 
 def _notes(runs: Sequence[RunFolder], metric: str) -> list[str]:
     """Return what the numbers are, and what the runs do not share."""
-    fact = words.measure(metric)
+    fact = reading.measure(runs[0], metric)
     notes = [f"{metric}: {fact.meaning}" + (f"; {fact.better} is better." if fact.better else ".")]
     notes += [
         "n: images where both are defined, of images; means, effect and interval are over these.",

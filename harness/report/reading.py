@@ -12,8 +12,32 @@ DEFAULT_METRIC = "deletion-gain"
 ALL = "all"
 ORACLE = "oracle"
 """Family of what is made of the true causes."""
+NO_MAPS = "maps"
+"""What stands for a metric where an explainer has no maps."""
 APART = ("confusion", "mistakes")
 """Families that decide nothing: they are about classes, and about the few images on which the network was wrong."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a reader needs to know of a metric.
+
+    Attributes
+    ----------
+    meaning
+        What the number is, in a few words.
+    better
+        "higher", "lower", or "" where neither end is better, or nothing is known of it.
+    signed
+        Whether zero lies within its range, so that the sign is always shown.
+    relative
+        Whether it is a difference from what a null map scores.
+    """
+
+    meaning: str
+    better: str = ""
+    signed: bool = False
+    relative: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +113,34 @@ def metrics(run: RunFolder) -> dict[str, list[str]]:
     """Return the metrics that the run holds, each with its variants; a metric that only failed is none."""
     pairs = run.scores.loc[run.scores["status"] != "failed", ["metric", "variant"]].drop_duplicates()
     return {str(name): [str(v) for v in group["variant"]] for name, group in pairs.groupby("metric", sort=False)}
+
+
+def measure(run: RunFolder, metric: str) -> Measure:
+    """Return what the run says of a metric; of one that it says nothing of, the name alone.
+
+    Raises
+    ------
+    UsageError
+        Where the run says nothing of any metric, as those made before this did.
+    """
+    told = run.info.get("metrics")
+    if told is None:
+        raise UsageError(f"{run.path} does not say what its metrics are; run it again into the same folder")
+    fact = told.get(metric)
+    if fact is None:
+        return Measure(metric)
+    return Measure(
+        str(fact["meaning"]),
+        {True: "higher", False: "lower", None: ""}[fact["higher_is_better"]],
+        fact["low"] is None or fact["low"] < 0,
+        fact["kind"] != "score",
+    )
+
+
+def metric_faults(run: RunFolder) -> dict[str, str]:
+    """Return why a metric has no scores of some explainer, for each that has none."""
+    lost = run.scores[(run.scores["status"] == "failed") & (run.scores["metric"] != NO_MAPS)]
+    return dict(zip(lost["metric"], lost["reason"], strict=True))
 
 
 def chosen(run: RunFolder, metric: str, variant: str = "") -> tuple[str, str]:

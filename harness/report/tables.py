@@ -64,7 +64,8 @@ def metric_table(
     made.attrs = {
         "kind": "metric", "metric": metric, "variant": variant, "by": by, "explainers": names,
         "defined": count.defined.to_dict("index"), "asked": count.asked.to_dict("index"),
-        "title": _title(metric, variant), "notes": _metric_notes(run, held),
+        "signed": reading.measure(run, metric).signed,
+        "title": _title(run, metric, variant), "notes": _metric_notes(run, held),
     }  # fmt: skip
     return made
 
@@ -156,13 +157,14 @@ def overview_table(run: RunFolder) -> pd.DataFrame:
     made = made.reindex(index=names, columns=[name for name in reading.families(run) if name in made.columns])
     told = run.examinations.set_index("metric")["discrimination"].reindex(names)
     made.insert(0, "tells truth from noise", ["–" if pd.isna(share) else f"{share:.2f}" for share in told])
-    made.insert(0, "better", [words.measure(name).better or "–" for name in names])
+    made.insert(0, "better", [reading.measure(run, name).better or "–" for name in names])
     made = made.rename_axis(columns=None)
     made.attrs = {
         "kind": "overview", "title": "every metric: mean over the images with a defined value",
         "notes": [
             "tells truth from noise: share of images on which the metric puts the true causes before their spectrum "
             "null (.50 is chance), where causes are known.",
+            *(f"{name}: {why}." for name, why in reading.metric_faults(run).items()),
             *_control_notes(run),
         ],
     }  # fmt: skip
@@ -248,17 +250,17 @@ def _plain(value: Any) -> Any:
 # ---------------------------------------------------------------------- notes
 
 
-def _title(metric: str, variant: str) -> str:
+def _title(run: RunFolder, metric: str, variant: str) -> str:
     """Return what a metric table shows, in a line."""
-    fact = words.measure(metric)
-    over = f" over {variant}" if variant in words.NULLS and fact.signed else f" ({variant})"
+    fact = reading.measure(run, metric)
+    over = f" over {variant}" if variant in words.NULLS and fact.relative else f" ({variant})"
     return f"{metric}{over}: mean over images" + (f"; {fact.better} is better" if fact.better else "")
 
 
 def _metric_notes(run: RunFolder, held: pd.DataFrame) -> list[str]:
     """Return what a reader must know beside the numbers: the metric, the nulls, what is missing and why."""
     metric, variant = (str(held[name].iloc[0]) for name in ("metric", "variant"))
-    notes = [f"{metric}: {words.measure(metric).meaning}."]
+    notes = [f"{metric}: {reading.measure(run, metric).meaning}."]
     if variant in words.NULLS:
         notes.append(f"{variant}: {words.NULLS[variant]}.")
     notes.append("n: images with a defined value of images asked for; a cell with fewer than its row shows its own.")
@@ -441,7 +443,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
 def _compared(table: pd.DataFrame) -> pd.DataFrame:
     """Return a comparison as a reader wants it: the interval in one column, and a reason where nobody can be ahead."""
-    signed = words.measure(table.attrs["metric"]).signed
+    signed = table.attrs["signed"]
     made = {name: [str(v) for v in table[name]] for name in ("explainer", "first", "second", "n")}
     if not any(made["explainer"]):
         del made["explainer"]
@@ -468,7 +470,7 @@ def _cell(attrs: Mapping[Any, Any], where: str, name: str, value: Any) -> str:
         return "–"
     if pd.isna(value):
         return "undefined"
-    text = words.number(float(value), signed=words.measure(attrs["metric"]).signed)
+    text = words.number(float(value), signed=attrs["signed"])
     return text if defined[name] == max(defined.values()) else f"{text} ({defined[name]}/{asked[name]})"
 
 

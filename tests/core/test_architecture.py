@@ -34,7 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
 
 ONLY: dict[str, frozenset[str]] = {
     "statistics": frozenset(),
-    "metrics": frozenset(),
+    "metrics": frozenset({"errors"}),
     "perturbation": frozenset({"digest"}),
     "truth": frozenset({"errors", "digest", "perturbation", "subject"}),
     "report": frozenset({"errors", "statistics", "store"}),

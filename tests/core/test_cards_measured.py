@@ -10,11 +10,14 @@ from tiny import SIDE, SMALL, acting_faces, make_case, parts_subject, tiny_netwo
 from harness.bench import Bench
 from harness.evaluation import Request
 from harness.explainers import registered
-from harness.metrics.cards import metric_cards
+from harness.metrics.cards import described, gain_of, metric_cards
 from harness.store import RunFolder
 from harness.subject import Subject
 
 NOT_SCORES = {
+    "settled-share": "of the network, not of a map: its rows have no explainer",
+    "additivity": "of the network, not of a map: its rows have no explainer",
+    "fill-recognition": "of the network, not of a map: its rows have no explainer",
     "recall": "of a class, not of an image: the confusion matrix holds it",
     "precision": "of a class, not of an image: the confusion matrix holds it",
     "pearson": "a likeness of two maps, not a score of one: for those who compare maps",
@@ -25,6 +28,9 @@ NOT_SCORES = {
     "top-k-overlap": "a likeness of two maps, not a score of one: for those who compare maps",
 }
 """Cards that no run has rows of, and why."""
+
+NO_VIRTUE = {"sparseness", "entropy-complexity", "effective-complexity", "histogram-entropy"}
+"""Measured, and better in neither direction: how concentrated a map is."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +47,8 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     # A network of one layer has no other of equal answers; one of two layers has.
     deep = Subject(tiny_network(), name="deep", classes=subject.classes, spec=subject.spec)
     folder = RunFolder(tmp_path_factory.mktemp("run"))
-    measurements = Request(subject, faces, (explainer,), (), SMALL, everything=True).measurements()
+    twin = Subject(subject.network, name="twin", classes=subject.classes, spec=subject.spec)
+    measurements = Request(subject, faces, (explainer,), (), SMALL, everything=True, random_labels=twin).measurements()
     invariance = [each for each in measurements if each.name == "invariance"]
     benches = Bench(make_case(subject, faces), measurements, folder), Bench(make_case(deep, faces), invariance, folder)
     return pd.concat([bench.measured(explainer).scores for bench in benches])
@@ -62,6 +69,37 @@ def test_every_card_is_measured_or_listed(scores: pd.DataFrame) -> None:
 
 def test_nothing_that_is_measured_is_listed_as_not(scores: pd.DataFrame) -> None:
     assert measured(scores) & set(NOT_SCORES) == set()
+
+
+def test_every_score_of_a_run_has_facts_of_a_card(scores: pd.DataFrame) -> None:
+    names = set(scores["metric"])
+    facts = described(names, ("mark", "displacement"))
+    assert set(facts) == names
+    assert all(fact.meaning and fact.undefined for fact in facts.values())
+    assert {fact.metric for fact in facts.values() if fact.higher_is_better is None} == NO_VIRTUE
+
+
+def test_a_score_lies_in_the_range_that_a_reader_is_told(scores: pd.DataFrame) -> None:
+    facts = described(set(scores["metric"]), ("mark", "displacement"))
+    spans = scores.groupby("metric")["value"].agg(["min", "max"])
+    # A sum of some hundred terms of single precision may miss the end of its range by so much.
+    slack = 1e-5
+    for name, (low, high) in zip(spans.index, spans.to_numpy(), strict=True):
+        fact = facts[name]
+        assert not (fact.low is not None and low < fact.low - slack), name
+        assert not (fact.high is not None and high > fact.high + slack), name
+
+
+def test_a_gain_is_better_the_higher_whatever_its_metric(scores: pd.DataFrame) -> None:
+    facts = described(set(scores["metric"]), ("mark", "displacement"))
+    kinds = {name: fact for name, fact in facts.items() if fact.kind == "gain"}
+    assert {fact.higher_is_better for fact in kinds.values()} == {True}
+    table = scores[scores["variant"] == "spectrum-null"].pivot_table(index="image", columns="metric", values="value")
+    own = scores[scores["variant"] == "map"].pivot_table(index="image", columns="metric", values="value")
+    for name, sign in (("deletion-auc", -1), ("insertion-auc", 1), ("infidelity", -1), ("relevance-mass", 1)):
+        assert {True: 1, False: -1}[facts[name].higher_is_better] == sign
+        difference = (sign * (own[name] - table[name])).dropna()
+        pd.testing.assert_series_equal(table[gain_of(name)].dropna(), difference, check_names=False)
 
 
 def test_what_is_listed_has_a_card() -> None:

@@ -1,42 +1,27 @@
 """Every metric has a card, and what the card says is so."""
 
+import ast
 import inspect
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
-from harness.metrics import (
-    axioms,
-    cells,
-    complexity,
-    confusion,
-    faithfulness,
-    localization,
-    parts,
-    randomization,
-    robustness,
-    similarity,
-)
-from harness.metrics.cards import metric_cards
+import harness
+from harness.metrics.cards import FAMILIES as FILES
+from harness.metrics.cards import MetricCard, metric_cards
+from harness.metrics.parity import LARGEST_DIFFERENCE
 
 CARDS = metric_cards()
-FAMILIES = [
-    axioms,
-    cells,
-    complexity,
-    confusion,
-    faithfulness,
-    localization,
-    parts,
-    randomization,
-    robustness,
-    similarity,
-]
+FAMILIES = [import_module(f"harness.metrics.{name}") for name in FILES]
 # What serves metrics and is none.
 SERVANTS = {
     "absolute",
-    "additivity",
     "area_under_curve",
     "attributed_sums",
     "class_means",
@@ -53,6 +38,7 @@ SERVANTS = {
     "settled_order",
     "similarity_matrix",
     "smooth_maps",
+    "tile_sums",
 }
 
 
@@ -78,7 +64,71 @@ def test_a_card_says_when_its_metric_is_undefined_and_what_chance_is(card):
     assert card.undefined
     assert card.chance
     assert card.cost
+    assert card.meaning
     assert card.low < card.high
+
+
+def test_every_difference_that_was_measured_is_of_a_metric():
+    assert set(LARGEST_DIFFERENCE) <= set(CARDS)
+
+
+# ---------------------------------------------------------------------- directions
+
+DESCRIBES = {"complexity", "similarity"}
+"""Families that describe maps and claim no virtue."""
+STATED = re.compile(r"\b(higher|lower) is better", re.IGNORECASE)
+SOURCE = Path(harness.__file__).parent
+
+
+def undirected(held: Iterable[MetricCard]) -> set[str]:
+    """Metrics that state no direction, though they should."""
+    return {card.name for card in held if card.higher_is_better is None and card.family not in DESCRIBES}
+
+
+def contradicted(card: MetricCard) -> bool:
+    """Whether a metric's docstring states another direction than its card."""
+    found = {word.lower() for word in STATED.findall(inspect.getdoc(card.function) or "")}
+    return bool(found - {{True: "higher", False: "lower", None: ""}[card.higher_is_better]})
+
+
+def stated_elsewhere(source: str) -> bool:
+    """Whether a module outside the metrics states a direction: a keyword or a field `higher_is_better` of its own."""
+    for node in ast.walk(ast.parse(source)):
+        told = node.value if isinstance(node, ast.keyword) and node.arg == "higher_is_better" else None
+        if isinstance(told, ast.Constant) or (
+            isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "higher_is_better"
+        ):
+            return True
+    return False
+
+
+def test_every_metric_that_judges_states_a_direction():
+    assert undirected(CARDS.values()) == set()
+
+
+def test_a_metric_without_a_direction_is_found():
+    assert undirected([replace(CARDS["road"], higher_is_better=None)]) == {"road"}
+
+
+@pytest.mark.parametrize("card", CARDS.values(), ids=CARDS)
+def test_a_docstring_states_the_direction_of_the_card(card):
+    assert not contradicted(card)
+
+
+def test_enough_docstrings_state_a_direction_and_a_contradiction_is_found():
+    stated = [card for card in CARDS.values() if STATED.search(inspect.getdoc(card.function) or "")]
+    assert len(stated) >= len(CARDS) / 4
+    assert all(contradicted(replace(card, higher_is_better=not card.higher_is_better)) for card in stated)
+
+
+@pytest.mark.parametrize("file", sorted(SOURCE.rglob("*.py")), ids=lambda file: str(file.relative_to(SOURCE)))
+def test_no_direction_is_stated_beside_the_cards(file):
+    assert file.parent.name == "metrics" or not stated_elsewhere(file.read_text())
+
+
+@pytest.mark.parametrize("text", ["f(higher_is_better=False)", "class A:\n    higher_is_better: bool"])
+def test_a_direction_beside_the_cards_is_found(text):
+    assert stated_elsewhere(text)
 
 
 @pytest.mark.parametrize("card", CARDS.values(), ids=CARDS)
@@ -86,7 +136,8 @@ def test_a_metric_has_at_most_six_parameters(card):
     assert len(inspect.signature(card.function).parameters) <= 6
 
 
-LOCATING = [card for card in CARDS.values() if card.family == "localization" and card.name != "top-k-intersection"]
+NOT_OF_MAPS = ("top-k-intersection", "mosaic-answer")
+LOCATING = [card for card in CARDS.values() if card.family == "localization" and card.name not in NOT_OF_MAPS]
 LIKENESS = [card for card in CARDS.values() if card.family == "similarity" and card.name != "top-k-overlap"]
 CONCENTRATION = [card for card in CARDS.values() if card.family == "complexity"]
 

@@ -1,12 +1,13 @@
 """Runs as an evaluation leaves them, drawn from a seed, so that every number of a report can be computed by hand."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from harness.metrics.cards import described
 from harness.statistics import mean_interval
 from harness.store import CURVES, MATRICES, SCORES, VERDICTS, Examples, RunFolder, frame
 
@@ -34,6 +35,11 @@ CHECKS = {
     "randomization-full": ("randomization-full-excess", "transplant-null"),
     "randomization-full-absolute": ("randomization-full-absolute-excess", "transplant-null"),
 }
+METRICS = (
+    *("deletion-auc", "insertion-auc", "deletion-gain", "insertion-gain"),
+    *("randomization-full", "randomization-full-absolute"),
+    *("randomization-full-excess", "randomization-full-absolute-excess"),
+)
 CONFUSION_CHECKS = ("confusion-recall", "confusion-mantel", "confusion-mantel-partial")
 CASCADE = [["fc2"], ["fc1"], ["conv6", "conv5"], ["conv4", "conv3"], ["conv2", "conv1"]]
 
@@ -332,6 +338,7 @@ class Drawn:
             "subject": {"name": "faces-cnn", "digest": plan.subject, "classes": list(plan.classes)},
             "faces": {"name": "rendered", "digest": plan.faces, "n": len(self.images), "labelled": plan.labelled},
             "explainers": [self._about(i, *pair) for i, pair in enumerate(plan.families)],
+            "metrics": {name: asdict(facts) for name, facts in described(METRICS).items()},
             "chosen": {name: int((self.targets == name).sum()) for name in plan.classes},
             "profile": {"name": "quick", "per_class": plan.per_class, "steps": 11},
             "seed": plan.seed,

@@ -241,3 +241,32 @@ def test_a_folded_name_fits_and_loses_nothing(parts: list[str], width: int) -> N
 @pytest.mark.parametrize("value", [1e-9, -1e-9, 0.0, -0.0])
 def test_zero_has_no_sign(value: float) -> None:
     assert words.number(value, signed=True) == "0.000"
+
+
+# ---------------------------------------------------------------------- what a run says of its metrics
+
+
+def told(run: RunFolder, metrics: dict[str, object] | None) -> RunFolder:
+    """The same run, of which run.json says something else of its metrics."""
+    other = RunFolder(run.path)
+    held = {name: value for name, value in run.info.items() if name != "metrics"}
+    other.__dict__["info"] = held if metrics is None else held | {"metrics": metrics}
+    return other
+
+
+def test_a_metric_of_which_the_run_says_nothing_has_its_name_and_no_direction(run: RunFolder) -> None:
+    table = tables.metric_table(told(run, {}), "deletion-gain")
+    assert "is better" not in table.attrs["title"]
+    assert table.attrs["notes"][0] == "deletion-gain: deletion-gain."
+
+
+def test_what_the_run_says_of_a_metric_is_what_a_reader_is_told(run: RunFolder) -> None:
+    fact = run.info["metrics"]["deletion-gain"] | {"higher_is_better": False, "meaning": "something else"}
+    table = tables.metric_table(told(run, {"deletion-gain": fact}), "deletion-gain")
+    assert "lower is better" in table.attrs["title"]
+    assert table.attrs["notes"][0] == "deletion-gain: something else."
+
+
+def test_a_run_that_says_nothing_of_any_metric_is_refused(run: RunFolder) -> None:
+    with pytest.raises(UsageError, match="does not say what its metrics are; run it again into the same folder"):
+        tables.metric_table(told(run, None), "deletion-gain")
