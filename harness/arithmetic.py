@@ -5,7 +5,6 @@ Sums in another order differ in their last bits. Nothing that is said of an expl
 which it was made.
 """
 
-import copy
 import os
 import platform
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from harness.digest import digest
 from harness.errors import UsageError
 from harness.importing import reason
 from harness.store import RunFolder
-from harness.subject import Feed, Subject
+from harness.subject import Feed, Subject, copied
 
 SWITCHES = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_CBWR", "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES")
 """Environment variables by which a user, or a test, holds libraries to other instructions."""
@@ -83,7 +82,7 @@ def _held(folder: RunFolder) -> Mapping[str, str]:
 
 def _taken(subject: Subject, feed: Feed) -> Feed:
     """Return the feed, or refuse it where the network does not run on it; the passes are not counted."""
-    spec, network = subject.spec, copy.deepcopy(subject.network)
+    spec, network = subject.spec, copied(subject.network)
     blank = torch.zeros(feed.forward_batch, spec.channels, spec.height, spec.width, dtype=subject.dtype)
     blank = blank.to(subject.device).contiguous(memory_format=feed.layout())
     try:

@@ -69,6 +69,8 @@ def _run(options: argparse.Namespace) -> int:
     request = asked_request(options, options.per_class)
     folder = options.out or default_folder(request, options.profile)
     run = evaluate(request, RunFolder(folder), shown_progress, options.command_line)
+    for note in run.info.get("notes", []):
+        print(f"harness: note: {note}", file=sys.stderr)
     for table in [*tables.verdict_tables(run), *_ladder_tables(run)]:
         print(tables.render(table, "text"))
     if len(run.scores):

@@ -61,6 +61,7 @@ from harness.measurements import (
 )
 from harness.measurements.cells import of_the_network
 from harness.metrics.cards import MetricCard, described
+from harness.models.soundness import sound_network
 from harness.networks.random import layer_groups
 from harness.perturbation import BlurFill, MeanFill, NoisyLinearFill, PictureFill
 from harness.profiles import Profile
@@ -187,6 +188,7 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
     started = time.perf_counter()
     request = request.with_controls()
     _check_faces(request.subject, request.faces)
+    notes = noted(request)
     folder.unfinished()
     folder = prepared(request, folder)
     probabilities = _probabilities(request, folder)
@@ -235,6 +237,7 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
         {
             "command": command,
             **_provenance(request, case),
+            "notes": list(notes),
             "explainers": explainers,
             "metrics": _measured_metrics(request, found),
             "shared_cost": bench.cost(),
@@ -243,6 +246,40 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
         }
     )
     return RunFolder(folder.path)
+
+
+GRADIENTS = ("gradient", "backprop", "cam")
+"""Families that ask the network for gradients."""
+
+
+def noted(request: Request) -> tuple[str, ...]:
+    """Examine the networks, and return what a reader of the results should know of how network and pictures meet.
+
+    Raises
+    ------
+    UsageError
+        Where a network cannot be explained; see :func:`harness.models.soundness.sound_network`.
+    """
+    subject, faces = request.subject, request.faces
+    gradients = any(explainer.facts.family in GRADIENTS for explainer in request.explainers)
+    notes = [*faces.notes, *sound_network(subject, faces, gradients=gradients)]
+    if request.random_labels is not None:
+        notes += sound_network(request.random_labels, faces, gradients=gradients)
+    height, width = faces.images.shape[1:3]
+    spec = subject.spec
+    if (height, width) != (spec.height, spec.width):
+        how = "enlarged" if height * width < spec.height * spec.width else "shrunk"
+        notes.append(f"pictures of {width}x{height} are {how} to the {spec.width}x{spec.height} that the network reads")
+    channels = 1 if faces.images.ndim == 3 else faces.images.shape[3]
+    if channels != spec.channels:
+        notes.append(
+            "grey pictures are repeated for the network's three colours"
+            if channels == 1
+            else "colour pictures become grey (ITU-R 601 luma) for the network"
+        )
+    if any(explainer.facts.family == "cam" for explainer in request.explainers):
+        notes.append(f"class activation maps read layer {subject.cam_layer}")
+    return tuple(notes)
 
 
 def _ladder(request: Request, verdicts: pd.DataFrame, scores: pd.DataFrame, faults: Mapping[str, str]) -> pd.DataFrame:
@@ -451,7 +488,12 @@ def _provenance(request: Request, case: Case) -> dict[str, Any]:
     subject, faces, profile = request.subject, request.faces, request.profile
     chosen = pd.Series(case.target_names).value_counts()
     return {
-        "subject": {"name": subject.name, "digest": subject.digest, "classes": list(subject.classes)},
+        "subject": {
+            "name": subject.name,
+            "digest": subject.digest,
+            "classes": list(subject.classes),
+            "cam_layer": subject.cam_layer,
+        },
         "faces": {
             "name": faces.name,
             "digest": faces.digest,

@@ -19,6 +19,7 @@ from harness.errors import ExplainerFault, UsageError
 from harness.explainers import registered
 from harness.explainers._segments import segments_of
 from harness.faces.faceset import FaceSet
+from harness.models.soundness import sound_network
 from harness.networks.random import layer_groups, randomized
 from harness.store import FILTERS, RunFolder, frame, joined
 from harness.subject import Subject
@@ -83,7 +84,8 @@ class Gallery:
     ascent: Ascent = field(default_factory=Ascent)
 
     def check(self) -> None:
-        """Refuse what could be refused only after minutes of work."""
+        """Refuse what could be refused only after minutes of work, and a network that cannot be explained."""
+        sound_network(self.subject, self.faces)
         if self.image is not None and self.image not in self.faces.ids:
             raise UsageError(
                 f"faces {self.faces.name!r} have no image {self.image}; their {len(self.faces)} images are numbered "

@@ -18,11 +18,15 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
+from torch.fx import GraphModule
 from torch.nn import functional
 
 from harness.digest import digest
 from harness.errors import UsageError
 from harness.importing import reason
+
+MOST_CHANNELS = 16
+"""Channels that a network may read."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,14 @@ class InputSpec:
     height, width
         Side of the input in pixels.
     mean, std
-        One number a channel; their length says how many channels the network reads (1 grey, 3 colour).
+        One number a channel, of pixels 0 to 1; their length says how many channels the network reads (1 grey, 3
+        colour, up to 16).
+
+    Raises
+    ------
+    UsageError
+        Where sides are no whole numbers above 0, means and stds are not as many, a mean lies outside 0 to 1, or a std
+        outside 0 to 1: those of pixels 0 to 255 are larger, and fed by them a network would see next to nothing.
     """
 
     height: int
@@ -45,12 +56,30 @@ class InputSpec:
     std: tuple[float, ...] = (0.5,)
 
     def __post_init__(self) -> None:
-        if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
-            raise UsageError("an input has 1 or 3 channels; give InputSpec as many means as stds, 1 or 3 of each")
+        for what in ("mean", "std"):
+            value = getattr(self, what)
+            try:
+                numbers = tuple(map(float, value))
+            except (TypeError, ValueError):
+                raise UsageError(
+                    f"InputSpec's {what} is {value!r}; give one number a channel, such as (0.5,)"
+                ) from None
+            object.__setattr__(self, what, numbers)
+        if len(self.mean) != len(self.std) or not 1 <= len(self.mean) <= MOST_CHANNELS:
+            raise UsageError(
+                f"an input has 1 to {MOST_CHANNELS} channels; give InputSpec as many means as stds, one each"
+            )
+        if any(not isinstance(side, int) or side < 1 for side in (self.height, self.width)):
+            raise UsageError(f"InputSpec's sides are {self.height!r} and {self.width!r}; give whole numbers above 0")
+        if not all(0 <= m <= 1 for m in self.mean) or not all(0 < s <= 1 for s in self.std):
+            raise UsageError(
+                f"InputSpec's mean {self.mean} and std {self.std} are not of pixels 0 to 1, which lie within 0 to 1, "
+                "stds above 0; divide by 255 what is of pixels 0 to 255 (127.5 becomes 0.5)"
+            )
 
     @property
     def channels(self) -> int:
-        """1 for grey, 3 for colour."""
+        """1 for grey, 3 for colour, or as many as were stated."""
         return len(self.mean)
 
     @property
@@ -67,11 +96,21 @@ class InputSpec:
         """Resize pictures (bilinear) and express them in input units.
 
         Grey pictures are repeated for a colour network; colour pictures become luma (ITU-R 601) for a grey one.
+
+        Raises
+        ------
+        UsageError
+            Where pictures have another number of channels than the network reads, and are neither.
         """
         images = torch.from_numpy(np.ascontiguousarray(pictures)).float()
         images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
         if images.shape[1] == 3 and self.channels == 1:
             images = (images * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+        if images.shape[1] != self.channels and (images.shape[1], self.channels) != (1, 3):
+            raise UsageError(
+                f"the pictures have {images.shape[1]} channels, but the network reads {self.channels} (means in its "
+                "InputSpec); give as many"
+            )
         images = images.expand(-1, self.channels, -1, -1)
         if images.shape[-2:] != (self.height, self.width):
             images = functional.interpolate(images, (self.height, self.width), mode="bilinear", align_corners=False)
@@ -171,8 +210,8 @@ class Subject:
     spec
         What the network reads.
     cam_layer
-        Layer that class activation maps read, as named by ``network.named_modules()``; by default the last
-        convolution to run.
+        Layer that class activation maps read, as named by ``network.named_modules()``; by default as
+        :func:`late_map_layer` chooses.
     device
         Where it runs.
 
@@ -206,13 +245,13 @@ class Subject:
         self.device = torch.device(device)
         self.passes = Passes()
         self.feed = Feed()
-        self._network = copy.deepcopy(network).eval().requires_grad_(False).to(self.device)
+        self._network = evaluated(network, name).requires_grad_(False).to(self.device)
         self.model = CountedNetwork(self._network, self.passes).eval()
         self._check_classes()
         self.runs = self._ran()
         ran = tuple(self.runs)
         self.layers = tuple(layer for layer in ran if layer and not list(self.layer(layer).children()))
-        self.cam_layer = cam_layer or self._last_convolution()
+        self.cam_layer = cam_layer or late_map_layer(self)
         if self.cam_layer not in ran:
             raise UsageError(
                 f"subject {name!r} has no layer {self.cam_layer!r} that runs; it has {', '.join(self.layers)}"
@@ -226,9 +265,9 @@ class Subject:
 
     @cached_property
     def digest(self) -> str:
-        """Name of the weights, structure, classes and input together."""
+        """Name of the weights, structure, classes, input and map layer together."""
         weights = {key: value for key, value in self._network.state_dict().items()}
-        return digest(repr(self._network), weights, self.classes, asdict(self.spec))
+        return digest(repr(self._network), weights, self.classes, asdict(self.spec), self.cam_layer)
 
     @property
     def network(self) -> nn.Module:
@@ -464,7 +503,7 @@ class Subject:
         UsageError
             Where the network does not run in double precision.
         """
-        network: nn.Module = copy.deepcopy(self._network).double()
+        network = copied(self._network).double()
         network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         precise = self.with_network(network, self.name)
         precise.feed = Feed(forward_batch=16, backward_batch=16)
@@ -516,8 +555,13 @@ class Subject:
                 handle.remove()
 
     def _check_classes(self) -> None:
-        """Refuse names that tables could not tell apart."""
-        doubled = [name for name in self.classes if self.classes.count(name) > 1 or name == "all"]
+        """Refuse names that are no text, and names that tables could not tell apart."""
+        if not self.classes or not all(isinstance(name, str) and name.strip() for name in self.classes):
+            raise UsageError(
+                f"subject {self.name!r} has classes {', '.join(map(repr, self.classes[:3]))} ...; name each in letters "
+                "or digits, as text: '0', not 0"
+            )
+        doubled = [name for name, count in Counter(self.classes).items() if count > 1 or name == "all"]
         if doubled:
             raise UsageError(
                 f"subject {self.name!r} has a class {doubled[0]!r} that tables would mix up; "
@@ -557,11 +601,221 @@ class Subject:
             )
         return Counter(order)
 
-    def _last_convolution(self) -> str:
-        """Return the last convolution to run, or the last layer where there is none."""
-        modules = dict(self._network.named_modules())
-        convolutions = [name for name in self.layers if isinstance(modules[name], nn.Conv2d)]
-        return convolutions[-1] if convolutions else self.layers[-1] if self.layers else ""
+
+def copied(network: nn.Module) -> nn.Module:
+    """Return a copy of a network; a tensor that it keeps from a pass before is copied by its values.
+
+    Raises
+    ------
+    UsageError
+        Where a part of it cannot be copied; the message names it.
+    """
+    memo: dict[int, Any] = {}
+    for module in network.modules():
+        for held in vars(module).values():
+            for value in (
+                held.values() if isinstance(held, dict) else held if isinstance(held, list | tuple) else [held]
+            ):
+                if isinstance(value, Tensor) and not value.is_leaf:
+                    memo[id(value)] = value.detach().clone()
+    try:
+        return copy.deepcopy(network, memo)
+    except Exception as error:  # whatever a part of a user's network raises
+        raise UsageError(
+            f"the network cannot be copied: {_uncopied(network)} ({reason(error)}); keep it elsewhere"
+        ) from error
+
+
+def _uncopied(network: nn.Module) -> str:
+    """Return the name of the first attribute that cannot be copied."""
+    for name, module in network.named_modules():
+        for attribute, value in vars(module).items():
+            if attribute not in ("_parameters", "_buffers", "_modules"):
+                try:
+                    copy.deepcopy(value)
+                except Exception:
+                    return f"attribute {attribute!r} of {name or 'its outermost module'} ({type(module).__name__})"
+    return "one of its parts"
+
+
+def evaluated(network: nn.Module, name: str) -> nn.Module:
+    """Return a copy of a network in evaluation mode.
+
+    Raises
+    ------
+    UsageError
+        For a network whose layers cannot be read: compiled, scripted or exported; the message says what to give.
+    """
+    if hasattr(network, "_orig_mod"):
+        raise UsageError(
+            f"subject {name!r} is made by torch.compile, which hides its layers; give the network before, which is its "
+            "_orig_mod"
+        )
+    if isinstance(network, torch.jit.ScriptModule):
+        raise UsageError(f"subject {name!r} is TorchScript, whose layers cannot be read; give the Python module")
+    if isinstance(network, GraphModule) and "eval" in vars(network):  # an exported program's own eval raises
+        raise UsageError(
+            f"subject {name!r} is an exported program, which has no layers to read; give the Python module "
+            "that it was exported from"
+        )
+    return copied(network).eval()
+
+
+# ---------------------------------------------------------------------- maps of layers
+
+_NO_FEATURES = (
+    nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.FractionalMaxPool2d, nn.LPPool2d,
+    nn.Dropout, nn.Dropout2d, nn.Identity, nn.Upsample,
+)  # fmt: skip
+"""Modules that only pool or pass on what a layer before them found."""
+
+_PREFIXES = (0, 1, 2, 5)
+"""Tokens before those of the picture: none, a class token, one of distillation beside it, four registers beside it."""
+
+_TRIALS = 24
+"""Layers, from the last backwards, that are asked whether everything passes through them; each costs two passes."""
+
+
+def as_map(output: Tensor, spec: InputSpec) -> Tensor | None:
+    """Return a layer's output as channels over places, (n, channels, y, x), where it has places; else None.
+
+    Channels may stand first or last: the axes of places are those whose sides are nearer to the picture's. Tokens
+    (n, tokens, channels) fill a grid row by row, after 0, 1, 2 or 5 that are of no place; the grid has the picture's
+    proportions. A side of 1 is no place.
+    """
+    found: Tensor | None = None
+    if output.ndim == 4:
+        first, last = _odds(output.shape[2:], spec), _odds(output.shape[1:3], spec)
+        # A map may be a little out of proportion; channels are taken for a side only where they stand far out.
+        found = output.permute(0, 3, 1, 2) if first > 2 > last else output
+    elif output.ndim == 3:
+        grid = _grid(output.shape[1], spec)
+        if grid is not None:
+            tokens = output[:, -grid[0] * grid[1] :].transpose(1, 2)
+            found = tokens.view(*tokens.shape[:2], *grid)
+    return found if found is not None and min(found.shape[2:]) > 1 else None
+
+
+def _odds(sides: Sequence[int], spec: InputSpec) -> float:
+    """Return how many times longer one side is, against the other, than the picture's."""
+    shape = sides[0] * spec.width / (sides[1] * spec.height)
+    return max(shape, 1 / shape)
+
+
+def _grid(tokens: int, spec: InputSpec) -> tuple[int, int] | None:
+    """Return rows and columns of the grid that tokens fill."""
+    for prefix in _PREFIXES:
+        count = tokens - prefix
+        rows = round((max(count, 0) * spec.height / spec.width) ** 0.5)
+        if rows > 1 and count % rows == 0 and count // rows == round(rows * spec.width / spec.height) > 1:
+            return rows, count // rows
+    return None
+
+
+def late_map_layer(subject: Subject) -> str:
+    """Return the layer that class activation maps read where none is named: the last feature map, as the network runs.
+
+    It is the last module, a block as a whole included, whose output has places (:func:`as_map`), before pooling and
+    head: so after its activation, where a module makes that. A shortcut or a branch is passed over for the block that
+    holds it: nothing of the input may reach the logits around the layer. Tokens count where the last picture-shaped
+    map comes early, as the patch embedding of a transformer does; they need a gradient of their own, which the last
+    ones have not where the head reads a class token alone. A layer that runs several times in a pass is passed over.
+    Where no layer has places it is the last convolution, or the last layer.
+    """
+    try:
+        return _late_map_layer(subject) or _last_convolution(subject)
+    except Exception:  # a network that cannot be derived; its examination says so, and others need no map layer
+        return _last_convolution(subject)
+
+
+def _late_map_layer(subject: Subject) -> str:
+    """Return the last feature map, "" where there is none."""
+    order, places, flowing = _maps_that_ran(subject)
+    pictures = [name for name in places if places[name] == 4 and name in flowing]
+    tokens = [name for name in places if places[name] == 3 and name in flowing]
+    weighty = [name for name in order if name in subject.layers and list(subject.layer(name).parameters(recurse=False))]
+    before = order[: order.index(pictures[-1])] if pictures else []
+    late = bool(pictures) and 2 * sum(name in weighty for name in before) >= len(weighty)
+    for held in (pictures, tokens) if late or not tokens else (tokens, pictures):
+        trials = list(reversed(held))[:_TRIALS]
+        through = next((name for name in trials if _everything_passes(subject, name)), None)
+        if through is not None or held:
+            return through or held[-1]
+    return ""
+
+
+def _last_convolution(subject: Subject) -> str:
+    """Return the last convolution to run, or the last layer where there is none."""
+    modules = dict(subject.network.named_modules())
+    convolutions = [name for name in subject.layers if isinstance(modules[name], nn.Conv2d)]
+    return convolutions[-1] if convolutions else subject.layers[-1] if subject.layers else ""
+
+
+def _maps_that_ran(subject: Subject) -> tuple[list[str], dict[str, int], set[str]]:
+    """Return modules in the order in which they ended; which give maps, by their dimensions; and whose maps count.
+
+    A map counts where the gradient of the logits at its places is not zero, or gradients cannot be had.
+    """
+    order: list[str] = []
+    outputs: dict[str, Tensor] = {}
+    pooled: set[int] = set()
+    modules = dict(subject.network.named_modules())
+
+    def keep(name: str, output: Tensor) -> Tensor | None:
+        order.append(name)
+        if isinstance(modules[name], _NO_FEATURES) or id(output) in pooled:
+            pooled.add(id(output))
+            kept_alive.append(output)
+            return None
+        if as_map(output, subject.spec) is None or subject.runs[name] > 1:
+            return None
+        outputs[name] = output
+        return output.clone()  # what follows may work in place
+
+    kept_alive: list[Tensor] = []
+    named = [name for name in subject.runs if name]
+    with torch.enable_grad(), subject._listening(named, lambda name, output: _tensor_only(keep, name, output)):
+        logits = subject.network(_noise(subject).clone())
+    places = {name: output.ndim for name, output in outputs.items()}
+    if not logits.requires_grad:
+        return order, places, set(places)
+    gradients = torch.autograd.grad(_spread(logits), list(outputs.values()), allow_unused=True)
+    flowing = set()
+    for (name, _), gradient in zip(outputs.items(), gradients, strict=True):
+        at_places = None if gradient is None else as_map(gradient, subject.spec)
+        if at_places is not None and bool((at_places != 0).any()):
+            flowing.add(name)
+    return order, places, flowing
+
+
+def _tensor_only(keep: Callable[[str, Tensor], Tensor | None], name: str, output: Any) -> Tensor | None:
+    """Pass on what is a tensor."""
+    return keep(name, output) if isinstance(output, Tensor) else None
+
+
+def _everything_passes(subject: Subject, layer: str) -> bool:
+    """Whether no gradient reaches the input once it is cut at a layer: nothing gets around it."""
+    leaf = _noise(subject)
+    with torch.enable_grad(), subject._listening([layer], lambda _name, output: output.detach()):
+        logits = subject.network(leaf.clone())
+    if not logits.requires_grad:
+        return True
+    (around,) = torch.autograd.grad(_spread(logits), leaf, allow_unused=True)
+    return around is None or not bool((around != 0).any())
+
+
+def _noise(subject: Subject) -> Tensor:
+    """Return two different images of noise over the range of the input, to be derived by."""
+    spec = subject.spec
+    drawn = torch.rand(2, spec.channels, spec.height, spec.width, generator=torch.Generator().manual_seed(0))
+    images = spec.low + (spec.high - spec.low) * drawn
+    return images.to(subject.device, subject.dtype).requires_grad_()
+
+
+def _spread(logits: Tensor) -> Tensor:
+    """Return a sum of the logits that weighs each of them differently, so that their gradients do not cancel."""
+    weights = torch.linspace(1, 2, logits.shape[1], device=logits.device, dtype=logits.dtype)
+    return (logits * weights).sum()
 
 
 def _precision(network: nn.Module) -> torch.dtype:
@@ -584,7 +838,7 @@ def measured_feed(network: nn.Module, spec: InputSpec, device: torch.device, sec
     The best pair differs by machine and network (two- to threefold on a CPU), so it is measured and never assumed. A
     network that takes none of the batches that are tried is fed single images, which every network takes.
     """
-    network = copy.deepcopy(network)
+    network = copied(network)
     sizes = (16, 32, 64, 128) if device.type == "cpu" else (64, 256, 1024, 4096)
     trials = [Feed(layout, size, size) for layout in (False, True) for size in sizes]
     timed = partial(_seconds_an_image, network, spec, device)

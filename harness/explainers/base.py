@@ -1,6 +1,5 @@
 """What an explainer is, how one is registered, and how it is run so that a bad one is named."""
 
-import copy
 import functools
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -15,7 +14,7 @@ from torch import Tensor
 from harness.digest import code_digest, digest, underlying
 from harness.errors import DefinitionError, ExplainerFault
 from harness.explainers._randomness import global_generators_seeded, seeds
-from harness.subject import Subject
+from harness.subject import Subject, copied
 
 FAMILIES = ("gradient", "backprop", "cam", "perturbation", "surrogate", "user", "control", "oracle")
 """In the order in which tables show them."""
@@ -119,7 +118,7 @@ class Explainer:
             Where the function raises, returns something else than n finite maps of the image's size, or
             changes the network or its input; the message names the explainer and what it did.
         """
-        pictures, network, before = images.clone(), copy.deepcopy(subject.network), subject.state_digest()
+        pictures, network, before = images.clone(), copied(subject.network), subject.state_digest()
         try:
             found = self._called(subject, images, targets, seed)
         except Exception as error:  # whatever a user's function raises must not end the run

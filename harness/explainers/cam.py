@@ -1,7 +1,8 @@
 """Class activation maps: a layer's channels, weighted by what they do for the target, enlarged.
 
-All read the subject's `cam_layer`; enlargement is bilinear. A layer that runs several times in one pass, or on several
-pieces of the picture, is refused: which run a map would be of, nobody could tell from it.
+All read the subject's `cam_layer`, tokens as the grid that they fill; enlargement is bilinear. A layer that runs
+several times in one pass, or on several pieces of the picture, is refused: which run a map would be of, nobody could
+tell from it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,8 @@ from harness.errors import UsageError
 from harness.explainers._interception import leaves
 from harness.explainers._passes import logits_at, remembered
 from harness.explainers.base import explainer
-from harness.subject import Subject
+from harness.importing import reason
+from harness.subject import Subject, as_map
 
 SHARED = "1 backward, shared by the family"
 
@@ -110,7 +112,7 @@ def eigen_cam(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[T
 
     A component has no sign of its own; it is given the one that makes it agree with the channels' mean.
     """
-    maps = _pictures(subject, subject.activations(images, [subject.cam_layer])[subject.cam_layer])
+    maps = as_pictures(subject, subject.activations(images, [subject.cam_layer])[subject.cam_layer])
     places = maps.flatten(2).transpose(1, 2).double()
     centred = places - places.mean(1, keepdim=True)
     component = torch.linalg.svd(centred, full_matrices=False).Vh[:, :1]
@@ -127,7 +129,7 @@ def score_cam(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[T
     Each channel is enlarged and stretched to 0 to 1, the image multiplied by it, so that what it hides is zero in input
     units; weights are the softmax over channels of the logits.
     """
-    maps = _pictures(subject, subject.activations(images, [subject.cam_layer])[subject.cam_layer])
+    maps = as_pictures(subject, subject.activations(images, [subject.cam_layer])[subject.cam_layer])
     size = tuple(images.shape[-2:])
 
     def seen() -> Iterator[Tensor]:
@@ -152,7 +154,7 @@ def ablation_cam(
     negative.
     """
     layer = subject.cam_layer
-    maps = _pictures(subject, subject.activations(images, [layer])[layer])
+    maps = as_pictures(subject, subject.activations(images, [layer])[layer])
     channels = maps.shape[1]
     falls = []
     for image in images:
@@ -228,7 +230,13 @@ def layer_and_gradients(
         targets,
         layer,
     )
-    return _pictures(subject, maps), gradients
+    found = as_pictures(subject, gradients)
+    if bool((gradients != 0).any()) and not bool((found != 0).any()):
+        raise UsageError(
+            f"no gradient reaches the places of layer {subject.cam_layer!r} of {subject.name!r}: its head reads the "
+            "class token alone; name an earlier layer as cam_layer, or none"
+        )
+    return as_pictures(subject, maps), found
 
 
 def enlarged(maps: Float[Tensor, "n y x"], images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
@@ -237,14 +245,17 @@ def enlarged(maps: Float[Tensor, "n y x"], images: Float[Tensor, "n c h w"]) -> 
     return functional.interpolate(maps[:, None], size, mode="bilinear", align_corners=False)[:, 0]
 
 
-def _pictures(subject: Subject, maps: Tensor) -> Float[Tensor, "n k y x"]:
-    """Return the layer's output, or say that it is no picture."""
-    if maps.ndim != 4:
+def as_pictures(subject: Subject, maps: Tensor) -> Float[Tensor, "n k y x"]:
+    """Return the layer's output as channels over places, or say that it has none."""
+    found = as_map(maps, subject.spec)
+    if found is None and maps.ndim == 4:
+        return maps  # a single row, column or place is a map too, if a poor one
+    if found is None:
         raise UsageError(
             f"layer {subject.cam_layer!r} of {subject.name!r} gives {tuple(maps.shape[1:])} an image, "
             "not channels of a picture; name a convolution as cam_layer"
         )
-    return maps
+    return found
 
 
 def _beside(targets: Int[Tensor, " n"], logits: Float[Tensor, "n m k"]) -> Int[Tensor, "n m 1"]:
@@ -256,8 +267,11 @@ def _logits_without(subject: Subject, image: Tensor, numbers: Int[Tensor, " m"])
     """Return the logits of one image with one channel at zero a row; a number of -1 leaves all."""
 
     def silence(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
-        channels = torch.arange(output.shape[1], device=output.device)
-        return output * (channels != numbers[:, None])[:, :, None, None]
+        kept = output.clone()
+        maps = as_pictures(subject, kept)  # looks at the copy, not another one
+        channels = torch.arange(maps.shape[1], device=output.device)
+        maps.mul_((channels != numbers[:, None])[:, :, None, None])
+        return kept
 
     with hooked(subject.layer(subject.cam_layer), silence), torch.no_grad():
         logits: Tensor = subject.model(image.expand(len(numbers), -1, -1, -1).contiguous())
@@ -278,14 +292,25 @@ def _score_gradients(
 
         with hooked(subject.layer(subject.cam_layer), keep):
             value = score(subject.model(leaf), classes).sum()
-        maps = _pictures(subject, subject.only_output(subject.cam_layer, seen, len(leaf)))
-        (gradients,) = torch.autograd.grad(value, maps, create_graph=curvature)
-        curved = torch.zeros_like(maps)
-        if curvature:
-            (curved,) = torch.autograd.grad(gradients, maps, maps.detach())
-        found.append([part.detach() for part in (maps, gradients, curved)])
+        output = subject.only_output(subject.cam_layer, seen, len(leaf))
+        (gradients,) = torch.autograd.grad(value, output, create_graph=curvature)
+        curved = _curvature(subject, gradients, output) if curvature else torch.zeros_like(output)
+        found.append([as_pictures(subject, part.detach()) for part in (output, gradients, curved)])
     maps, gradients, curved = (torch.cat(parts) for parts in zip(*found, strict=True))
     return maps, gradients, curved
+
+
+def _curvature(subject: Subject, gradients: Tensor, output: Tensor) -> Tensor:
+    """Return the change of the gradients along a layer's output at its places."""
+    along = torch.zeros_like(output)
+    as_pictures(subject, along).copy_(as_pictures(subject, output.detach()))
+    try:
+        (curved,) = torch.autograd.grad(gradients, output, along)
+    except RuntimeError as error:
+        raise UsageError(
+            f"{subject.name!r} cannot be derived twice at layer {subject.cam_layer!r} ({reason(error)}); use grad-cam"
+        ) from error
+    return curved
 
 
 @contextmanager

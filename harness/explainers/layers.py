@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from harness.explainers.base import explainer
-from harness.explainers.cam import enlarged
+from harness.explainers.cam import as_pictures, enlarged
 from harness.subject import Subject
 
 
@@ -20,7 +20,7 @@ def conductance(
     """Return the part of integrated gradients that flows through each place of the subject's `cam_layer`, signed.
 
     The baseline is zero in input units. Before enlargement the map adds up to the logit of the image less that of the
-    baseline, up to the error of the steps.
+    baseline, up to the error of the steps, and of tokens less what flows through those that are of no place.
 
     Parameters
     ----------
@@ -58,4 +58,5 @@ def _layer_on_path(
 ) -> Iterator[tuple[Float[Tensor, "n k y x"], Float[Tensor, "n k y x"]]]:
     """Yield the layer's output and gradient at shares of the way from zero to the images."""
     for share in along:
-        yield subject.layer_gradients(share * images, targets, subject.cam_layer)
+        output, gradient = subject.layer_gradients(share * images, targets, subject.cam_layer)
+        yield as_pictures(subject, output), as_pictures(subject, gradient)

@@ -1,6 +1,6 @@
 """Faces from numpy arrays and torch datasets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -8,17 +8,21 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 from jaxtyping import Int, UInt8
+from PIL import Image
 
 from harness.errors import UsageError
-from harness.faces.faceset import EXPRESSIONS, FaceSet
-from harness.faces.naming import expression_classes, places_by_name
+from harness.faces.faceset import FaceSet
+from harness.faces.naming import expression_classes, numbered_classes, places_by_name
+from harness.faces.pictures import picture_pixels, pixels
+from harness.importing import reason
 
 
-def load_arrays(path: Path) -> FaceSet:
+def load_arrays(path: Path, subject_classes: Sequence[str] | None = None) -> FaceSet:
     """Return the faces of an ``.npz`` file.
 
     It holds ``images``, whole numbers 0 to 255, (n, h, w) or (n, h, w, 3), and where known ``labels`` (numbers, or
-    names), ``classes`` (names that the numbers index, FER2013's by default), ``persons`` and ``ids``.
+    names), ``classes`` (names that the numbers index; by default the subject's, or FER2013's where those are all
+    expressions or there is no subject), ``persons`` and ``ids``.
 
     Raises
     ------
@@ -33,7 +37,7 @@ def load_arrays(path: Path) -> FaceSet:
         raise UsageError(f"{path} cannot be read as .npz ({what}); write it with numpy.savez_compressed") from error
     if "images" not in arrays:
         raise UsageError(f"{path} has no array 'images'; it has {', '.join(arrays) or 'nothing'}")
-    classes, labels = _classes_and_labels(path, arrays)
+    classes, labels = _classes_and_labels(path, arrays, numbered_classes(subject_classes))
     return FaceSet(
         name=path.stem,
         images=pixels(arrays["images"], f"{path}: images"),
@@ -44,74 +48,97 @@ def load_arrays(path: Path) -> FaceSet:
     )
 
 
-def from_dataset(dataset: Any, name: str, classes: Sequence[str] | None = None) -> FaceSet:
+def from_dataset(
+    dataset: Any, name: str, classes: Sequence[str] | None = None, subject_classes: Sequence[str] | None = None
+) -> FaceSet:
     """Return the faces of a torch dataset.
 
     Parameters
     ----------
     dataset
-        Has a length and gives (picture, label) or a picture; a picture is a PIL image, an array (h, w) or (h, w, 3)
-        of 0 to 255, or a tensor (c, h, w) or (h, w) of bytes 0 to 255 or of numbers 0 to 1.
+        Has a length and gives a picture, (picture, label), more values of which the rest is not read, or a dictionary
+        with ``image`` and ``label``. A picture is a PIL image, an array (h, w) or (h, w, 3) of 0 to 255, or a tensor
+        (c, h, w) or (h, w) of bytes 0 to 255 or of numbers 0 to 1; a label a number, a name, or one-hot.
     name
         What tables call the set.
     classes
-        Names that its labels index; by default its own ``classes``, else FER2013's.
+        Names that its labels index; by default its own ``classes``, else those of the subject, else FER2013's.
+    subject_classes
+        The subject's, where there is one.
 
     Raises
     ------
     UsageError
-        Naming the item that is wrong: normalised, or of another size than the first.
+        Naming the item that is wrong: one that raises, is normalised, of another size than the first, or without label
+        where others have one.
     """
-    found, labels = [], []
+    found: list[np.ndarray] = []
+    labels: list[Any] = []
+    named = classes if classes is not None else getattr(dataset, "classes", None)
+    named = tuple(map(str, named)) if named is not None else numbered_classes(subject_classes)
     for number in range(len(dataset)):
-        item = dataset[number]
-        picture, label = item if isinstance(item, tuple | list) else (item, None)
-        found.append(_item_pixels(picture, f"{name}: item {number}"))
-        labels.append(label)
+        what = f"{name}: item {number}"
+        try:
+            item = dataset[number]
+        except Exception as error:
+            raise UsageError(f"{what} raised {reason(error)}; mend the dataset") from error
+        picture, label = _parts(item, what)
+        found.append(_item_pixels(picture, what))
+        labels.append(None if label is None else _item_label(label, named, what))
         if found[-1].shape != found[0].shape:
             raise UsageError(
                 f"{name}: item {number} has shape {found[-1].shape}, but item 0 has {found[0].shape}; resize all to one"
             )
+        if (labels[-1] is None) != (labels[0] is None):
+            without = number if label is None else 0
+            raise UsageError(f"{name}: item {without} has no label, but others have; label all or none")
     if not found:
         raise UsageError(f"dataset {name!r} is empty; give at least one picture")
     return FaceSet(
         name=name,
         images=np.stack(found),
-        classes=tuple(classes if classes is not None else getattr(dataset, "classes", EXPRESSIONS)),
-        labels=None if labels[0] is None else np.array([int(label) for label in labels], dtype=np.int64),
+        classes=named,
+        labels=None if labels[0] is None else np.array(labels, dtype=np.int64),
     )
 
 
-def pixels(images: np.ndarray, what: str) -> UInt8[np.ndarray, "n h w *colour"]:
-    """Return images as bytes, (n, h, w) or (n, h, w, 3), where they are whole numbers 0 to 255.
+def _parts(item: Any, what: str) -> tuple[Any, Any]:
+    """Return an item's picture and label."""
+    if isinstance(item, Mapping):
+        if "image" not in item:
+            raise UsageError(f"{what} is a dictionary of {', '.join(map(str, item))}; give one with image and label")
+        return item["image"], item.get("label")
+    if isinstance(item, tuple | list):
+        return (item[0], None) if len(item) == 1 else (item[0], item[1])
+    return item, None
 
-    Raises
-    ------
-    UsageError
-        Where they have another shape, fractions, or a value outside; `what` names them.
-    """
-    if images.ndim == 4 and images.shape[3] == 1:
-        images = images[..., 0]
-    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] != 3):
-        raise UsageError(f"{what} have shape {images.shape}; give (n, h, w), or (n, h, w, 3) for colour")
-    if not np.issubdtype(images.dtype, np.integer):
-        raise UsageError(f"{what} are {images.dtype}; give whole numbers 0 to 255 (multiply by 255 what is 0 to 1)")
-    if images.dtype != np.uint8:
-        bad = np.argwhere((images < 0) | (images > 255))
-        if len(bad):
-            raise UsageError(f"{what}: image {bad[0][0]} has a pixel {images[tuple(bad[0])]}; give 0 to 255")
-    return images.astype(np.uint8)
+
+def _item_label(label: Any, classes: tuple[str, ...], what: str) -> int:
+    """Return the number of an item's class."""
+    if isinstance(label, str):
+        place = int(places_by_name([label], classes)[0])
+        if place < 0:
+            raise UsageError(f"{what} is labelled {label!r}, which is none of {', '.join(classes)}; rename it")
+        return place
+    values = np.asarray(label)
+    if values.shape == (len(classes),) != (1,) and np.isin(values, (0, 1)).all() and values.sum() == 1:
+        return int(values.argmax())
+    if values.size != 1 or values.dtype.kind not in "iuf" or not float(values.item()).is_integer():
+        raise UsageError(
+            f"{what} has a label {' '.join(repr(label).split())[:60]}; give the number of a class, its name, or one-hot"
+        )
+    return int(values.item())
 
 
 def _classes_and_labels(
-    path: Path, arrays: dict[str, np.ndarray]
+    path: Path, arrays: dict[str, np.ndarray], numbered: tuple[str, ...]
 ) -> tuple[tuple[str, ...], Int[np.ndarray, " n"] | None]:
     """Return the names of the classes, and labels as indices of them."""
-    named = tuple(str(name) for name in arrays["classes"]) if "classes" in arrays else None
+    named = tuple(str(name) for name in np.atleast_1d(arrays["classes"])) if "classes" in arrays else None
     if "labels" not in arrays:
-        return named or EXPRESSIONS, None
+        return named or numbered, None
     if arrays["labels"].dtype.kind != "U":
-        return named or EXPRESSIONS, _numbers(path, arrays, "labels")
+        return named or numbered, _numbers(path, arrays, "labels")
     _check_length(path, arrays, "labels")
     words = [str(word) for word in arrays["labels"]]
     classes = named or expression_classes(sorted(set(words)))
@@ -148,6 +175,6 @@ def _item_pixels(picture: Any, what: str) -> UInt8[np.ndarray, "h w *colour"]:
                 raise UsageError(f"{what} has values outside 0 to 1; take Normalize out of the dataset's transforms")
             array = np.round(array * 255).astype(np.uint8)
     else:
-        array = np.asarray(picture)
+        array = picture_pixels(picture, what) if isinstance(picture, Image.Image) else np.asarray(picture)
     one: UInt8[np.ndarray, "h w *colour"] = pixels(array[None], what)[0]
     return one

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
 from harness.digest import digest
 from harness.errors import UsageError
+from harness.faces.pictures import pixels
 
 EXPRESSIONS = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
 """FER2013's classes in FER2013's order."""
@@ -45,7 +46,7 @@ class FaceSet:
     name
         What tables call the set.
     images
-        Grey (n, h, w) or colour (n, h, w, 3) pictures, 0 to 255.
+        Grey (n, h, w) or colour (n, h, w, 3) pictures, 0 to 255; other numbers of channels are kept, channels last.
     classes
         Names of the classes that labels index.
     labels
@@ -62,10 +63,18 @@ class FaceSet:
         Faces re-rendered with parts at rest, or None.
     licence
         Under which terms the pictures may be used.
+    notes
+        What a reader of results should know of how they were read.
+
+    Raises
+    ------
+    UsageError
+        Where pictures are no whole numbers 0 to 255 (see :func:`harness.faces.pictures.pixels`), something is not one
+        an image, or a label names no class.
     """
 
     name: str
-    images: UInt8[np.ndarray, "n h w *colour"]
+    images: Shaped[np.ndarray, "n h w *colour"]
     classes: tuple[str, ...]
     labels: Int[np.ndarray, " n"] | None = None
     ids: Int[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -75,8 +84,11 @@ class FaceSet:
     part_names: tuple[str, ...] = ()
     counterfactuals: Counterfactuals | None = None
     licence: str = "unknown"
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "images", pixels(self.images, f"face set {self.name!r}: images"))
+        object.__setattr__(self, "classes", tuple(self.classes))
         if len(self.images) == 0:
             raise UsageError(f"face set {self.name!r} has no images; give a set with at least one")
         if not len(self.ids):
@@ -95,10 +107,17 @@ class FaceSet:
         """Every label must name a class."""
         if self.labels is None:
             return
-        bad = np.flatnonzero((self.labels < 0) | (self.labels >= len(self.classes)))
+        labels = np.asarray(self.labels)
+        if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+            raise UsageError(
+                f"face set {self.name!r}: labels are {labels.dtype} of shape {labels.shape}; give the number of its "
+                "class for each image"
+            )
+        object.__setattr__(self, "labels", labels)
+        bad = np.flatnonzero((labels < 0) | (labels >= len(self.classes)))
         if len(bad):
             raise UsageError(
-                f"face set {self.name!r}: image {self.ids[bad[0]]} has label {self.labels[bad[0]]}, "
+                f"face set {self.name!r}: image {self.ids[bad[0]]} has label {labels[bad[0]]}, "
                 f"but there are {len(self.classes)} classes; use 0 to {len(self.classes) - 1}"
             )
 

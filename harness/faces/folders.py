@@ -1,6 +1,9 @@
 """Pictures in folders named after their classes, such as ``test/angry/17.jpg``."""
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,22 +12,23 @@ from PIL import Image, ImageOps
 
 from harness.errors import UsageError
 from harness.faces.faceset import FaceSet
-from harness.faces.naming import expression_classes, places_by_name
-
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-"""Files that count as pictures."""
+from harness.faces.naming import expression_classes, numbered_classes, places_by_name
+from harness.faces.pictures import picture_pixels
 
 _SPLITS = frozenset({"train", "training", "valid", "validation", "val", "test", "publictest", "privatetest"})
 _TEST, _TRAINING = ("test",), ("train", "training")
-_GREY = frozenset({"1", "L", "LA"})
+_HIDDEN = (".", "__")
 
 
-def load_folder(path: Path, split: str | None = None, *, training: bool = False) -> FaceSet:
+def load_folder(
+    path: Path, split: str | None = None, *, training: bool = False, classes: Sequence[str] | None = None
+) -> FaceSet:
     """Return the pictures of a folder, all of one size, sorted by path; ids are their places in that order.
 
     A class is matched by its folder's name, in any case and order. Where all names are expressions, classes are
     FER2013's in FER2013's order; otherwise the names, sorted. A folder of pictures without class folders gives an
-    unlabelled set.
+    unlabelled set. Every file that Pillow knows as a picture is read, folders within a class folder's included; how
+    many other files lie there is noted.
 
     Parameters
     ----------
@@ -34,6 +38,8 @@ def load_folder(path: Path, split: str | None = None, *, training: bool = False)
         Which split to read, or ``"all"``; by default ``test`` where there is one, else everything.
     training
         Read ``train`` (or ``training``) by default, not ``test``.
+    classes
+        The subject's classes, which an unlabelled set has.
 
     Raises
     ------
@@ -41,13 +47,13 @@ def load_folder(path: Path, split: str | None = None, *, training: bool = False)
         Naming the first file or folder that is wrong: unreadable, of another size than the others, without pictures.
     """
     name = path.resolve().name if split is None else f"{path.resolve().name}#{split}"
-    folders = _class_folders(path, split, training)
-    pictures = picture_files(path, split, training=training)
-    if not folders:
-        return FaceSet(name=name, images=_stacked(pictures), classes=expression_classes([]))
-    owners = [picture.parent.name for picture in pictures]
-    classes = expression_classes(sorted(set(owners)))
-    return FaceSet(name=name, images=_stacked(pictures), classes=classes, labels=places_by_name(owners, classes))
+    held = _held(path, split, training)
+    notes = _notes(path, held)
+    if not held.owners:
+        return FaceSet(name=name, images=_stacked(held.pictures), classes=numbered_classes(classes), notes=notes)
+    named = expression_classes(sorted(set(held.owners)))
+    labels = places_by_name(held.owners, named)
+    return FaceSet(name=name, images=_stacked(held.pictures), classes=named, labels=labels, notes=notes)
 
 
 def picture_files(path: Path, split: str | None = None, *, training: bool = False) -> list[Path]:
@@ -58,23 +64,55 @@ def picture_files(path: Path, split: str | None = None, *, training: bool = Fals
     UsageError
         Where the folder or one of its class folders holds no pictures.
     """
-    folders = _class_folders(path, split, training)
+    return list(_held(path, split, training).pictures)
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Pictures, the name of each one's class folder (none where there are no such folders), and files left out."""
+
+    pictures: list[Path]
+    owners: list[str]
+    others: list[Path]
+
+
+def _held(path: Path, split: str | None, training: bool) -> _Held:
+    """Return what a folder holds."""
+    roots = _roots(path, split, _TRAINING if training else _TEST)
+    folders = sorted(folder for root in roots for folder in _subfolders(root))
+    loose = [file for root in roots for file in _files(root)]
     if not folders:
-        roots = _roots(path, split, _TRAINING if training else _TEST)
-        pictures = sorted(file for root in roots for file in _pictures(root))
+        pictures = [file for file in loose if _is_picture(file)]
         if not pictures:
             raise UsageError(f"folder {path} holds no pictures; give folders named after classes, such as angry/1.png")
-        return pictures
-    empty = [folder for folder in folders if not _pictures(folder)]
-    if empty:
-        raise UsageError(f"class folder {empty[0]} holds no pictures; add some or remove the folder")
-    return [file for folder in folders for file in _pictures(folder)]
+        return _Held(pictures, [], [file for file in loose if file not in set(pictures)])
+    held = _Held([], [], loose)
+    for folder in folders:
+        files = _files_below(folder)
+        pictures = [file for file in files if _is_picture(file)]
+        if not any(file.parent == folder for file in pictures):
+            below = f" of its own, only in {pictures[0].parent}" if pictures else ""
+            raise UsageError(
+                f"class folder {folder} holds no pictures{below}; put pictures right into folders named after classes"
+            )
+        held.pictures.extend(pictures)
+        held.owners.extend([folder.name] * len(pictures))
+        held.others.extend(sorted(set(files) - set(pictures)))
+    lost = [file for file in loose if _is_picture(file)]
+    if lost:
+        raise UsageError(
+            f"folder {lost[0].parent} holds class folders and {len(lost)} pictures beside them, such as "
+            f"{lost[0].name}, of which no class is known; put them into a class folder, or elsewhere"
+        )
+    return held
 
 
-def _class_folders(path: Path, split: str | None, training: bool) -> list[Path]:
-    """Return the folders named after classes, sorted."""
-    roots = _roots(path, split, _TRAINING if training else _TEST)
-    return sorted(folder for root in roots for folder in _subfolders(root))
+def _notes(path: Path, held: _Held) -> tuple[str, ...]:
+    """Return how many files were not read, and why."""
+    if not held.others:
+        return ()
+    count = f"{len(held.others)} file{'s' if len(held.others) > 1 else ''}"
+    return (f"{count} in {path} not read, since Pillow knows no picture there: first {held.others[0]}",)
 
 
 def read_picture(path: Path) -> UInt8[np.ndarray, "h w *colour"]:
@@ -83,14 +121,11 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "h w *colour"]:
     Raises
     ------
     UsageError
-        Where it cannot be read or has more than 8 bits a channel.
+        Where it cannot be read, or its pixels cannot be made 8 bits a channel; see :func:`picture_pixels`.
     """
     try:
         with Image.open(path) as picture:
-            if picture.mode.startswith(("I", "F")):
-                raise UsageError(f"picture {path} has more than 8 bits a channel; save it with 8")
-            upright = ImageOps.exif_transpose(picture)
-            return np.array(upright.convert("L" if upright.mode in _GREY else "RGB"))
+            return picture_pixels(ImageOps.exif_transpose(picture), f"picture {path}")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         what = " ".join(str(error).split())
         raise UsageError(f"picture {path} cannot be read ({what}); replace or remove it") from error
@@ -129,10 +164,33 @@ def _roots(path: Path, split: str | None, preferred: tuple[str, ...]) -> list[Pa
 
 def _subfolders(path: Path) -> list[Path]:
     """Return the visible folders in a folder."""
-    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__")))
+    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(_HIDDEN))
 
 
-def _pictures(folder: Path) -> list[Path]:
-    """Return the pictures right in a folder, sorted."""
-    visible = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    return sorted(entry for entry in visible if entry.suffix.casefold() in SUFFIXES)
+def _files(folder: Path) -> list[Path]:
+    """Return the visible files right in a folder, sorted."""
+    return sorted(entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith("."))
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """Return the visible files in a folder and in those within it, sorted."""
+    found = [Path(where) / name for where, _, names in os.walk(folder) for name in names]
+    seen = [file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
+    return sorted(file for file in seen if file.is_file())
+
+
+@cache
+def _suffixes() -> frozenset[str]:
+    """Return the endings of the files that Pillow opens."""
+    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN)
+
+
+def _is_picture(file: Path) -> bool:
+    """Whether a file is a picture by its ending or, where that says nothing, by its content."""
+    if file.suffix.casefold() in _suffixes():
+        return True
+    try:
+        with Image.open(file):
+            return True
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False

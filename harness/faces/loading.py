@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeAlias
 
 from harness.errors import UsageError
 from harness.faces.arrays import from_dataset, load_arrays
@@ -61,10 +62,12 @@ FACES: Mapping[str, BundledFaces] = MappingProxyType(
 """Every face set known by name."""
 
 
-_READERS: Mapping[str, Callable[[Path, str | None, bool], FaceSet]] = MappingProxyType(
+_Classes: TypeAlias = tuple[str, ...] | None
+
+_READERS: Mapping[str, Callable[[Path, str | None, bool, _Classes], FaceSet]] = MappingProxyType(
     {
-        ".csv": lambda path, part, training: load_table(path, part, training=training),
-        ".npz": lambda path, part, _: _arrays(path, part),
+        ".csv": lambda path, part, training, classes: load_table(path, part, training=training, classes=classes),
+        ".npz": lambda path, part, _, classes: _arrays(path, part, classes),
     }
 )
 
@@ -81,7 +84,8 @@ def load_faces(
         ``file.py:function`` of a function without arguments that returns a :class:`FaceSet` or a torch dataset.
         ``path#part`` chooses a split, such as ``fer2013.csv#Training``, ``fer2013.csv#all`` or ``folder#train``.
     classes
-        The subject's classes: labels are made to index them, matched by name. None keeps the set's own.
+        The subject's classes: labels are made to index them, matched by name; of a set without names of its own,
+        numbers index them. None keeps the set's own.
     training
         To learn from: of a table or folder with splits, that for training is read where no part is chosen, not that
         for testing.
@@ -93,24 +97,24 @@ def load_faces(
     UsageError
         Where nothing is called so, the file is damaged, or a face is of a class that `classes` lacks.
     """
-    faces = FACES[text].loader() if text in FACES else _own_faces(text, training)
+    faces = FACES[text].loader() if text in FACES else _own_faces(text, training, classes)
     if groups is not None:
         path, part = (None, None) if text in FACES else _place(text)
         faces = grouped(faces, path if path is not None and path.exists() else None, part, groups, training=training)
     return faces if classes is None else aligned(faces, classes)
 
 
-def _own_faces(text: str, training: bool) -> FaceSet:
+def _own_faces(text: str, training: bool, classes: _Classes) -> FaceSet:
     """Return the user's faces."""
     path, part = _place(text)
     if path.is_dir():
-        return load_folder(path, part, training=training)
+        return load_folder(path, part, training=training, classes=classes)
     if path.is_file():
         if path.suffix.casefold() not in _READERS:
             raise UsageError(f"{path} is no table of faces; give .csv, .npz or a folder of pictures")
-        return _READERS[path.suffix.casefold()](path, part, training)
+        return _READERS[path.suffix.casefold()](path, part, training, classes)
     if part is None and ".py:" in text:
-        return _made(text)
+        return _made(text, classes)
     raise UsageError(
         f"no faces are called {text!r}{closest(text, FACES)} and there is no such file or folder; "
         f"there is {', '.join(FACES)}, or give a path"
@@ -125,18 +129,18 @@ def _place(text: str) -> tuple[Path, str | None]:
     return Path(text), None
 
 
-def _arrays(path: Path, part: str | None) -> FaceSet:
+def _arrays(path: Path, part: str | None, classes: _Classes) -> FaceSet:
     """Return the faces of arrays, which have no splits."""
     if part is not None:
         raise UsageError(f"{path} has no splits to choose {part!r} from; leave out #{part}")
-    return load_arrays(path)
+    return load_arrays(path, classes)
 
 
-def _made(text: str) -> FaceSet:
+def _made(text: str, classes: _Classes) -> FaceSet:
     """Return what the user's function makes."""
     made = call_without_arguments(text)
     if isinstance(made, FaceSet):
         return made
     if not hasattr(made, "__getitem__") or not hasattr(made, "__len__"):
         raise UsageError(f"{text} returned a {type(made).__name__}; return a FaceSet or a torch dataset")
-    return from_dataset(made, text.rpartition(":")[2])
+    return from_dataset(made, text.rpartition(":")[2], subject_classes=classes)

@@ -19,15 +19,44 @@ _OTHER_WORDS = {
 def places_by_name(names: Sequence[str], classes: Sequence[str]) -> Int[np.ndarray, " k"]:
     """Return the index in `classes` of each name, -1 where there is none.
 
-    Case, spaces and punctuation do not matter, and an emotion may be named as a noun or an adjective.
+    A name means the class that is written just so; else the one that differs in case and spaces alone; else in
+    punctuation, or as a noun from an adjective.
+
+    Raises
+    ------
+    UsageError
+        Where a name might be either of two classes, or two names would both be one class and are no two words for one
+        expression: "A+" and "A-" are not both "a".
 
     Examples
     --------
     >>> places_by_name(["anger", "HAPPY", "contempt"], EXPRESSIONS).tolist()
     [0, 3, -1]
+    >>> places_by_name(["A-", "A+"], ["A+", "A-"]).tolist()
+    [1, 0]
     """
-    place = {_key(name): position for position, name in enumerate(classes)}
-    return np.array([place.get(_key(name), -1) for name in names], dtype=np.int64)
+    found = {name: _place(name, classes) for name in dict.fromkeys(names)}
+    owners: dict[int, str] = {}
+    for name, place in found.items():
+        other = owners.setdefault(place, name)
+        if place >= 0 and other != name and _key(name) not in _EXPRESSION_KEYS:
+            raise UsageError(
+                f"the names {other!r} and {name!r} would both be class {classes[place]!r}; write one class one way, "
+                "and different classes in different letters or digits"
+            )
+    return np.array([found[name] for name in names], dtype=np.int64)
+
+
+def _place(name: str, classes: Sequence[str]) -> int:
+    """Return the index of the class that a name means, -1 where it means none."""
+    for form in (str, _plain, _key):
+        held = [place for place, known in enumerate(classes) if form(known) == form(name) != ""]
+        if len(held) > 1:
+            either = " or ".join(repr(classes[place]) for place in held)
+            raise UsageError(f"the name {name!r} may be class {either}; write it as the class is written")
+        if held:
+            return held[0]
+    return -1
 
 
 def expression_classes(names: Sequence[str]) -> tuple[str, ...]:
@@ -56,7 +85,30 @@ def aligned(faces: FaceSet, classes: tuple[str, ...]) -> FaceSet:
     return replace(faces, classes=classes, labels=labels)
 
 
+def numbered_classes(classes: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the classes that label numbers index where the pictures bring no names: the subject's own.
+
+    Where all of those are expressions, or nothing is known of the subject, numbers are FER2013's.
+
+    Examples
+    --------
+    >>> numbered_classes(["cat", "dog"]), numbered_classes(["Sad", "Happy"]) == EXPRESSIONS
+    (('cat', 'dog'), True)
+    """
+    if classes is None or all(_key(name) in _EXPRESSION_KEYS for name in classes):
+        return EXPRESSIONS
+    return tuple(classes)
+
+
+def _plain(name: str) -> str:
+    """Return a name without case and spaces."""
+    return re.sub(r"[\s_]+", "", name.casefold())
+
+
 def _key(name: str) -> str:
     """Return a name without case, spaces, punctuation and grammar."""
     plain = re.sub(r"[\W_]+", "", name.casefold())
     return _OTHER_WORDS.get(plain, plain)
+
+
+_EXPRESSION_KEYS = frozenset(map(_key, EXPRESSIONS))

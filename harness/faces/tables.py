@@ -5,7 +5,7 @@ in another order), ``label,feature``, and the unlabelled ``id,feature`` and ``pi
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import UsageError
-from harness.faces.faceset import EXPRESSIONS, FaceSet
+from harness.faces.faceset import FaceSet
+from harness.faces.naming import numbered_classes, places_by_name
 
 TEST_USAGES = ("publictest", "privatetest")
 """The splits that are read unless another is asked for."""
@@ -28,8 +29,10 @@ _LABELLED = (("emotion", "pixels"), ("label", "feature"))
 _UNLABELLED = ({"id", "feature"}, {"pixels"})
 
 
-def load_table(path: Path, usage: str | None = None, *, training: bool = False) -> FaceSet:
-    """Return the faces of a table, (n, side, side), labelled in FER2013's order of classes.
+def load_table(
+    path: Path, usage: str | None = None, *, training: bool = False, classes: Sequence[str] | None = None
+) -> FaceSet:
+    """Return the faces of a table, (n, side, side), labelled in FER2013's order of classes or in the subject's own.
 
     The file is read row by row: memory is that of the pictures kept, whatever the size of the text. Rows count from
     0 below the header, and that number is each picture's id.
@@ -43,6 +46,8 @@ def load_table(path: Path, usage: str | None = None, *, training: bool = False) 
         ``PrivateTest`` where the table has them, else everything.
     training
         Read ``Training`` by default, not the test splits.
+    classes
+        The subject's classes, which label numbers index unless all of them are expressions. A label may be a name.
 
     Raises
     ------
@@ -51,6 +56,7 @@ def load_table(path: Path, usage: str | None = None, *, training: bool = False) 
     """
     columns = _columns(path)
     wanted = _wanted(path, columns, usage, TRAINING_USAGES if training else TEST_USAGES)
+    named = numbered_classes(classes)
     pixels, labels, ids, side = bytearray(), [], [], 0
     for number, row in _rows(path, columns):
         if wanted is not None and _usage(row, columns) not in wanted:
@@ -61,13 +67,13 @@ def load_table(path: Path, usage: str | None = None, *, training: bool = False) 
         pixels += picture
         ids.append(number)
         if columns.label is not None:
-            labels.append(_label(_Cell(path, number, columns.names[columns.label]), row[columns.label]))
+            labels.append(_label(_Cell(path, number, columns.names[columns.label]), row[columns.label], named))
     if not ids:
         raise UsageError(f"{path} has no rows below its header; give a table with at least one face")
     return FaceSet(
         name=path.stem if usage is None else f"{path.stem}#{usage}",
         images=np.frombuffer(pixels, np.uint8).reshape(-1, side, side),
-        classes=EXPRESSIONS,
+        classes=named,
         labels=np.array(labels, dtype=np.int64) if columns.label is not None else None,
         ids=np.array(ids, dtype=np.int64),
     )
@@ -135,6 +141,7 @@ _PIXELS = _Pixels({str(value): value for value in range(256)})
 
 def _records(path: Path) -> Iterator[list[str]]:
     """Yield the non-blank records of a file, its header first."""
+    csv.field_size_limit(2**31 - 1)  # a picture of 224 x 224 is longer than the csv module's usual most
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield from (record for record in csv.reader(file) if record)
@@ -215,13 +222,16 @@ def _picture(cell: _Cell, text: str, side: int) -> bytes:
     return picture
 
 
-def _label(cell: _Cell, text: str) -> int:
+def _label(cell: _Cell, text: str, classes: Sequence[str]) -> int:
     """Return a class's number."""
-    last = len(EXPRESSIONS) - 1
+    last = len(classes) - 1
+    known = places_by_name([text.strip()], classes)[0] if not text.strip().lstrip("+-").isdecimal() else -1
+    if known >= 0:
+        return int(known)
     try:
         label = int(text)
     except ValueError:
-        raise cell.error(f"{text[:20]!r} is not a number; write 0 ({EXPRESSIONS[0]}) to {last}") from None
+        raise cell.error(f"{text[:20]!r} is not a number; write 0 ({classes[0]}) to {last}") from None
     if not 0 <= label <= last:
-        raise cell.error(f"there is no class {label}; write 0 ({EXPRESSIONS[0]}) to {last} ({EXPRESSIONS[last]})")
+        raise cell.error(f"there is no class {label}; write 0 ({classes[0]}) to {last} ({classes[last]})")
     return label

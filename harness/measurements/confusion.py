@@ -37,8 +37,11 @@ class ClassSimilarity:
     def _rows(self, case: Case, name: str, values: Float[np.ndarray, "n h w"]) -> pd.DataFrame:
         """Return one row a cell; classes without images are null."""
         classes = case.subject.classes
-        means = class_means(values, case.targets, len(classes))
-        return matrix_rows(classes, name, similarity_matrix(means, spearman_similarity))
+        present, places = np.unique(case.targets, return_inverse=True)
+        alike = np.full((len(classes), len(classes)), np.nan)
+        means = class_means(values, places, len(present))
+        alike[np.ix_(present, present)] = similarity_matrix(means, spearman_similarity)
+        return matrix_rows(classes, name, alike)
 
 
 def confusion(classes: tuple[str, ...], labels: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"]) -> Measured:

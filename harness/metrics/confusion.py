@@ -123,9 +123,11 @@ def similarity_matrix(class_maps: Float[np.ndarray, "k h w"], similarity: Simila
            [nan, nan, nan]])
     """
     k = len(class_maps)
-    rows, columns = np.triu_indices(k, 1)
     matrix = np.full((k, k), np.nan)
-    matrix[rows, columns] = matrix[columns, rows] = similarity(class_maps[rows], class_maps[columns])
+    for row in range(k - 1):  # one class against those after it: all pairs at once would hold k maps for each class
+        others = class_maps[row + 1 :]
+        found = similarity(np.broadcast_to(class_maps[row], others.shape), others)
+        matrix[row, row + 1 :] = matrix[row + 1 :, row] = found
     defined = ~np.isnan(similarity(class_maps, class_maps))
     matrix[defined, defined] = 1.0
     return matrix

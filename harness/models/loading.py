@@ -1,6 +1,5 @@
 """The network that a user names in words."""
 
-import copy
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -12,7 +11,7 @@ from harness.importing import call_without_arguments, closest, load_object
 from harness.models.bundled import SUBJECTS
 from harness.models.training import load_trained
 from harness.models.weights import put_weights
-from harness.subject import InputSpec, Subject
+from harness.subject import InputSpec, Subject, copied
 
 _KERAS_OR_ONNX = {
     ".h5": "keras_network",
@@ -132,7 +131,7 @@ def _as_subject(made: Any, text: str, device: torch.device) -> Subject:
 
 def _with_weights(subject: Subject, path: Path, device: torch.device) -> Subject:
     """Return the subject with a file's weights, named after the file."""
-    network = copy.deepcopy(subject.network)
+    network = copied(subject.network)
     put_weights(network, path)
     return _rebuilt(subject, network, path.stem, device)
 

@@ -1,7 +1,7 @@
 """A user's weights, put into the network that the user's own function makes. No file that could run code is read."""
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def put_weights(network: nn.Module, path: Path) -> None:
     """Put the weights of a file into a network, in place.
 
+    Where every name in the file begins alike, as with Lightning's ``model.`` or torch.compile's ``_orig_mod.``, and the
+    network's do not, they are taken without that.
+
     Raises
     ------
     UsageError
         Naming the first layer that is missing, left over or of another shape.
     """
-    weights, own = read_weights(path), network.state_dict()
+    own = network.state_dict()
+    weights = _unprefixed(read_weights(path), own)
     for what, names in (("lacks", own.keys() - weights.keys()), ("has an unknown", weights.keys() - own.keys())):
         if names:
             raise UsageError(
@@ -62,6 +66,17 @@ def put_weights(network: nn.Module, path: Path) -> None:
                 "give the weights of the network that the factory makes"
             )
     network.load_state_dict(weights)
+
+
+def _unprefixed(weights: dict[str, Tensor], own: Collection[str]) -> dict[str, Tensor]:
+    """Return weights without what all their names begin with, where that gives the network's names."""
+    stripped = weights
+    while stripped and not stripped.keys() & set(own):
+        prefixes = {name.partition(".")[0] for name in stripped}
+        if len(prefixes) > 1 or not all("." in name for name in stripped):
+            return weights
+        stripped = {name.partition(".")[2]: value for name, value in stripped.items()}
+    return stripped
 
 
 def _read_safetensors(path: Path) -> Mapping[str, Any]:

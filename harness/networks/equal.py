@@ -1,6 +1,5 @@
 """Networks whose answers follow from the subject's: equal twins, a twin that takes a shift back, weighted sums."""
 
-import copy
 from collections.abc import Sequence
 
 import torch
@@ -8,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from harness.networks.random import BATCH_NORMS
-from harness.subject import Subject
+from harness.subject import Subject, copied
 
 READERS = (nn.Conv2d, nn.Linear)
 GIVERS = (*READERS, *BATCH_NORMS)
@@ -78,7 +77,7 @@ def twin(subject: Subject, pairs: Sequence[Pair], seed: int) -> Subject:
     seed
         Same seed, same twin.
     """
-    network = copy.deepcopy(subject.network)
+    network = copied(subject.network)
     for position, (giver, reader) in enumerate(pairs):
         draw = torch.Generator().manual_seed(seed * 10_007 + position)
         first, second = network.get_submodule(giver), network.get_submodule(reader)
@@ -123,7 +122,7 @@ def taking_back(subject: Subject, shift: float) -> Subject | None:
     or the border would not be taken back. None where that layer is neither a convolution nor dense.
     """
     name = next((name for name in subject.layers if list(subject.layer(name).parameters(recurse=False))), "")
-    network = copy.deepcopy(subject.network)
+    network = copied(subject.network)
     layer = network.get_submodule(name)
     if not isinstance(layer, READERS) or not name:
         return None

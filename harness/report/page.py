@@ -314,6 +314,8 @@ def _provenance(run: RunFolder) -> list[tuple[str, str]]:
         ("run folder", run.name),
         ("subject", f"{info['subject']['name']}, digest {info['subject']['digest']}"),
         ("faces", f"{info['faces']['name']}, {info['faces']['n']} images, digest {info['faces']['digest']}"),
+        ("layer of class activation maps", str(info["subject"].get("cam_layer", ""))),
+        ("notes", "; ".join(map(str, info.get("notes", [])))),
         ("profile", _settings(info.get("profile", ""))),
         ("seed", str(info.get("seed", ""))),
         ("images passed", f"{passes.get('forward', 0):,} forward, {passes.get('backward', 0):,} backward"),

@@ -122,7 +122,9 @@ def test_run_json_says_how_the_run_came_about(done: RunFolder) -> None:
     info = json.loads((done.path / "run.json").read_text())
     assert info["schema_version"] == SCHEMA_VERSION
     assert info["command"] == "harness run"
-    assert info["subject"] == {"name": "patches", "digest": patch_subject().digest, "classes": list(CLASSES)}
+    subject = patch_subject()
+    told = {"name": "patches", "digest": subject.digest, "classes": list(CLASSES), "cam_layer": subject.cam_layer}
+    assert info["subject"] == told
     assert info["faces"]["digest"] == bright_patch_faces().digest
     assert (info["seed"], info["device"], info["profile"]["name"]) == (0, "cpu", "small")
     assert set(info["versions"]) == {"python", *PACKAGES}

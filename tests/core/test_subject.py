@@ -3,6 +3,7 @@
 import copy
 import itertools
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -276,8 +277,8 @@ def test_layers_are_named_in_running_order() -> None:
     assert Subject(Backwards(), name="s", classes=CLASSES, spec=SPEC).layers == ("first", "last")
 
 
-def test_the_map_layer_is_the_last_convolution(subject: Subject) -> None:
-    assert subject.cam_layer == "3"
+def test_the_map_layer_is_the_last_activation_over_places(subject: Subject) -> None:
+    assert subject.cam_layer == "4"
 
 
 # ---------------------------------------------------------------------- wrong use
@@ -329,10 +330,38 @@ def test_a_layer_that_does_not_exist_is_named(subject: Subject, images: Tensor) 
         subject.activations(images, ["conv9"])
 
 
-@pytest.mark.parametrize(("mean", "std"), [((0.5,), (0.5, 0.5)), ((0.5,) * 2, (0.5,) * 2), ((), ())])
-def test_an_input_has_one_or_three_channels(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
-    with pytest.raises(UsageError, match="1 or 3"):
-        InputSpec(12, 12, mean, std)
+UNITS = {
+    "fewer means than stds": ({"mean": (0.5,), "std": (0.5, 0.5)}, "as many means as stds"),
+    "no channel": ({"mean": (), "std": ()}, "1 to 16 channels"),
+    "too many channels": ({"mean": (0.5,) * 17, "std": (0.5,) * 17}, "1 to 16 channels"),
+    "units of bytes": ({"mean": (127.5,), "std": (127.5,)}, "divide by 255"),
+    "a std of bytes": ({"mean": (0.0,), "std": (64.0,)}, "divide by 255"),
+    "a std of zero": ({"mean": (0.5,), "std": (0.0,)}, "stds above 0"),
+    "a std below zero": ({"mean": (0.5,), "std": (-0.5,)}, "stds above 0"),
+    "no number": ({"mean": (float("nan"),), "std": (0.5,)}, "within 0 to 1"),
+    "no side": ({"height": 0}, "whole numbers above 0"),
+}
+
+
+@pytest.mark.parametrize("mistake", UNITS)
+def test_units_that_cannot_be_meant_are_refused(mistake: str) -> None:
+    words, said = UNITS[mistake]
+    given: dict[str, Any] = {"height": 12, "width": 12, **words}
+    with pytest.raises(UsageError, match=said):
+        InputSpec(**given)
+
+
+@pytest.mark.parametrize("channels", [2, 3, 5, 16])
+def test_channels_other_than_the_networks_are_refused(channels: int) -> None:
+    pictures = np.zeros((1, 20, 20, 4), np.uint8)
+    with pytest.raises(UsageError, match=f"have 4 channels, but the network reads {channels}"):
+        InputSpec(20, 20, (0.5,) * channels, (0.5,) * channels).prepare(pictures)
+
+
+def test_as_many_channels_as_the_network_reads_are_kept() -> None:
+    pictures = np.arange(2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5)
+    prepared = InputSpec(3, 4, (0.0,) * 5, (1.0,) * 5).prepare(pictures)
+    np.testing.assert_allclose(prepared.numpy(), pictures.transpose(0, 3, 1, 2) / 255, atol=1e-7)
 
 
 # ---------------------------------------------------------------------- preparing pictures

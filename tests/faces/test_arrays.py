@@ -51,7 +51,12 @@ DAMAGED: dict[str, tuple[dict[str, Any], str]] = {
     "no images": ({"x": IMAGES}, "has no array 'images'; it has x"),
     "fractions": ({"images": IMAGES / 255}, "images are float64; give whole numbers"),
     "outside": ({"images": IMAGES.astype(int) + 1}, "image 0 has a pixel 256|image . has a pixel 256"),
-    "channels first": ({"images": np.zeros((2, 3, 8, 8), np.uint8)}, r"have shape \(2, 3, 8, 8\); give \(n, h, w\)"),
+    "no axis of channels": (
+        {"images": np.zeros((2, 20, 18, 17), np.uint8)},
+        r"have shape \(2, 20, 18, 17\); give \(n, h, w\)",
+    ),
+    "yes and no": ({"images": np.ones((2, 8, 8), bool)}, "images are bool; give whole numbers"),
+    "twelve bits": ({"images": np.full((2, 8, 8), 4095, np.uint16)}, "has a pixel 4095"),
     "labels too few": ({"images": IMAGES, "labels": [0]}, "has 3 images but 1 labels"),
     "names too few": ({"images": IMAGES, "labels": ["sad"]}, "has 3 images but 1 labels"),
     "people too many": ({"images": IMAGES, "persons": [0, 1, 2, 3]}, "has 3 images but 4 persons"),

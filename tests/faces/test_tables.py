@@ -139,7 +139,7 @@ DAMAGED = {
         r"row 2, column emotion: there is no class 7; write 0 \(Angry\)",
     ),
     "negative label": (damaged(2, "6,", "-1,"), r"row 2, column emotion: there is no class -1"),
-    "label in words": (damaged(2, "6,", "happy,"), r"row 2, column emotion: 'happy' is not a number"),
+    "label in words": (damaged(2, "6,", "merry,"), r"row 2, column emotion: 'merry' is not a number"),
     "short row": (damaged(1, ",Training", ""), r"row 1 has 2 columns, not the header's 3 \(emotion, pixels, Usage\)"),
     "long row": (damaged(1, ",Training", ",Training,"), r"row 1 has 4 columns"),
 }

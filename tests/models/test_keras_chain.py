@@ -133,7 +133,7 @@ def test_layers_are_torchs_own_under_keras_names(tmp_path: Path) -> None:
 def test_it_makes_a_subject(tmp_path: Path) -> None:
     network = read_chain(written_h5(tmp_path, SEED, WEIGHTS))
     subject = Subject(network, name="mine", classes=EXPRESSIONS, spec=InputSpec(8, 6, (0.0,), (1.0,)))
-    assert subject.cam_layer == "conv"
+    assert subject.cam_layer == "leaky"
 
 
 def chained(entries: list[Entry], kind: str) -> list[Entry]:

@@ -116,3 +116,10 @@ def test_an_absent_file_is_refused(mine: str) -> None:
 def test_another_frameworks_file_alone_is_told_how_to_be_used(name: str, function: str) -> None:
     with pytest.raises(UsageError, match=rf"does not say its classes and units; .*{function}\('{name}'\)"):
         load_subject(name)
+
+
+@pytest.mark.parametrize("prefix", ["model.", "_orig_mod.", "module._orig_mod."])
+def test_what_all_names_begin_with_is_left_out(prefix: str, mine: str, tmp_path: Path) -> None:
+    held = {prefix + name: value for name, value in TRAINED.state_dict().items()}
+    subject = load_subject(f"{mine}:as_subject@{saved(tmp_path, {'state_dict': held, 'epoch': 3}, 'w.ckpt')}")
+    assert torch.equal(subject.network.get_parameter("1.weight"), TRAINED[1].weight)
