@@ -208,7 +208,7 @@ def test_fewer_images_than_asked_for_are_all_used(case: Case) -> None:
 def test_an_explainer_that_refuses_has_undefined_rows_with_its_reason(case: Case) -> None:
     found = scores(case, "grad-cam", TILES)
     assert (found["status"] == "undefined").all()
-    assert found["reason"].str.contains("grad-cam raised UsageError: layer 'network.3' of 'tiny .tiles.' gives").all()
+    assert found["reason"].str.contains("grad-cam raised UsageError: layer 'network.4' of 'tiny .tiles.' gives").all()
     # Where the layer gives one picture an image it is judged.
     assert scores(case, "grad-cam", BLIND)["value"].notna().any()
 

@@ -361,7 +361,7 @@ def test_channels_other_than_the_networks_are_refused(channels: int) -> None:
 def test_as_many_channels_as_the_network_reads_are_kept() -> None:
     pictures = np.arange(2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5)
     prepared = InputSpec(3, 4, (0.0,) * 5, (1.0,) * 5).prepare(pictures)
-    np.testing.assert_allclose(prepared.numpy(), pictures.transpose(0, 3, 1, 2) / 255, atol=1e-7)
+    np.testing.assert_allclose(prepared.numpy(), pictures.transpose(0, 3, 1, 2) / 255, atol=AGAIN, rtol=0)
 
 
 # ---------------------------------------------------------------------- preparing pictures

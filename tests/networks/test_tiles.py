@@ -91,7 +91,7 @@ def test_the_map_layer_is_the_subjects() -> None:
 
 def test_a_layer_that_meets_every_tile_gives_no_one_picture() -> None:
     made = tiled(Subject(tiny_network(), name="tiny", classes=CLASSES, spec=SPEC), WEIGHTS.float())
-    with pytest.raises(UsageError, match=r"'network.3' of 'tiny \(tiles\)' gives 12 outputs for 3 images"):
+    with pytest.raises(UsageError, match=r"'network.4' of 'tiny \(tiles\)' gives 12 outputs for 3 images"):
         made.layer_gradients(drawn().float(), torch.tensor([0, 1, 2]), made.cam_layer)
 
 
