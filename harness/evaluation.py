@@ -115,7 +115,7 @@ class Request:
         imputed = NoisyLinearFill(0.01 * (spec.high - spec.low))
         some, games = size.costly_per_class, self.games()
         known: tuple[Measurement, ...] = (
-            Removal(BlurFill(), size.steps, size.spectrum_draws),
+            Removal(BlurFill(), size.steps, size.removal_draws),
             # One null of other fills: they are compared over all images, never judged one by one.
             Removal(MeanFill(), -(-size.steps // 2), 1, "mean", some),
             Removal(imputed, size.imputed_steps, 1, "noisy-linear", some),

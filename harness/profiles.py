@@ -18,7 +18,9 @@ class Profile:
     steps
         Steps of a removal curve.
     spectrum_draws
-        Spectrum nulls an image.
+        Spectrum nulls an image, where they cost no pass, or one.
+    removal_draws
+        Those whose removal is walked step by step: each is a curve more.
     cascade_stages
         Most groups of layers that cascading randomisation goes through.
     cascade_per_class
@@ -59,6 +61,7 @@ class Profile:
     per_class: int | None
     steps: int
     spectrum_draws: int
+    removal_draws: int
     cascade_stages: int
     cascade_per_class: int
     random_networks: int
@@ -87,9 +90,10 @@ class Profile:
 EVERY_CONTROL = ("random", "constant", "edges", "intensity", "centre")
 QUICK = Profile(
     "quick",
-    per_class=20,  # 14 at least: below that no sign-flip p reaches a class's share of alpha
-    steps=16,
+    per_class=16,  # 14 at least: below that no sign-flip p reaches a class's share of alpha
+    steps=10,
     spectrum_draws=2,
+    removal_draws=1,
     cascade_stages=4,
     cascade_per_class=3,
     random_networks=1,
@@ -109,6 +113,7 @@ STANDARD = Profile(
     per_class=60,
     steps=32,
     spectrum_draws=4,
+    removal_draws=4,
     cascade_stages=8,
     cascade_per_class=10,
     random_networks=2,
@@ -130,6 +135,7 @@ FULL = Profile(
     per_class=None,
     steps=64,
     spectrum_draws=8,
+    removal_draws=8,
     cascade_stages=16,
     cascade_per_class=20,
     random_networks=5,
