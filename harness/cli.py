@@ -411,7 +411,12 @@ def add_run_options(parser: Any) -> None:
         help="who is on each picture: a column, array, pattern in file names or file.py:function",
     )
     add("--random-labels", metavar="S", help="the subject's architecture trained on permuted labels, as for --subject")
-    add("--explainer", metavar="E", action="append", help="a name, family, all or file.py:function; repeat for more")
+    add(
+        "--explainer",
+        metavar="E",
+        action="append",
+        help="a name, family, all or file.py:function, with :setting=value,... for other settings; repeat for more",
+    )
     add("--metric", metavar="M", action="append", help="a metric of yours, as file.py:function; repeat for more")
     add("--profile", choices=tuple(PROFILES), default="quick", help="how much is measured (default %(default)s)")
     add("--seed", metavar="K", type=_seed, default=0, help="of every random draw (default %(default)s)")

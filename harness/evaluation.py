@@ -25,6 +25,7 @@ from harness.effects import part_effects
 from harness.engines.local import Progress, run_here
 from harness.errors import UsageError
 from harness.explainers import Explainer, registered
+from harness.explainers.baselines import in_pixels
 from harness.faces.faceset import FaceSet, is_right
 from harness.known_maps import TRUTH, has_truth, known_maps, oracle_name, oracles, truths
 from harness.measurements import (
@@ -458,12 +459,21 @@ def _about(explainer: Explainer, bench: Bench, faults: dict[str, str]) -> dict[s
         "control": explainer.is_control,
         "reference": explainer.facts.reference,
         "origin": explainer.origin,
-        "settings": {key: repr(value) for key, value in explainer.settings.items()},
+        "settings": _settings(explainer, bench.case.subject),
         "digest": explainer.digest,
         "status": "failed" if explainer.name in faults else "ok",
         "reason": faults.get(explainer.name, ""),
         "cost": bench.cost(explainer),
     }
+
+
+def _settings(explainer: Explainer, subject: Subject) -> dict[str, str]:
+    """Return an explainer's settings in words; a baseline in input units as the pixel that it is, too."""
+    said = {key: repr(value) for key, value in explainer.settings.items()}
+    baseline = explainer.settings.get("baseline")
+    if isinstance(baseline, float | int):
+        said["baseline"] += f" ({in_pixels(subject.spec, baseline)})"
+    return said
 
 
 def _measured_metrics(request: Request, found: Measured) -> dict[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from harness.errors import DefinitionError, UsageError
 from harness.explainers.base import Explainer, register, registered, wrapped
+from harness.explainers.settings import apart, read_settings
 from harness.importing import closest, load_object
 
 DEFAULT = (
@@ -47,7 +48,8 @@ def asked_explainers(texts: Sequence[str] | None) -> tuple[Explainer, ...]:
     Parameters
     ----------
     texts
-        Registered names, families, ``all``, or ``file.py:function``.
+        Registered names, families, ``all``, or ``file.py:function``; after a name or function, ``:setting=value,...``
+        gives its settings other values than their own.
 
     Raises
     ------
@@ -69,7 +71,16 @@ def asked_explainers(texts: Sequence[str] | None) -> tuple[Explainer, ...]:
 
 
 def _asked(text: str) -> tuple[Explainer, ...]:
-    """Return the explainers that one word names."""
+    """Return the explainers that one word names, with the settings that it gives."""
+    name, settings = apart(text)
+    found = _named(name)
+    if settings and len(found) > 1:
+        raise UsageError(f"{name!r} names {len(found)} explainers; give the settings {settings!r} to one by its name")
+    return tuple(read_settings(explainer, settings) for explainer in found)
+
+
+def _named(text: str) -> tuple[Explainer, ...]:
+    """Return the explainers of one name, family or place."""
     known = registered()
     if text in known:
         return (known[text],)

@@ -50,7 +50,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("gallery")
     for name, text in {"subj.py": SUBJECT, "patches.py": PATCHES, "faces.py": FACES}.items():
         (folder / name).write_text(text)
-    quick = replace(PROFILES["quick"], per_class=6, steps=6, spectrum_draws=1, cascade_stages=2, cascade_per_class=2)
+    quick = replace(
+        PROFILES["quick"],
+        per_class=6,
+        steps=6,
+        spectrum_draws=1,
+        removal_draws=1,
+        cascade_stages=2,
+        cascade_per_class=2,
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(Subject, "tuned", lambda self: self)
