@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.report import reading
-from harness.report.look import LINE, WIDTH, Margins, alike, around, heading, look, panel_title, panels
+from harness.report.style import LINE, WIDTH, Margins, alike, around, heading, panel_title, panels, styled
 from harness.statistics import mean_interval
 from harness.store import RunFolder
 
@@ -45,7 +45,7 @@ def effects_figure(run: RunFolder) -> Figure | None:
     if not shown:
         return None
     parts = list(dict.fromkeys(table["part"]))
-    with look():
+    with styled():
         columns = min(4, len(shown))
         size = ((WIDTH - 1.1 - 0.15 - 0.15 * (columns - 1)) / columns, 0.2 + 0.24 * len(parts))
         figure, axes = panels(len(shown), columns, size, Margins(left=1.1, top=0.85, down=0.4))

@@ -12,10 +12,10 @@ from harness.report.curve_figures import cascade_figure, curves_figure
 from harness.report.effects import effects_figure
 from harness.report.gain_figures import gains_figure, overview_figure, recall_figure
 from harness.report.ladder_figure import ladder_figure
-from harness.report.look import chunks, save
 from harness.report.map_figures import gallery_figure
 from harness.report.matrix_figures import confusion_figure, similarity_figure, verdict_figure
 from harness.report.reading import ALL, DEFAULT_METRIC
+from harness.report.style import chunks, save
 from harness.store import RunFolder
 
 __all__ = [

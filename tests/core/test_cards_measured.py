@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from tiny import SIDE, SMALL, acting_faces, make_case, parts_subject, tiny_network
 
-from harness.bench import Bench
 from harness.evaluation import Request
+from harness.evaluation.runner import Runner
 from harness.explainers import registered
 from harness.metrics.cards import described, gain_of, metric_cards
 from harness.store import RunFolder
@@ -50,8 +50,11 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     twin = Subject(subject.network, name="twin", classes=subject.classes, spec=subject.spec)
     measurements = Request(subject, faces, (explainer,), (), SMALL, everything=True, random_labels=twin).measurements()
     invariance = [each for each in measurements if each.name == "invariance"]
-    benches = Bench(make_case(subject, faces), measurements, folder), Bench(make_case(deep, faces), invariance, folder)
-    return pd.concat([bench.measured(explainer).scores for bench in benches])
+    runners = (
+        Runner(make_case(subject, faces), measurements, folder),
+        Runner(make_case(deep, faces), invariance, folder),
+    )
+    return pd.concat([runner.measured(explainer).scores for runner in runners])
 
 
 def measured(scores: pd.DataFrame) -> set[str]:

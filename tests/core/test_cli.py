@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
-from harness import cli
 from harness.checks import CHECKS
-from harness.cli import asked_checks, default_folder, main
+from harness.cli import asked_checks, asked_request, default_folder, main, runs
+from harness.cli.main import command_parser
 from harness.errors import UsageError
 from harness.faces.loading import FACES
 from harness.metrics.cards import metric_cards
@@ -43,7 +44,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(Subject, "tuned", lambda self: self)
-        patch.setattr(cli, "write_report", lambda run: [run.path / "report.html"])
+        patch.setattr(runs, "write_report", lambda run: [run.path / "report.html"])
         yield folder
 
 
@@ -156,7 +157,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
 @pytest.mark.parametrize("mistake", WRONG)
 def test_wrong_use_is_one_line_and_status_two(mistake: str, capsys: pytest.CaptureFixture[str]) -> None:
     words, said = WRONG[mistake]
-    if "cuda" in words and cli.torch.cuda.is_available():
+    if "cuda" in words and torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
     assert main(words) == 2
     printed = capsys.readouterr()
@@ -263,8 +264,8 @@ def test_an_unknown_check_lists_what_there_is() -> None:
 
 
 def test_the_same_evaluation_finds_its_own_folder(place: Path) -> None:
-    options = cli._parser().parse_args(ASKED)
-    folder = default_folder(cli.asked_request(options), "quick")
+    options = command_parser().parse_args(ASKED)
+    folder = default_folder(asked_request(options), "quick")
     assert folder == Path("results") / "patches-bright-patches-quick"
     assert not os.path.isabs(folder)
 

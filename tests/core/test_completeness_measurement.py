@@ -12,10 +12,10 @@ from tiny import (
 )
 from torch import Tensor
 
-from harness.bench import Bench
 from harness.case import Case
 from harness.checks import CHECKS, Evidence, judged
 from harness.errors import DefinitionError
+from harness.evaluation.runner import Runner
 from harness.explainers import Explainer, registered
 from harness.explainers.base import COMPLETENESS, explainer
 from harness.faces.faceset import FaceSet
@@ -84,8 +84,8 @@ def test_an_output_that_does_not_fall_is_undefined_and_says_so(patch_case: Case)
 def test_the_bench_passes_the_explainers_baselines_on(
     patch_case: Case, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    bench = Bench(patch_case, [Completeness()], RunFolder(tmp_path_factory.mktemp("run")))
-    found = bench.measured(registered()["expected-gradients"]).scores
+    runner = Runner(patch_case, [Completeness()], RunFolder(tmp_path_factory.mktemp("run")))
+    found = runner.measured(registered()["expected-gradients"]).scores
     assert found["value"].max() < AGAIN
 
 

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 from tiny import acting_faces, bright_patch_faces, make_case, parts_subject, patch_subject
 
-from harness import cli
-from harness.cli import main
+from harness.cli import main, runs
 from harness.errors import DefinitionError, MetricFault, UsageError
 from harness.measurements import asked
 from harness.measurements.asked import asked_metrics
@@ -82,7 +81,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(Subject, "tuned", lambda self: self)
-        patch.setattr(cli, "write_report", lambda run: [])
+        patch.setattr(runs, "write_report", lambda run: [])
         # What the files state is forgotten after the module, and read again by no other.
         patch.setattr(cards, "_cards", dict(cards._cards))
         yield folder

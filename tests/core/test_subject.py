@@ -20,7 +20,8 @@ from torch.nn import functional
 
 from harness.errors import UsageError
 from harness.faces.faceset import FaceSet
-from harness.subject import Feed, InputSpec, Passes, Subject, _fastest, measured_feed
+from harness.subject import Feed, InputSpec, Passes, Subject, measured_feed
+from harness.subject.feeding import _fastest
 
 FEEDS = [
     Feed(last, forward, backward) for last, (forward, backward) in itertools.product((False, True), ((1, 5), (7, 64)))

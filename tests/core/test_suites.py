@@ -16,8 +16,8 @@ from harness.explainers.asked import DEFAULT
 from harness.explainers.gradient import gradient
 from harness.models.bundled import SUBJECTS
 from harness.profiles import PROFILES
-from harness.pytest_plugin import known_findings
-from harness.report import tables
+from harness.pytest_plugin import known_findings, session
+from harness.report import rendering, tables
 from harness.store import RunFolder
 from harness.subject import Subject
 
@@ -56,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One run folder for all tests: maps and scores are made once, and modules are loaded that runs load late."""
     path = tmp_path_factory.mktemp("run")
     asked = Request(patch_subject(), bright_patch_faces(), (gradient,), (CHECKS["randomization-full"],), QUICK)
-    tables.render(tables.verdict_table(evaluate(asked, RunFolder(path), no_progress)), "text")
+    rendering.render(tables.verdict_table(evaluate(asked, RunFolder(path), no_progress)), "text")
     return path
 
 
@@ -64,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quick(monkeypatch: pytest.MonkeyPatch, unchecked: None) -> None:
     """No time is spent on tuning, figures and annotations, which the shared run was checked against."""
     monkeypatch.setattr(Subject, "tuned", lambda self: self)
-    monkeypatch.setattr(pytest_plugin, "write_report", lambda run: [])
+    monkeypatch.setattr(session, "write_report", lambda run: [])
 
 
 @pytest.fixture
