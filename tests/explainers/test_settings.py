@@ -101,8 +101,6 @@ def test_an_explainer_without_settings_says_so() -> None:
 def test_a_family_takes_no_settings() -> None:
     said = r"'backprop' names .* explainers; give the settings 'steps=3' to one by its name"
     with pytest.raises(UsageError, match=said):
-        UsageError, match=r"'backprop' names .* explainers; give the settings 'steps=3' to one by its name"
-    ):
         asked_explainers(["backprop:steps=3"])
 
 
