@@ -96,7 +96,7 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
 
     effects, effect_passes = _effects(request, folder)
     tables = {
-        "ladder": _ladder(request, verdicts, found.scores, faults),
+        "ladder": _ladder(request, case, verdicts, found.scores, faults),
         "verdicts": verdicts,
         "persons": persons_of(case),
         "blank": frame(BLANK, [{"explainer": name, "image": image} for name, held in blank.items() for image in held]),
@@ -113,7 +113,7 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
         {
             "command": command,
             **provenance(request, case),
-            "notes": list(notes),
+            "notes": [*notes, *case.notes],
             "explainers": explainers,
             "metrics": about_metrics(request, found),
             "shared_cost": runner.cost(),
@@ -124,7 +124,9 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
     return RunFolder(folder.path)
 
 
-def _ladder(request: Request, verdicts: pd.DataFrame, scores: pd.DataFrame, faults: Mapping[str, str]) -> pd.DataFrame:
+def _ladder(
+    request: Request, case: Case, verdicts: pd.DataFrame, scores: pd.DataFrame, faults: Mapping[str, str]
+) -> pd.DataFrame:
     """Return how far each explainer can be believed."""
     families = {explainer.name: explainer.facts.family for explainer in request.explainers}
     exact = {oracle_name(0.0), oracle_name(0.0, TRUTH)}
@@ -132,7 +134,7 @@ def _ladder(request: Request, verdicts: pd.DataFrame, scores: pd.DataFrame, faul
         verdicts,
         {check.name: check.rung for check in request.checks if check.decides},
         explainers={name: faults.get(name, "") for name in families},
-        classes=request.subject.classes,
+        classes=case.classes,
         resolutions=resolutions(request.checks, scores),
         truths=exact & set(families),
         nulls={name for name, family in families.items() if family == "control"},
@@ -216,7 +218,7 @@ def _of_the_network(request: Request, case: Case, probabilities: Float[np.ndarra
     found = [ClassSimilarity().of_images(case)]
     labels = request.faces.labels
     if labels is not None:
-        found.append(confusion(request.subject.classes, labels, probabilities.argmax(1)))
+        found.append(confusion(case.classes, case.places(labels), case.places(probabilities.argmax(1))))
     return found
 
 

@@ -77,6 +77,7 @@ def provenance(request: Request, case: Case) -> dict[str, Any]:
             "name": subject.name,
             "digest": subject.digest,
             "classes": list(subject.classes),
+            "judged": list(case.classes),
             "cam_layer": subject.cam_layer,
         },
         "faces": {
@@ -87,7 +88,7 @@ def provenance(request: Request, case: Case) -> dict[str, Any]:
             "licence": faces.licence,
         },
         "case": case.digest,
-        "chosen": {name: int(chosen.get(name, 0)) for name in subject.classes},
+        "chosen": {name: int(chosen.get(name, 0)) for name in case.classes},
         "profile": asdict(profile),
         "seed": request.seed,
         "rungs": [asdict(rung) for rung in RUNGS],

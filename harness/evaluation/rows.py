@@ -50,7 +50,7 @@ def evidence_of(case: Case, found: Measured) -> Evidence:
     """Return what was measured of a case, with who is on its images."""
     persons = persons_of(case)
     who = dict(zip(persons["image"], persons["person"], strict=True))
-    return Evidence(found.scores, found.matrices, case.subject.classes, case.seed, persons=who)
+    return Evidence(found.scores, found.matrices, case.classes, case.seed, persons=who)
 
 
 def examples_of(case: Case, runner: Runner, explainers: Sequence[Explainer]) -> Examples:

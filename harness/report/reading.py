@@ -52,8 +52,9 @@ class Counts:
 
 
 def classes(run: RunFolder) -> list[str]:
-    """Return the subject's classes in their order."""
-    return [str(name) for name in run.info["subject"]["classes"]]
+    """Return the classes that are judged, in the subject's order: all where they are few, else those that occur."""
+    held = run.info["subject"]
+    return [str(name) for name in held.get("judged") or held["classes"]]
 
 
 def families(run: RunFolder) -> dict[str, str]:
