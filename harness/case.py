@@ -12,7 +12,6 @@ from harness.digest import digest, image_keys
 from harness.faces.faceset import FaceSet, balanced_choice
 from harness.subject import Subject
 
-
 FEW_CLASSES = 20
 """Of so many, tables have a row for each, also where no picture shows it; of more, only for those that occur."""
 
