@@ -37,7 +37,9 @@ from harness.store import BLANK, EFFECTS, RunFolder, frame
 from harness.truth.images import Games
 
 
-def evaluate(request: Request, folder: RunFolder, progress: Progress, command: str = "") -> RunFolder:
+def evaluate(
+    request: Request, folder: RunFolder, progress: Progress, command: str = "", *, wait: bool = False
+) -> RunFolder:
     """Evaluate and store a run; on the same folder it goes on where it was stopped.
 
     Parameters
@@ -50,6 +52,8 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
         Wraps the jobs, so that a caller can show how far they are.
     command
         Noted in the run.
+    wait
+        Whether to wait for another process that is at work in the folder.
 
     Returns
     -------
@@ -59,8 +63,15 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
     Raises
     ------
     UsageError
-        Where the faces' classes are not the subject's, two faces have one id, or the folder cannot be written.
+        Where the faces' classes are not the subject's, two faces have one id, the folder cannot be written, or another
+        process is at work in it.
     """
+    with folder.alone(wait=wait):
+        return _evaluated(request, folder, progress, command)
+
+
+def _evaluated(request: Request, folder: RunFolder, progress: Progress, command: str) -> RunFolder:
+    """Evaluate in a folder that is this process's own meanwhile."""
     started = time.perf_counter()
     request = request.with_controls()
     check_faces(request.subject, request.faces)

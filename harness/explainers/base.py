@@ -121,7 +121,7 @@ class Explainer:
         pictures, network, before = images.clone(), copied(subject.network), subject.state_digest()
         try:
             found = self._called(subject, images, targets, seed)
-        except Exception as error:  # whatever a user's function raises must not end the run
+        except (Exception, SystemExit) as error:  # whatever a user's function raises must not end the run
             first = (str(error).strip().splitlines() or [""])[0]
             raise ExplainerFault(f"{self.name} raised {type(error).__name__}: {first}") from error
         finally:

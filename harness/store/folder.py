@@ -3,7 +3,8 @@
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +13,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from harness.errors import UsageError
 from harness.importing import reason
+from harness.store.pieces import FINISHED, file_name, note, read_piece, sha256
 from harness.store.schema import BLANK, EFFECTS, EXAMINATIONS, LADDER, PERSONS, SCHEMA_VERSION, frame
 
 Read = TypeVar("Read")
@@ -58,6 +61,7 @@ class RunFolder:
     def __init__(self, path: Path, pieces: str = "") -> None:
         self.path = path
         self._pieces = pieces
+        self._written: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
@@ -174,9 +178,21 @@ class RunFolder:
         if not file.is_file():
             raise UsageError(f"{file} is missing; run it again into the same folder to restore it")
         try:
-            return read(file)
+            held = read(file)
         except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise UsageError(f"{file} is damaged ({reason(error)}); run it again into the same folder") from error
+        self._check_belongs(name)
+        return held
+
+    def _check_belongs(self, name: str) -> None:
+        """Refuse a file that is not the one that ``run.json`` names."""
+        file = self.path / name
+        noted = self.info.get("files", {}).get(name) if (self.path / "run.json").is_file() else None
+        if noted is not None and sha256(file) != noted:
+            raise UsageError(
+                f"{file} is not the file that run.json speaks of (damaged, or of another run); run it again into the "
+                "same folder"
+            )
 
     # ------------------------------------------------------------------ writing
 
@@ -189,8 +205,9 @@ class RunFolder:
         self.write_arrays("examples.npz", vars(examples))
 
     def write_info(self, info: Mapping[str, Any]) -> None:
-        """Write ``run.json``, which marks the run as finished."""
-        text = json.dumps({"schema_version": SCHEMA_VERSION, **info}, indent=2, default=str) + "\n"
+        """Write ``run.json``, which marks the run as finished and names the files that belong to it."""
+        said = {"schema_version": SCHEMA_VERSION, **info, "files": dict(sorted(self._written.items()))}
+        text = json.dumps(said, indent=2, default=str) + "\n"
         self.write_text("run.json", text)
 
     def write_json(self, name: str, held: Mapping[str, Any]) -> None:
@@ -228,17 +245,56 @@ class RunFolder:
         Tables (pandas) and arrays may be mixed; each is written whole, so that a killed run leaves nothing half done.
         """
         name = "/".join(part for part in ("cache", self._pieces, key) if part)
-        folder = self.path / name
-        if not (folder / "complete").is_file():
-            for part, value in make().items():
-                if isinstance(value, pd.DataFrame):
-                    self.write_table(f"{name}/{part}", value)
-                else:
-                    self.write_arrays(f"{name}/{part}.npz", {"value": value})
-            self.write_text(f"{name}/complete", "")
-        # A killed run may have left half a file under a name that begins with a dot.
-        tables = {file.stem: pd.read_parquet(file) for file in folder.glob("[!.]*.parquet")}
-        return tables | {file.stem: _arrays(file)["value"] for file in folder.glob("[!.]*.npz")}
+        held = read_piece(self.path / name)
+        if held is None:
+            self._write_piece(name, make())
+            held = read_piece(self.path / name)
+        if held is None:
+            raise UsageError(f"{self.path / name} does not hold what was just written; choose another --out")
+        return held
+
+    def _write_piece(self, name: str, parts: Mapping[str, Any]) -> None:
+        """Write the files of a piece, and last what says that they are whole."""
+        digests = {}
+        for part, value in parts.items():
+            file = file_name(part, value)
+            if isinstance(value, pd.DataFrame):
+                self.write_table(f"{name}/{part}", value)
+            else:
+                self.write_arrays(f"{name}/{file}", {"value": value})
+            digests[file] = self._written.pop(f"{name}/{file}")
+        self.write_text(f"{name}/{FINISHED}", note(digests))
+        del self._written[f"{name}/{FINISHED}"]
+
+    @contextmanager
+    def alone(self, *, wait: bool = False) -> Iterator[None]:
+        """Keep other commands out of this folder meanwhile; the lock goes with the process, however it ends.
+
+        Parameters
+        ----------
+        wait
+            Whether to wait for another that is at work here, for processes that share one run.
+
+        Raises
+        ------
+        UsageError
+            Where another is at work here, or the folder cannot be written.
+        """
+        file = self.path / "cache" / "lock"
+        lock = FileLock(file, timeout=-1 if wait else 0)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            raise UsageError(
+                f"another command is at work in {self.path}; wait until it has ended, or choose another --out"
+            ) from None
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _whole(self, name: str, write: Callable[[Path], object], *, first: bool = False) -> None:
         """Write beside the file and move it into place, so that a reader sees the old file or the new one.
@@ -253,10 +309,13 @@ class RunFolder:
             try:
                 os.chmod(temporary, 0o644)
                 write(Path(temporary))
+                written = sha256(Path(temporary))
                 if first:
                     _link(Path(temporary), file)
+                    written = sha256(file)
                 else:
                     os.replace(temporary, file)
+                self._written[name] = written
             finally:
                 Path(temporary).unlink(missing_ok=True)
         except OSError as error:
