@@ -4,18 +4,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.checks.own import check
     from harness.explainers.base import explainer
     from harness.faces.faceset import FaceSet
     from harness.metrics.cards import metric
     from harness.subject import InputSpec, Subject
 
-__all__ = ["FaceSet", "InputSpec", "Subject", "explainer", "metric"]
+__all__ = ["FaceSet", "InputSpec", "Subject", "check", "explainer", "metric"]
 __version__ = "0.1.0"
 
 _HOMES = {
     "FaceSet": "harness.faces.faceset",
     "InputSpec": "harness.subject",
     "Subject": "harness.subject",
+    "check": "harness.checks.own",
     "explainer": "harness.explainers.base",
     "metric": "harness.metrics.cards",
 }

@@ -17,5 +17,9 @@ class MetricFault(HarnessError):  # noqa: N818
     """A metric of somebody else broke down; its scores are not computed and the others go on."""
 
 
+class CheckFault(HarnessError):  # noqa: N818
+    """A check of somebody else broke down; it says nothing of anybody and the others go on."""
+
+
 class DefinitionError(HarnessError):
     """Two things were registered under one name, or a name does not exist."""

@@ -21,6 +21,9 @@ FINE = "-fine"
 """Ends the name of a check that looks at parts of one cell; its rung stands without it, at a coarser resolution."""
 EVERYTHING = "all"
 """The class name of a finding over all images."""
+IMAGES, PEOPLE, CLASSES = "images", "people", "classes"
+UNITS = (IMAGES, PEOPLE, CLASSES)
+"""What a sample can be made of."""
 
 
 class Verdict(StrEnum):
@@ -208,6 +211,10 @@ class Check:
     rung
         Which rung of the ladder it decides; 0 where it is shown and decides nothing, because it repeats another check
         by other means, would be a virtue of a map that is false, or is no claim about single maps.
+    unit
+        What the sample is made of: images (people, where they are known), people, or classes.
+    origin
+        Where somebody else's was defined; "" for those of this package.
     """
 
     name: str
@@ -223,6 +230,8 @@ class Check:
     evidence: str = ""
     at_most: bool = False
     rung: int = 0
+    unit: str = IMAGES
+    origin: str = ""
 
     @property
     def metric(self) -> str:

@@ -3,20 +3,21 @@
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from harness.checks import CHECKS, Check
+from harness.checks import Check
+from harness.checks.asked import asked_checks, unmeasured
 from harness.engines import Job
 from harness.errors import UsageError
 from harness.evaluation import Request
 from harness.explainers.asked import asked_explainers
 from harness.faces import FaceSet
 from harness.faces.loading import load_faces
-from harness.importing import closest
-from harness.measurements.asked import asked_metrics
+from harness.measurements.asked import asked_metrics, with_needed
 from harness.models.loading import load_subject, load_twin
 from harness.profiles import PROFILES
 
@@ -26,21 +27,56 @@ def default_folder(request: Request, profile: str) -> Path:
     return Path("results") / f"{request.subject.name}-{request.faces.name}-{profile}"
 
 
-def asked_request(options: argparse.Namespace, per_class: int | None = None) -> Request:
-    """Return the evaluation that the options ask for."""
+def asked_request(options: argparse.Namespace, per_class: int | None = None, *, strict: bool = False) -> Request:
+    """Return the evaluation that the options ask for.
+
+    A check or metric of somebody else that cannot be used is named in a line on standard error, and the others go on.
+
+    Raises
+    ------
+    UsageError
+        Where nothing is called as asked; and for a check that cannot be used where it was the only one, or `strict`.
+    """
     profile = PROFILES[options.profile].with_per_class(per_class)
-    names = asked_checks(options.check)
     explainers = asked_explainers(options.explainer)
+    everything = not options.check or "all" in options.check
+    metrics = asked_metrics(options.metric or (), everything=everything)
+    asked = asked_checks(options.check)
     subject = load_subject(options.subject, asked_device(options.device))
     faces = load_faces(options.faces, subject.classes, groups=options.groups)
-    checks = tuple(CHECKS[name] for name in names if options.check or has_evidence(CHECKS[name], faces))
-    everything = not options.check or "all" in options.check
+    checks = tuple(check for check in asked.checks if options.check or has_evidence(check, faces))
+    needed = frozenset[str]().union(*(check.needs for check in checks))
+    metrics = with_needed(metrics, needed)
     twin = load_twin(options.random_labels, subject, options.subject)
-    asked = asked_metrics(options.metric or (), everything=everything)
-    for line in asked.refused:
+    request = Request(
+        subject,
+        faces,
+        explainers,
+        checks,
+        profile,
+        options.seed,
+        everything,
+        twin,
+        options.feed,
+        metrics.cards,
+    )
+    request, unmeasurable = _measurable(request)
+    refused = (*asked.refused, *unmeasurable)
+    if refused and (strict or not request.checks):
+        raise UsageError(refused[0])
+    for line in (*metrics.refused, *refused):
         print(f"harness: {line}; the others go on", file=sys.stderr)
-    feed, own = options.feed, asked.cards
-    return Request(subject, faces, explainers, checks, profile, options.seed, everything, twin, feed, own)
+    return request
+
+
+def _measurable(request: Request) -> tuple[Request, list[str]]:
+    """Return the request without the checks of somebody else that need what does not exist, and a line for each."""
+    if not any(check.origin for check in request.checks):
+        return request, []
+    names = [measurement.name for measurement in request.known_measurements()]
+    lines = {check.name: unmeasured(check, names) for check in request.checks if check.origin}
+    kept = tuple(check for check in request.checks if not lines.get(check.name))
+    return replace(request, checks=kept), [line for line in lines.values() if line]
 
 
 def has_evidence(check: Check, faces: FaceSet) -> bool:
@@ -56,23 +92,6 @@ def asked_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: this machine shows no CUDA device; use --device cpu")
     return torch.device(name)
-
-
-def asked_checks(names: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the names of the checks asked for; a family's name or "all" stands for its checks."""
-    if not names or "all" in names:
-        return tuple(CHECKS)
-    chosen: list[str] = []
-    for name in names:
-        held = [check.name for check in CHECKS.values() if name in (check.name, check.family)]
-        if not held:
-            families = dict.fromkeys(check.family for check in CHECKS.values())
-            known = [*CHECKS, *families]
-            raise UsageError(
-                f"no check or family is called {name!r}{closest(name, known)}; there is {', '.join(known)} and all"
-            )
-        chosen += held
-    return tuple(dict.fromkeys(chosen))
 
 
 def shown_progress(jobs: Sequence[Job]) -> Iterator[Job]:

@@ -3,10 +3,12 @@
 import argparse
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
-from harness.checks import CHECKS
+from harness.checks import all_checks
+from harness.checks.asked import load_check_points
 from harness.checks.record import contract_states
 from harness.cli.asked import asked_device, shown_progress
 from harness.cli.status import DONE
@@ -61,7 +63,9 @@ def _listed_explainers() -> list[dict[str, Any]]:
 
 
 def _listed_checks() -> list[dict[str, Any]]:
-    """Say what each check claims."""
+    """Say what each check claims; what a package offers and cannot be used is named on standard error."""
+    for line in load_check_points():
+        print(f"harness: {line}", file=sys.stderr)
     return [
         {
             "name": check.name,
@@ -72,7 +76,7 @@ def _listed_checks() -> list[dict[str, Any]]:
             "margin_reason": check.margin_reason,
             "reference": check.reference,
         }
-        for check in CHECKS.values()
+        for check in all_checks().values()
     ]
 
 

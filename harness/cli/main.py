@@ -54,7 +54,12 @@ def command_parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="evaluate explainers and store a run")
     add_run_options(run)
-    run.add_argument("--check", metavar="C", action="append", help="a check, a family or all; repeat for more (all)")
+    run.add_argument(
+        "--check",
+        metavar="C",
+        action="append",
+        help="a check, a family, all or file.py:function; repeat for more (all)",
+    )
     run.add_argument("--per-class", metavar="N", type=int, help="images of each predicted class (as the profile says)")
     run.add_argument("--engine", choices=("local",), default="local", help="where jobs run (default %(default)s)")
     run.add_argument("--strict", action="store_true", help="exit with 1 where a check failed")

@@ -30,7 +30,7 @@ def run_command(options: argparse.Namespace) -> int:
     for file in write_report(run):
         print(file)
     print("\n".join(["", *ladder.lines(run)]))
-    for line in reading.metric_faults(run).values():
+    for line in [*reading.metric_faults(run).values(), *reading.check_faults(run).values()]:
         print(f"harness: {line}", file=sys.stderr)
     return FAILED if options.strict and _has_failures(run, request) else DONE
 
@@ -52,11 +52,11 @@ def write_report(run: RunFolder) -> Iterable[Path]:
 
 
 def _has_failures(run: RunFolder, request: Request) -> bool:
-    """Whether a check failed, or an explainer broke its contract, for an explainer that is no control."""
+    """Whether a check failed or an explainer broke its contract, for one that is no control, or a check broke down."""
     asked = {explainer.name for explainer in request.explainers if not explainer.is_control}
     failed = set(run.verdicts.loc[run.verdicts["verdict"] == "fail", "explainer"])
     broken = {about["name"] for about in run.info["explainers"] if about["status"] == "failed"}
-    return bool(asked & (failed | broken))
+    return bool(asked & (failed | broken)) or any(about["fault"] for about in run.info["checks"])
 
 
 # ---------------------------------------------------------------------- reading runs

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from harness.arithmetic import on_arithmetic
 from harness.case import Case, chosen_case
-from harness.checks import barred, examination_table, examined, judged
+from harness.checks import barred, examination_table, examined, judged, tried
 from harness.checks.cells import resolutions
 from harness.checks.contract import ContractGate
 from harness.checks.ladder import calibrated_ladder
@@ -101,7 +101,9 @@ def _evaluated(request: Request, folder: RunFolder, progress: Progress, command:
     evidence = replace(evidence_of(case, found), blank=blank)
     examinations = examined(evidence)
     evidence = replace(evidence, barred=barred(examinations))
-    verdicts = judged(request.checks, evidence, [explainer.name for explainer in request.explainers])
+    names = [explainer.name for explainer in request.explainers]
+    checks, broken = tried(request.checks, evidence, names)
+    verdicts = judged(checks, evidence, names)
     pairs = zip(verdicts["explainer"], verdicts["reason"], strict=True)
     verdicts["reason"] = [faults.get(explainer, reason) for explainer, reason in pairs]
 
@@ -123,7 +125,7 @@ def _evaluated(request: Request, folder: RunFolder, progress: Progress, command:
     folder.write_info(
         {
             "command": command,
-            **provenance(request, case),
+            **provenance(request, case, broken),
             "notes": [*notes, *case.notes],
             "explainers": explainers,
             "metrics": about_metrics(request, found),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.arithmetic import arithmetic
 from harness.case import Case
-from harness.checks import ALPHA, CONFIDENCE
+from harness.checks import ALPHA, CONFIDENCE, Check
 from harness.checks.ladder import RUNGS
 from harness.evaluation.request import Request
 from harness.evaluation.runner import Runner
@@ -68,8 +68,11 @@ def seconds_before(runner: Runner, costs: Sequence[Mapping[str, Any]]) -> float:
     return max(0.0, float(sum(cost.get("seconds", 0) for cost in costs)) - runner.seconds_made())
 
 
-def provenance(request: Request, case: Case) -> dict[str, Any]:
-    """Return what is needed to make the run again, and to tell whether two runs may be compared."""
+def provenance(request: Request, case: Case, broken: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is needed to make the run again, and to tell whether two runs may be compared.
+
+    `broken` says of checks of somebody else why they broke down.
+    """
     subject, faces, profile = request.subject, request.faces, request.profile
     chosen = pd.Series(case.target_names).value_counts()
     return {
@@ -94,30 +97,24 @@ def provenance(request: Request, case: Case) -> dict[str, Any]:
         "rungs": [asdict(rung) for rung in RUNGS],
         "alpha": ALPHA,
         "confidence": CONFIDENCE,
-        "checks": [
-            {
-                key: getattr(check, key)
-                for key in (
-                    "name",
-                    "family",
-                    "claim",
-                    "control",
-                    "margin",
-                    "margin_reason",
-                    "reference",
-                    "figure",
-                    "metric",
-                )
-            }
-            | {"at_most": check.at_most, "decides": check.decides, "rung": check.rung}
-            for check in request.checks
-        ],
+        "checks": [_about_check(check, broken.get(check.name, "")) for check in request.checks],
         "random_labels": repr(request.random_labels) if request.random_labels else None,
         "cascade": [list(group) for group in layer_groups(subject, profile.cascade_stages)],
         "device": str(subject.device),
         "arithmetic": arithmetic(subject),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
     }
+
+
+CHECK_FACTS = (
+    *("name", "family", "claim", "control", "margin", "margin_reason", "reference", "figure", "metric"),
+    *("at_most", "decides", "rung", "unit", "origin"),
+)
+
+
+def _about_check(check: Check, fault: str) -> dict[str, Any]:
+    """Return what ``run.json`` says of a check; `fault` is "" where it did not break down."""
+    return {key: getattr(check, key) for key in CHECK_FACTS} | {"needs": sorted(check.needs), "fault": fault}
 
 
 def _version(package: str) -> str | None:

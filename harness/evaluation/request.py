@@ -6,6 +6,8 @@ import torch
 
 from harness.arithmetic import AUTO
 from harness.checks import Check
+from harness.checks.asked import unmeasured
+from harness.errors import UsageError
 from harness.explainers import Explainer, registered
 from harness.faces.faceset import FaceSet
 from harness.measurements import (
@@ -82,13 +84,28 @@ class Request:
         return replace(self, explainers=self.explainers + missing)
 
     def measurements(self) -> tuple[Measurement, ...]:
-        """Return the measurements that the checks need, or all of them where everything is to be measured."""
-        size = self.profile
+        """Return the measurements that the checks need, or all of them where everything is to be measured.
+
+        Raises
+        ------
+        UsageError
+            Where a check needs one that does not exist: it would otherwise seem not to apply.
+        """
+        known = self.known_measurements()
+        for check in self.checks:
+            line = unmeasured(check, [each.name for each in known])
+            if line:
+                raise UsageError(line)
         needs = frozenset[str]().union(*(check.needs for check in self.checks))
+        return tuple(each for each in known if self.everything or each.name in needs or isinstance(each, OwnMetric))
+
+    def known_measurements(self) -> tuple[Measurement, ...]:
+        """Return every measurement that the profile affords, and those of somebody else's metrics."""
+        size = self.profile
         spec = self.subject.spec
         imputed = NoisyLinearFill(0.01 * (spec.high - spec.low))
         some, games = size.costly_per_class, self.games()
-        known: tuple[Measurement, ...] = (
+        return (
             Removal(BlurFill(), size.steps, size.removal_draws),
             # One null of other fills: they are compared over all images, never judged one by one.
             Removal(MeanFill(), -(-size.steps // 2), 1, "mean", some),
@@ -118,9 +135,8 @@ class Request:
             Complexity(),
             Cells(games, size.spectrum_draws),
             CellsByClass(games, size.rivals_per_class),
+            *(OwnMetric.of(card, size.spectrum_draws) for card in self.metrics),
         )
-        own = tuple(OwnMetric.of(card, size.spectrum_draws) for card in self.metrics)
-        return tuple(each for each in known if self.everything or each.name in needs) + own
 
     def games(self) -> Games:
         """Return the exact games that the profile affords, under three fills that leave different things behind.

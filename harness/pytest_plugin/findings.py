@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.checks import CHECKS
+from harness.checks import all_checks
 from harness.errors import UsageError
 
 FINDINGS = "findings.toml"
@@ -59,7 +59,7 @@ def _declared(entry: dict[str, object], where: str, explainers: Collection[str])
     if set(entry) != {"subjects", "explainers", "checks", "reason"}:
         raise UsageError(f"{where} needs exactly subjects, explainers, checks and reason")
     names = {key: [str(name) for name in _as_list(entry[key])] for key in ("subjects", "explainers", "checks")}
-    for key, existing in (("explainers", explainers), ("checks", CHECKS)):
+    for key, existing in (("explainers", explainers), ("checks", all_checks())):
         for name in names[key]:
             if name not in existing:
                 raise UsageError(f"{where} names {key.removesuffix('s')} {name!r}, which does not exist")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from harness.checks import EVERYTHING, Check, Verdict
+from harness.checks.base import CLASSES
 from harness.checks.contract import contract_clauses
 from harness.checks.record import RECORDED, write_record
 from harness.cli import add_run_options
@@ -22,7 +23,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("harness", "what is judged")
     add_run_options(group)
     group.addoption(
-        "--check", metavar="C", action="append", help="a check, a family, contract or all (default: what decides)"
+        "--check",
+        metavar="C",
+        action="append",
+        help="a check, a family, contract, all or file.py:function (default: what decides)",
     )
     group.addoption("--findings", action="store_true", help=f"failures declared in {FINDINGS} are expected ones")
     group.addoption("--record", action="store_true", help="note who keeps the contract, for `harness list explainers`")
@@ -125,7 +129,7 @@ def _judged(session: Session) -> Sequence[Explainer]:
 
 def _kinds(session: Session, check: Check) -> tuple[str, ...]:
     """Return "all", and with --per-class each class where the check judges classes."""
-    if session.config.option.each_class and check.family != "confusion":
+    if session.config.option.each_class and check.unit != CLASSES:
         return (EVERYTHING, *session.request.subject.classes)
     return (EVERYTHING,)
 

@@ -67,7 +67,8 @@ class Claim:
 
         A known failure is an expected one; where it passes it fails, since then what is written down is wrong. It is
         declared of all images: a class may well pass. Where the explainer gave no maps that can be judged, its first
-        item fails, be it a clause of the contract or a claim, and the others are skipped with the reason.
+        item fails, be it a clause of the contract or a claim, and the others are skipped with the reason. A check of
+        somebody else that breaks down fails with what it did.
         """
         run = self.session.evaluated()
         fault = {about["name"]: about["reason"] for about in run.info["explainers"]}[self.explainer]
@@ -78,6 +79,9 @@ class Claim:
         if fault:
             self.session.named.add(self.explainer)
             pytest.fail(f"{fault}: no score was computed", pytrace=False)
+        broken = {about["name"]: about["fault"] for about in run.info["checks"]}[self.check.name]
+        if broken:
+            pytest.fail(broken, pytrace=False)
         row = self._row(run.verdicts)
         verdict, said = Verdict(row["verdict"]), self._said(row, run)
         if verdict is Verdict.PASS and self.finding is not None and self.kind == EVERYTHING:

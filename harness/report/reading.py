@@ -138,6 +138,11 @@ def measure(run: RunFolder, metric: str) -> Measure:
     )
 
 
+def check_faults(run: RunFolder) -> dict[str, str]:
+    """Return the checks of somebody else that broke down, and how, by name."""
+    return {str(each["name"]): str(each["fault"]) for each in run.info.get("checks", []) if each.get("fault")}
+
+
 def metric_faults(run: RunFolder) -> dict[str, str]:
     """Return why a metric has no scores of some explainer, for each that has none."""
     lost = run.scores[(run.scores["status"] == "failed") & (run.scores["metric"] != NO_MAPS)]

@@ -100,7 +100,8 @@ def verdict_table(run: RunFolder, checks: Sequence[str] | None = None) -> pd.Dat
     made.attrs = {
         "kind": "verdicts", "title": "verdicts over all images: mark and effect", "records": records(held),
         "notes": [
-            _marks_note(), _alpha_note(run), *_class_check_notes(held), *_unapplied_notes(run), *_control_notes(run),
+            _marks_note(), _alpha_note(run), *_class_check_notes(held), *_unapplied_notes(run),
+            *(f"{why}." for why in reading.check_faults(run).values()), *_control_notes(run),
         ],
     }  # fmt: skip
     return made

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from guide import examples
 from tiny import acting_faces, bright_patch_faces, make_case, parts_subject, patch_subject
 
 from harness.cli import main, runs
@@ -280,9 +281,8 @@ def test_packages_offer_metrics_and_a_broken_one_keeps_no_other_back(
 
 
 def test_the_example_of_the_guide_runs(metric_registry: dict[str, MetricCard]) -> None:
-    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text().split("## A metric")[1]
     held: dict[str, object] = {"__name__": "guide"}
-    exec(text.split("```python")[1].split("```")[0], held)
+    exec(examples()["A metric"], held)
     case = make_case(patch_subject(), bright_patch_faces())
     pictures = case.subject.spec.to_grey(case.images)
     scores = measured(metric_registry["share-on-bright"], Explained(case, pictures.astype(np.float32)))
