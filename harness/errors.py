@@ -1,8 +1,13 @@
 """What can go wrong, said in one line."""
 
+from harness.names import printable
+
 
 class HarnessError(Exception):
-    """The base of every error that this package raises on purpose."""
+    """The base of every error that this package raises on purpose; its text is safe on a terminal."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UsageError(HarnessError):

@@ -244,7 +244,7 @@ def _code_digest(names: tuple[str, ...]) -> str:
     """Return a digest of modules and folders of the package."""
     root = Path(harness.__file__).parent
     files = [sorted((root / name).rglob("*.py")) if "." not in name else [root / name] for name in names]
-    return digest(*[file.read_text() for group in files for file in group])
+    return digest(*[file.read_text(encoding="utf-8") for group in files for file in group])
 
 
 def _blocks(index: Int[np.ndarray, " m"]) -> list[Int[np.ndarray, " b"]]:

@@ -4,7 +4,7 @@ import importlib.metadata
 from collections.abc import Sequence
 
 from harness.errors import DefinitionError, UsageError
-from harness.explainers.base import Explainer, register, registered, wrapped
+from harness.explainers.base import Explainer, check_name, register, registered, wrapped
 from harness.explainers.settings import apart, read_settings
 from harness.importing import closest, load_object
 
@@ -60,6 +60,7 @@ def asked_explainers(texts: Sequence[str] | None) -> tuple[Explainer, ...]:
     """
     found: dict[str, Explainer] = {}
     for text, explainer in [(word, made) for word in texts or DEFAULT for made in _asked(word)]:
+        check_name(explainer)
         held = found.get(explainer.name) or registered().get(explainer.name)
         if held is not None and held.digest != explainer.digest:
             raise DefinitionError(

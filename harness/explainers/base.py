@@ -14,6 +14,7 @@ from torch import Tensor
 from harness.digest import code_digest, digest, underlying
 from harness.errors import DefinitionError, ExplainerFault
 from harness.explainers._randomness import global_generators_seeded, seeds
+from harness.names import explainer_name_fault, printable
 from harness.subject import Subject, copied
 
 FAMILIES = ("gradient", "backprop", "cam", "perturbation", "surrogate", "user", "control", "oracle")
@@ -122,7 +123,7 @@ class Explainer:
         try:
             found = self._called(subject, images, targets, seed)
         except (Exception, SystemExit) as error:  # whatever a user's function raises must not end the run
-            first = (str(error).strip().splitlines() or [""])[0]
+            first = printable((str(error).strip().splitlines() or [""])[0])
             raise ExplainerFault(f"{self.name} raised {type(error).__name__}: {first}") from error
         finally:
             changed = subject.state_digest() != before
@@ -274,10 +275,18 @@ def register(made: Explainer) -> None:
     DefinitionError
         Where another explainer has the name already; the message says where that one was defined.
     """
+    check_name(made)
     held = _registered.get(made.name)
     if held is not None and held.digest != made.digest:
         raise DefinitionError(f"explainer {made.name!r} of {made.origin} has the name of {held.origin}; choose another")
     _registered[made.name] = made
+
+
+def check_name(made: Explainer) -> None:
+    """Refuse a name that tables cannot show or use themselves."""
+    fault = explainer_name_fault(made.name)
+    if fault:
+        raise DefinitionError(f"the name {made.name!r:.60} of {made.origin:.200} is {fault}")
 
 
 def registered() -> dict[str, Explainer]:

@@ -41,7 +41,7 @@ def known_findings(file: Path, explainers: Collection[str]) -> dict[tuple[str, s
     if not file.is_file():
         return {}
     try:
-        entries = tomllib.loads(file.read_text()).get("finding", [])
+        entries = tomllib.loads(file.read_text(encoding="utf-8")).get("finding", [])
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file}: {error}") from error
     known: dict[tuple[str, str, str], Finding] = {}

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.report import reading
+from harness.report.rendering import inert
 from harness.report.style import LINE, WIDTH, Margins, alike, around, heading, panel_title, panels, styled
 from harness.statistics import mean_interval
 from harness.store import RunFolder
@@ -35,7 +36,7 @@ def effect_table(run: RunFolder) -> pd.DataFrame:
 def write_effects(run: RunFolder) -> None:
     """Write ``tables/part-effects.csv`` where the run has effects."""
     if len(run.effects):
-        run.write_text("tables/part-effects.csv", effect_table(run).to_csv(index=False, float_format="%.4f"))
+        run.write_text("tables/part-effects.csv", inert(effect_table(run)).to_csv(index=False, float_format="%.4f"))
 
 
 def effects_figure(run: RunFolder) -> Figure | None:

@@ -1,6 +1,7 @@
 """The printed forms of a table: for a terminal, a page, a paper, a spreadsheet, a program."""
 
 import json
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -84,7 +85,7 @@ def _latex(table: pd.DataFrame) -> str:
 def _csv(table: pd.DataFrame) -> str:
     """Print for a spreadsheet: every mean is followed by how many values it rests on."""
     if table.attrs.get("kind") != "metric":
-        return _flat(table).to_csv(index=False)
+        return inert(_flat(table)).to_csv(index=False)
     by_class = table if table.attrs["by"] == "class" else table.T.rename_axis("class")
     wide = by_class.copy().drop(columns="n")
     wide.insert(0, "n", [max(table.attrs["asked"][name].values(), default=0) for name in by_class.index])
@@ -92,7 +93,26 @@ def _csv(table: pd.DataFrame) -> str:
         held = [table.attrs["defined"][where][name] for where in by_class.index]
         wide.insert(list(wide.columns).index(name) + 1, f"{name} defined", held)
     made = wide if table.attrs["by"] == "class" else wide.T.rename_axis("explainer")
-    return str(made.to_csv())
+    return str(inert(made).to_csv())
+
+
+def inert(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of which a spreadsheet takes no text for a formula: an apostrophe goes before such a text."""
+    held = table.map(_as_text).rename(columns=_as_text)
+    return held.rename(index=_as_text) if isinstance(held.index.name, str) else held
+
+
+def _as_text(value: Any) -> Any:
+    """Return a text that would be a formula with an apostrophe before it, anything else as it is.
+
+    Examples
+    --------
+    >>> _as_text("=1+1"), _as_text("-0.5"), _as_text("-x"), _as_text(2.0)
+    ("'=1+1", '-0.5', "'-x", 2.0)
+    """
+    if not isinstance(value, str) or value[:1] not in ("=", "+", "-", "@"):
+        return value
+    return value if re.fullmatch(r"[+-][\d.,]*%?", value) else f"'{value}"
 
 
 def _json(table: pd.DataFrame) -> str:

@@ -97,7 +97,7 @@ class RunFolder:
         """``run.json``: command, seeds, versions, digests, passes, seconds, device."""
         file = self.path / "run.json"
         try:
-            loaded: Any = json.loads(file.read_text())
+            loaded: Any = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
             raise UsageError(f"{file} is damaged ({error}); run it again into the same folder") from error
         if not isinstance(loaded, dict):
@@ -219,12 +219,12 @@ class RunFolder:
 
         Of several processes that call this at once one writes, and all return the same.
         """
-        self._whole(name, lambda file: file.write_text(json.dumps(held, indent=2) + "\n"), first=True)
+        self._whole(name, lambda file: file.write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8"), first=True)
         return self.read_json(name)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file."""
-        self._whole(name, lambda file: file.write_text(text))
+        self._whole(name, lambda file: file.write_text(text, encoding="utf-8"))
 
     def write_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
         """Write a compressed npz file."""
@@ -340,7 +340,7 @@ def _unwritable(folder: Path, error: OSError) -> UsageError:
 
 def _object(file: Path) -> dict[str, Any]:
     """Read names and values."""
-    held: Any = json.loads(file.read_text())
+    held: Any = json.loads(file.read_text(encoding="utf-8"))
     if not isinstance(held, dict):
         raise ValueError("it holds no object")
     return held

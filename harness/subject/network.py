@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from harness.digest import digest
 from harness.errors import UsageError
 from harness.importing import reason
+from harness.names import name_fault
 from harness.subject.copies import copied, evaluated
 from harness.subject.counting import CountedNetwork, Passes, precision
 from harness.subject.feeding import Feed, measured_feed
@@ -384,11 +385,13 @@ class Subject:
 
     def _check_classes(self) -> None:
         """Refuse names that are no text, and names that tables could not tell apart."""
-        if not self.classes or not all(isinstance(name, str) and name.strip() for name in self.classes):
-            raise UsageError(
-                f"subject {self.name!r} has classes {', '.join(map(repr, self.classes[:3]))} ...; name each in letters "
-                "or digits, as text: '0', not 0"
-            )
+        if name_fault(self.name):
+            raise UsageError(f"a subject's name {self.name!r:.60} is {name_fault(self.name)}")
+        if not self.classes:
+            raise UsageError(f"subject {self.name!r} has no classes; name each of its outputs")
+        for name in self.classes:
+            if name_fault(name):
+                raise UsageError(f"subject {self.name!r}: its class {name!r:.60} is {name_fault(name)}")
         doubled = [name for name, count in Counter(self.classes).items() if count > 1 or name == "all"]
         if doubled:
             raise UsageError(
