@@ -16,10 +16,21 @@ ENTRY_POINTS = "harness.checks"
 
 @dataclass(frozen=True)
 class AskedChecks:
-    """Checks to be judged, and why others cannot be: a line each."""
+    """Checks to be judged, and why others cannot be: a line each.
+
+    Attributes
+    ----------
+    checks
+        As asked for.
+    refused
+        Of those that were asked for.
+    not_offered
+        Of those that a package meant to offer, whoever asked.
+    """
 
     checks: tuple[Check, ...]
     refused: tuple[str, ...]
+    not_offered: tuple[str, ...]
 
 
 def asked_checks(texts: Sequence[str] | None) -> AskedChecks:
@@ -36,7 +47,8 @@ def asked_checks(texts: Sequence[str] | None) -> AskedChecks:
     UsageError
         Where nothing is called so, or a file cannot be read.
     """
-    refused = load_check_points()
+    not_offered = load_check_points()
+    refused: list[str] = []
     found: dict[str, Check] = {}
     for text in texts or ("all",):
         try:
@@ -45,7 +57,7 @@ def asked_checks(texts: Sequence[str] | None) -> AskedChecks:
             refused.append(f"{error} (--check {text})")
     if not texts or "all" in texts:
         found = all_checks() | found  # in the order of tables, whatever else was named
-    return AskedChecks(tuple(found.values()), tuple(refused))
+    return AskedChecks(tuple(found.values()), tuple(refused), tuple(not_offered))
 
 
 def load_check_points() -> list[str]:

@@ -64,7 +64,7 @@ def asked_request(options: argparse.Namespace, per_class: int | None = None, *, 
     refused = (*asked.refused, *unmeasurable)
     if refused and (strict or not request.checks):
         raise UsageError(refused[0])
-    for line in (*metrics.refused, *refused):
+    for line in (*metrics.refused, *asked.not_offered, *refused):
         print(f"harness: {line}; the others go on", file=sys.stderr)
     return request
 

@@ -331,7 +331,8 @@ def test_packages_offer_checks_and_a_broken_one_keeps_no_other_back(
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: made if group == asked.ENTRY_POINTS else [])
     held = asked_checks(["theirs"])
     assert [each.name for each in held.checks] == ["theirs"]
-    assert len(held.refused) == 2
-    assert "entry point absent = no_such_module:f offers no check: No module named" in held.refused[0]
-    assert "has the name of one of this package" in held.refused[1]
+    assert held.refused == ()  # nobody asked for them
+    assert len(held.not_offered) == 2
+    assert "entry point absent = no_such_module:f offers no check: No module named" in held.not_offered[0]
+    assert "has the name of one of this package" in held.not_offered[1]
     assert "theirs" in [each.name for each in asked_checks(None).checks]
