@@ -110,7 +110,7 @@ def integrated_gradients_blur(
     family="gradient",
     reference="Erion et al. 2021; Lundberg and Lee 2017",
     cost="32 backward",
-    axioms=(COMPLETENESS, "implementation-invariance", "linearity"),
+    axioms=("implementation-invariance", "linearity"),
     baselines=_drawn,
 )
 def expected_gradients(
@@ -124,7 +124,9 @@ def expected_gradients(
 ) -> Float[Tensor, "n h w"]:
     """Return gradient x difference at random points between random baselines and the image, averaged (GradientSHAP).
 
-    Points are spaced evenly within strata, which halves the error of independent draws at no cost.
+    Points are spaced evenly within strata, which halves the error of independent draws at no cost. In expectation the
+    map adds up to the change of the logit from the mean over baselines; of 32 draws it is not claimed: on the bundled
+    networks it misses it by 6 and by 61 % of the mean change.
 
     Parameters
     ----------
@@ -148,7 +150,7 @@ def expected_gradients(
     family="gradient",
     reference="Sturmfels et al. 2020",
     cost="32 backward",
-    axioms=(COMPLETENESS, "implementation-invariance", "linearity"),
+    axioms=("implementation-invariance", "linearity"),
     baselines=_noisy,
 )
 def integrated_gradients_noise(
@@ -161,6 +163,8 @@ def integrated_gradients_noise(
     seed: int = 0,
 ) -> Float[Tensor, "n h w"]:
     """Return integrated gradients averaged over baselines that are the image under strong noise, kept in range.
+
+    With many points a path the map adds up to the change of the logit; of 8 that is not claimed.
 
     Parameters
     ----------
@@ -178,7 +182,7 @@ def integrated_gradients_noise(
     family="gradient",
     reference="Xu et al. 2020",
     cost="32 backward",
-    axioms=(COMPLETENESS, "implementation-invariance", "linearity"),
+    axioms=("implementation-invariance", "linearity"),
     baselines=_blurred,
 )
 def blur_ig(
@@ -192,7 +196,8 @@ def blur_ig(
     """Return the gradient integrated along the path on which a strong blur clears.
 
     Each step of the blur is weighed by the gradient half-way through it, so that the map adds up to the change of the
-    logit from the blurred to the sharp image, up to the error of the steps. Channels are summed.
+    logit from the blurred to the sharp image, up to the error of the steps: on a network that bends often, 32 are too
+    few for that to be claimed. Channels are summed.
 
     Parameters
     ----------
@@ -215,7 +220,7 @@ def blur_ig(
     family="gradient",
     reference="Kapishnikov et al. 2021",
     cost="32 backward",
-    axioms=(COMPLETENESS, "implementation-invariance"),
+    axioms=("implementation-invariance",),
     baselines=plain_baseline,
 )
 def guided_ig(

@@ -11,7 +11,7 @@ from harness.measurements.base import MAP, Explained, Measured, score_rows
 from harness.metrics.cards import card_of
 from harness.metrics.confusion import confusion_matrix
 from harness.metrics.randomization import random_logit, target_specificity
-from harness.metrics.similarity import spearman_similarity
+from harness.metrics.similarity import spearman_similarity, ssim_similarity
 from harness.perturbation import Fill, removal_order, removed_steps, step_fractions
 from harness.store import SCORES, joined
 
@@ -20,8 +20,9 @@ from harness.store import SCORES, joined
 class TargetDependence:
     """Maps of the target and of another class: how alike they are, and which of them finds what the target needs.
 
-    The other class is drawn at random (Random Logit, Sixt et al. 2020), and it is the target's rival. A random class is
-    often one that nothing in the picture speaks for; against the rival, only what tells the two apart counts.
+    The other class is drawn at random, by SSIM (Random Logit, Sixt et al. 2020), and it is the target's rival, by rank
+    correlation, which sees sign. A random class is often one that nothing in the picture speaks for; against the rival,
+    only what tells the two apart counts.
 
     Attributes
     ----------
@@ -51,7 +52,7 @@ class TargetDependence:
         if len(differs):
             by_other[differs] = few.explain(few.case.images[torch.from_numpy(differs)], others[differs])
         found = {
-            "random-logit": random_logit(few.maps, by_other, spearman_similarity),
+            "random-logit": random_logit(few.maps, by_other, ssim_similarity),
             "random-logit-rival": random_logit(few.maps, by_rival, spearman_similarity),
             "target-specificity": np.where(few.constant, np.nan, self._specificity(few, by_rival)),
         }

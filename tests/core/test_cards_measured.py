@@ -10,6 +10,7 @@ from tiny import SIDE, SMALL, acting_faces, make_case, parts_subject, tiny_netwo
 from harness.evaluation import Request
 from harness.evaluation.runner import Runner
 from harness.explainers import registered
+from harness.explainers.base import COMPLETENESS
 from harness.metrics.cards import described, gain_of, metric_cards
 from harness.store import RunFolder
 from harness.subject import Subject
@@ -29,7 +30,7 @@ NOT_SCORES = {
 }
 """Cards that no run has rows of, and why."""
 
-NO_VIRTUE = {"sparseness", "entropy-complexity", "effective-complexity", "histogram-entropy"}
+NO_VIRTUE = {"sparseness", "entropy-complexity", "pixels-above-floor", "histogram-entropy"}
 """Measured, and better in neither direction: how concentrated a map is."""
 
 
@@ -43,7 +44,9 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     labels[:6] = (labels[:6] + 1) % 3  # on which the network is wrong
     faces = replace(faces, labels=labels, evidence={"mark": mark, "displacement": mark})
     # It draws, and claims every axiom.
-    subject, explainer = parts_subject(), registered()["expected-gradients"]
+    drawing = registered()["expected-gradients"]
+    claims = replace(drawing.facts, axioms=drawing.facts.axioms | {COMPLETENESS})
+    subject, explainer = parts_subject(), replace(drawing, facts=claims)
     # A network of one layer has no other of equal answers; one of two layers has.
     deep = Subject(tiny_network(), name="deep", classes=subject.classes, spec=subject.spec)
     folder = RunFolder(tmp_path_factory.mktemp("run"))

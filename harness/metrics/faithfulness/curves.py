@@ -129,7 +129,7 @@ def insertion_auc(
 @metric(
     higher_is_better=False,
     range=(0.0, 1.0),
-    meaning="mean probability of the target over the steps of deletion",
+    meaning="mean probability of the target while pixels are turned to their negative, most relevant first",
     undefined=NAN_OUTPUT,
     chance=NULL_SCORE,
     cost=TRAJECTORY,
@@ -138,10 +138,11 @@ def insertion_auc(
     differs=TRAPEZOID,
 )
 def pixel_flipping(values: Float[np.ndarray, "n steps"]) -> Float64[np.ndarray, " n"]:
-    """Return the mean output while equal shares of pixels are removed, most relevant first; lower is better.
+    """Return the mean output while equal shares of pixels are flipped, most relevant first; lower is better.
 
-    Bach et al. 2015. Trapezoid over equal steps, the whole image being step 0. In the unit and range of
-    `values`; NaN where a value is, or with a single step.
+    Bach et al. 2015, who turn each pixel to its negative: with another fill it is :func:`deletion_auc`. Trapezoid over
+    equal steps, the whole image being step 0. In the unit and range of `values`; NaN where a value is, or with a single
+    step.
 
     Examples
     --------
@@ -178,10 +179,13 @@ def selectivity(values: Float[np.ndarray, "n steps"]) -> Float64[np.ndarray, " n
 @metric(
     higher_is_better=True,
     range=(-1.0, 1.0),
-    meaning="mean fall of the target's probability over the steps of deletion",
+    meaning=(
+        "mean fall of the target's probability while regions of 9 x 9 pixels, at most 100, turn to noise, most "
+        "relevant first"
+    ),
     undefined=NAN_OUTPUT,
     chance=NULL_SCORE,
-    cost=TRAJECTORY,
+    cost="one forward a region",
     reference="Samek et al. 2017, Evaluating the visualization of what a deep network has learned",
     compared_with="Quantus 0.6 RegionPerturbation",
     differs="Quantus gives the curve of falls without step 0; the paper's mean over L + 1 steps is taken here",
@@ -190,7 +194,8 @@ def aopc(values: Float[np.ndarray, "n steps"]) -> Float64[np.ndarray, " n"]:
     """Return the mean fall of the output over the steps of a removal, most relevant first; higher is better.
 
     Samek et al. 2017, area over the perturbation curve: step 0 counts as a fall of 0, so that L removals are
-    divided by L + 1. In the unit of `values`, 0 where nothing is removed; NaN where a value is.
+    divided by L + 1. There each removal fills a region of 9 x 9 pixels with values drawn evenly from their range. In
+    the unit of `values`, 0 where nothing is removed; NaN where a value is.
 
     Examples
     --------

@@ -16,7 +16,7 @@ from harness.metrics.faithfulness.curves import TRAJECTORY, TRAPEZOID, area_unde
 @metric(
     higher_is_better=True,
     range=(-math.inf, 1.0),
-    meaning="mean relative fall of the probability while segments are removed, best first",
+    meaning="mean relative fall of the probability while segments are set to the picture's mean, best first",
     undefined="the whole image's output is 0, or an output is NaN",
     chance=NULL_SCORE,
     cost="one forward a segment",
