@@ -13,13 +13,18 @@ ROW = 0.24
 CHANCE, TRUTH = 0.5, 1.0
 
 
+def shares(run: RunFolder) -> list[Standing]:
+    """Return the standings of which a share of settled pairs is known: none where the game was not played."""
+    return [one for one in ladder.standings(run) if one.share is not None and np.isfinite(one.share.mean)]
+
+
 def ladder_figure(run: RunFolder) -> Figure:
     """Return a dot with its interval for each explainer; the rung it reaches stands beside it.
 
     Methods come first, then what they are compared with. Green reaches the rung of what counts, orange is refuted on
     the way there, yellow is open.
     """
-    held = [one for one in ladder.standings(run) if one.share is not None and np.isfinite(one.share.mean)]
+    held = shares(run)
     margins = Margins(left=1.5, right=1.5, top=0.45, bottom=0.5, across=0.1, down=0.1)
     size = (WIDTH - margins.left - margins.right, max(1, len(held)) * ROW)
     with styled():
