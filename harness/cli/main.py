@@ -85,7 +85,9 @@ def command_parser() -> argparse.ArgumentParser:
 
     gallery = commands.add_parser("gallery", help="the figures of a classic report, and what measurement says of them")
     gallery.add_argument("--subject", metavar="S", default="faces-cnn", help="as in run (default %(default)s)")
-    gallery.add_argument("--faces", metavar="F", default="rendered", help="as in run (default %(default)s)")
+    gallery.add_argument(
+        "--faces", "--images", dest="faces", metavar="F", default="rendered", help="as in run (default %(default)s)"
+    )
     gallery.add_argument("--out", metavar="DIR", type=Path, help="where figures, page and run go")
     gallery.add_argument("--run", metavar="RUN", type=Path, dest="run_folder", help="a run to take the numbers from")
     gallery.add_argument("--image", metavar="ID", type=int, help="whose filter outputs are shown (5607 where there is)")
@@ -102,12 +104,19 @@ def command_parser() -> argparse.ArgumentParser:
         "--examined", metavar="SUBJECT", help="metrics: whether each tells true causes from noise on this subject"
     )
     listing.add_argument(
-        "--faces", metavar="F", default="rendered", help="on which --examined is made (default %(default)s)"
+        "--faces",
+        "--images",
+        dest="faces",
+        metavar="F",
+        default="rendered",
+        help="on which --examined is made (default %(default)s)",
     )
     listing.set_defaults(run=list_command)
 
     learn = commands.add_parser("train", help="train the bundled architecture on your faces")
-    learn.add_argument("--faces", metavar="F", required=True, help="a bundled face set or a path")
+    learn.add_argument(
+        "--faces", "--images", dest="faces", metavar="F", required=True, help="a bundled face set or a path"
+    )
     learn.add_argument("--out", metavar="W.safetensors", type=Path, required=True, help="where the weights go")
     learn.add_argument("--epochs", metavar="N", type=int, default=30, help="most epochs (default %(default)s)")
     learn.add_argument("--seed", metavar="K", type=seed, default=0, help="of every random draw (default %(default)s)")

@@ -14,7 +14,14 @@ def add_run_options(parser: Any) -> None:
     add(
         "--subject", metavar="S", default="faces-cnn", help="a bundled network or file.py:factory (default %(default)s)"
     )
-    add("--faces", metavar="F", default="rendered", help="a bundled face set or a path (default %(default)s)")
+    add(
+        "--faces",
+        "--images",
+        dest="faces",
+        metavar="F",
+        default="rendered",
+        help="a bundled face set or a path to pictures (default %(default)s)",
+    )
     add(
         "--groups",
         metavar="G",

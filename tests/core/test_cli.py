@@ -281,3 +281,8 @@ def test_list_examined_goes_with_metrics(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().err == (
         "harness: --examined goes with metrics: harness list metrics --examined faces-cnn\n"
     )
+
+
+@pytest.mark.parametrize("command", ["run", "gallery"])
+def test_pictures_that_are_no_faces_are_named_as_images(command: str) -> None:
+    assert command_parser().parse_args([command, "--images", "digits"]).faces == "digits"
