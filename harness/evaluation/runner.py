@@ -204,7 +204,7 @@ class Runner:
     def _explained_case(self, explainer: Explainer) -> Explained:
         """Return an explainer's maps and the ways to ask for more, as measurements want them."""
         maps = self.maps(explainer)
-        explainer.refuse_sameness(maps)
+        explainer.refuse_sameness(maps, self.case.subject, self.case.images, self.case.target_tensor())
         return Explained(
             self.case,
             maps,
