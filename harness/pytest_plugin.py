@@ -18,14 +18,13 @@ import pytest
 
 from harness.checks import CHECKS, EVERYTHING, Check, Verdict
 from harness.checks.contract import Clause, ContractGate, contract_clauses, unmet
-from harness.checks.ladder import RUNGS
 from harness.checks.record import RECORDED, write_record
 from harness.cli import add_run_options, asked_request, default_folder, shown_progress, write_report
 from harness.errors import HarnessError, UsageError
 from harness.evaluation import Request, evaluate, prepared
 from harness.explainers import Explainer, registered
 from harness.explainers.asked import asked_explainers, load_entry_points
-from harness.report import ladder, tables, words
+from harness.report import claims, ladder, tables
 from harness.store import RunFolder
 
 FINDINGS = "findings.toml"
@@ -233,7 +232,7 @@ class Claim:
             self.session.named.add(self.explainer)
             pytest.fail(f"{fault}: no score was computed", pytrace=False)
         row = self._row(run.verdicts)
-        verdict, said = Verdict(row["verdict"]), self._said(row, run)
+        verdict, said = Verdict(row["verdict"]), claims.said(run, row)
         if verdict is Verdict.PASS and self.finding is not None and self.kind == EVERYTHING:
             pytest.fail(f"unexpected pass (declared: {self.finding.reason}); {said}", pytrace=False)
         elif verdict is Verdict.FAIL and self.finding is not None:
@@ -254,23 +253,6 @@ class Claim:
         mine = verdicts[(verdicts["explainer"] == self.explainer) & (verdicts["check"] == self.check.name)]
         of_class = mine[mine["class"] == self.kind]
         return (of_class if len(of_class) else mine).iloc[0]
-
-    def _said(self, row: pd.Series, run: RunFolder) -> str:
-        """Say in one line what was claimed, what was found and where to see it."""
-        where = "" if row["class"] == EVERYTHING else f" for {row['class']}"
-        bound = "at most" if self.check.at_most else "more than"
-        counted = "classes" if row["unit"] == "classes" else "images"
-        people = f" of {row['units']} people" if row["unit"] == "people" else ""
-        rung = f"rung {self.check.rung} ({RUNGS[self.check.rung - 1].claim}), " if self.check.decides else ""
-        return (
-            f"{self.explainer}{where}: {rung}claimed that {self.check.claim} (effect {bound} {row['margin']:g}); found "
-            f"{words.number(row['effect'], signed=True)} ({words.interval(row['low'], row['high'])}) over {row['n']} "
-            f"{counted}{people}, adjusted p = {self._deciding_p(row):.2g}; see {run.path / self.check.figure}"
-        )
-
-    def _deciding_p(self, row: pd.Series) -> float:
-        """Return the corrected p on which the verdict rests: of a fail, that against the claim."""
-        return float(row["p_fail_adjusted" if row["verdict"] == Verdict.FAIL else "p_adjusted"])
 
 
 def _unsettled(session: Session, reason: str) -> None:

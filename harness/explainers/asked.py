@@ -2,6 +2,7 @@
 
 import importlib.metadata
 from collections.abc import Sequence
+from typing import Any
 
 from harness.errors import DefinitionError, UsageError
 from harness.explainers.base import Explainer, register, registered, wrapped
@@ -41,13 +42,13 @@ def load_entry_points() -> None:
             raise UsageError(f"entry point {point.name} = {point.value} cannot be loaded: {error}") from error
 
 
-def asked_explainers(texts: Sequence[str] | None) -> tuple[Explainer, ...]:
+def asked_explainers(texts: Sequence[Any] | None) -> tuple[Explainer, ...]:
     """Return the explainers that `texts` name, in order and each once; :data:`DEFAULT` where there are none.
 
     Parameters
     ----------
     texts
-        Registered names, families, ``all``, or ``file.py:function``.
+        Registered names, families, ``all``, or ``file.py:function``; from Python also explainers and plain functions.
 
     Raises
     ------
@@ -61,16 +62,23 @@ def asked_explainers(texts: Sequence[str] | None) -> tuple[Explainer, ...]:
         held = found.get(explainer.name) or registered().get(explainer.name)
         if held is not None and held.digest != explainer.digest:
             raise DefinitionError(
-                f"explainer {explainer.name!r} of {text} has the name of {held.origin}; "
+                f"explainer {explainer.name!r} of {_called(text)} has the name of {held.origin}; "
                 'name yours with @explainer(name="...")'
             )
         found[explainer.name] = explainer
     return tuple(found.values())
 
 
-def _asked(text: str) -> tuple[Explainer, ...]:
-    """Return the explainers that one word names."""
+def _called(asked: object) -> str:
+    """Return how an explainer was asked for: the word, or where the function was defined."""
+    return asked if isinstance(asked, str) else _as_explainer(asked, repr(asked)).origin
+
+
+def _asked(text: object) -> tuple[Explainer, ...]:
+    """Return the explainers that one word names; a function stands for itself."""
     known = registered()
+    if not isinstance(text, str):
+        return (_as_explainer(text, repr(text)),)
     if text in known:
         return (known[text],)
     of_family = tuple(made for made in known.values() if text in ("all", made.facts.family))
@@ -91,4 +99,6 @@ def _as_explainer(made: object, text: str) -> Explainer:
         return made
     if not callable(made):
         raise UsageError(f"{text} is a {type(made).__name__}; name a function (subject, images, targets) -> maps")
+    if getattr(made, "__name__", "") == "<lambda>":
+        raise UsageError("a lambda has no name for tables; write it with def, or name it by @explainer(name=...)")
     return wrapped(made)
