@@ -2,6 +2,7 @@
 
 import importlib.metadata
 from collections.abc import Sequence
+from typing import Any
 
 from harness.errors import DefinitionError, UsageError
 from harness.explainers.base import Explainer, check_name, register, registered, wrapped
@@ -42,14 +43,14 @@ def load_entry_points() -> None:
             raise UsageError(f"entry point {point.name} = {point.value} cannot be loaded: {error}") from error
 
 
-def asked_explainers(texts: Sequence[str] | None) -> tuple[Explainer, ...]:
+def asked_explainers(texts: Sequence[Any] | None) -> tuple[Explainer, ...]:
     """Return the explainers that `texts` name, in order and each once; :data:`DEFAULT` where there are none.
 
     Parameters
     ----------
     texts
         Registered names, families, ``all``, or ``file.py:function``; after a name or function, ``:setting=value,...``
-        gives its settings other values than their own.
+        gives its settings other values than their own. From Python also explainers and plain functions.
 
     Raises
     ------
@@ -64,16 +65,23 @@ def asked_explainers(texts: Sequence[str] | None) -> tuple[Explainer, ...]:
         held = found.get(explainer.name) or registered().get(explainer.name)
         if held is not None and held.digest != explainer.digest:
             raise DefinitionError(
-                f"explainer {explainer.name!r} of {text} has the name of {held.origin}; "
+                f"explainer {explainer.name!r} of {_called(text)} has the name of {held.origin}; "
                 'name yours with @explainer(name="...")'
             )
         found[explainer.name] = explainer
     return tuple(found.values())
 
 
-def _asked(text: str) -> tuple[Explainer, ...]:
-    """Return the explainers that one word names, with the settings that it gives."""
-    name, settings = apart(text)
+def _called(asked: object) -> str:
+    """Return how an explainer was asked for: the word, or where the function was defined."""
+    return asked if isinstance(asked, str) else _as_explainer(asked, repr(asked)).origin
+
+
+def _asked(asked: object) -> tuple[Explainer, ...]:
+    """Return the explainers that one word names, with the settings that it gives; a function stands for itself."""
+    if not isinstance(asked, str):
+        return (_as_explainer(asked, repr(asked)),)
+    name, settings = apart(asked)
     found = _named(name)
     if settings and len(found) > 1:
         raise UsageError(f"{name!r} names {len(found)} explainers; give the settings {settings!r} to one by its name")
@@ -103,4 +111,6 @@ def _as_explainer(made: object, text: str) -> Explainer:
         return made
     if not callable(made):
         raise UsageError(f"{text} is a {type(made).__name__}; name a function (subject, images, targets) -> maps")
+    if getattr(made, "__name__", "") == "<lambda>":
+        raise UsageError("a lambda has no name for tables; write it with def, or name it by @explainer(name=...)")
     return wrapped(made)

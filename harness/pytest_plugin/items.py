@@ -7,13 +7,11 @@ import pytest
 
 from harness.checks import EVERYTHING, Check, Verdict
 from harness.checks.contract import Clause, unmet
-from harness.checks.ladder import RUNGS
 from harness.errors import HarnessError
 from harness.explainers import Explainer
 from harness.pytest_plugin.findings import Finding
 from harness.pytest_plugin.session import Session
-from harness.report import wording
-from harness.store import RunFolder
+from harness.report import claims
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class Claim:
         if broken:
             pytest.fail(broken, pytrace=False)
         row = self._row(run.verdicts)
-        verdict, said = Verdict(row["verdict"]), self._said(row, run)
+        verdict, said = Verdict(row["verdict"]), claims.said(run, row)
         if verdict is Verdict.PASS and self.finding is not None and self.kind == EVERYTHING:
             pytest.fail(f"unexpected pass (declared: {self.finding.reason}); {said}", pytrace=False)
         elif verdict is Verdict.FAIL and self.finding is not None:
@@ -104,24 +102,6 @@ class Claim:
         mine = verdicts[(verdicts["explainer"] == self.explainer) & (verdicts["check"] == self.check.name)]
         of_class = mine[mine["class"] == self.kind]
         return (of_class if len(of_class) else mine).iloc[0]
-
-    def _said(self, row: pd.Series, run: RunFolder) -> str:
-        """Say in one line what was claimed, what was found and where to see it."""
-        where = "" if row["class"] == EVERYTHING else f" for {row['class']}"
-        bound = "at most" if self.check.at_most else "more than"
-        counted = "classes" if row["unit"] == "classes" else "images"
-        people = f" of {row['units']} people" if row["unit"] == "people" else ""
-        rung = f"rung {self.check.rung} ({RUNGS[self.check.rung - 1].claim}), " if self.check.decides else ""
-        return (
-            f"{self.explainer}{where}: {rung}claimed that {self.check.claim} (effect {bound} {row['margin']:g}); found "
-            f"{wording.number(row['effect'], signed=True)} ({wording.interval(row['low'], row['high'])}) over "
-            f"{row['n']} {counted}{people}, adjusted p = {self._deciding_p(row):.2g}; see "
-            f"{run.path / self.check.figure}"
-        )
-
-    def _deciding_p(self, row: pd.Series) -> float:
-        """Return the corrected p on which the verdict rests: of a fail, that against the claim."""
-        return float(row["p_fail_adjusted" if row["verdict"] == Verdict.FAIL else "p_adjusted"])
 
 
 def _unsettled(session: Session, reason: str) -> None:

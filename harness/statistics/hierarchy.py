@@ -34,9 +34,9 @@ def hierarchical(
     first is tested at the largest share and leaves it to what follows. A claim keeps the part `own` of its share
     for itself and lends the rest equally to its parts; once the claim is made they have all of it, and a part that
     is made leaves its share to its siblings. A claim whose parts are all made has the whole share, and one that is
-    made with all its parts leaves its share to the other claims. So of claims of equal rank a part is tested at ``alpha / (m k)`` or better
-    under a claim that is made, and at half of that where the claim is not or goes the other way: a class may be
-    found to differ from the whole.
+    made with all its parts leaves its share to the other claims. So of claims of equal rank a part is tested at
+    ``alpha / (m k)`` or better under a claim that is made, and at half of that where the claim is not or goes the
+    other way: a class may be found to differ from the whole.
 
     Proof: at every stage shares sum to at most 1, and no share falls as more claims are made (each step above only adds
     to what is left; a claim's place among those left only comes nearer to the first, and the shares of those left
@@ -104,8 +104,10 @@ def _shares(
     open_: Bool[np.ndarray, "m k1"], own: float, order: Int[np.ndarray, " m"] | None = None
 ) -> Float[np.ndarray, "m k1"]:
     """Return each open claim's and part's share of alpha: whole claims in column 0."""
-    alive = open_.any(axis=1)
-    weights = alive / (1.0 if order is None else _places(alive, order))
+    alive = np.asarray(open_.any(axis=1))
+    weights: np.ndarray = alive.astype(np.float64)
+    if order is not None:
+        weights = weights / _places(alive, order)
     each = (weights / max(float(weights.sum()), 1.0))[:, None]
     whole, count = open_[:, :1], open_[:, 1:].sum(axis=1, keepdims=True)
     kept = np.where(count == 0, 1.0, own) * whole

@@ -14,7 +14,8 @@ from harness.subject import InputSpec
 ROOT = Path(harness.__file__).parent
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "waiting", "rounding"}),
+    frozenset({"names", "waiting", "rounding"}),
+    frozenset({"errors"}),
     frozenset({"digest"}),
     frozenset({"importing", "statistics", "perturbation", "metrics", "fixtures_folder", "profiles"}),
     frozenset({"fetching", "store"}),
@@ -28,7 +29,10 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"evaluation"}),
     frozenset({"report"}),
     frozenset({"cli"}),
+    frozenset({"api"}),
     frozenset({"pytest_plugin", "__main__"}),
+    frozenset({"pytest_entry"}),
+    frozenset({"suites"}),
 )
 """Parts of the package from the bottom up; a part imports from itself and from below."""
 
@@ -44,8 +48,8 @@ ONLY: dict[str, frozenset[str]] = {
 HOMES: dict[str, tuple[str, ...]] = {
     "captum": ("explainers/",),
     "lime": ("explainers/",),
-    "pytest": ("pytest_plugin/",),
-    "matplotlib": ("report/", "gallery/"),
+    "pytest": ("pytest_plugin/", "pytest_entry.py", "api/parametrized.py", "suites/"),
+    "matplotlib": ("report/", "gallery/", "api/run.py"),
     "h5py": ("models/",),
     "PIL": ("faces/", "report/", "gallery/"),
 }

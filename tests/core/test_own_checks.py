@@ -26,7 +26,7 @@ from harness.subject import Subject
 
 STATED = 'claim="c", control="k", margin=0.0, margin_reason="r"'
 MISTAKEN = f"""
-from harness import check
+from harness.checks import check
 from harness.checks import Check, Finding
 
 @check(metric="plain", {STATED})
@@ -66,7 +66,7 @@ def plain(maps):
     return maps.max((1, 2))
 """
 TAKEN = f"""
-from harness import check
+from harness.checks import check
 
 @check(metric="m", name="deletion-spectrum", {STATED})
 def mine(scores):

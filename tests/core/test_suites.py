@@ -384,7 +384,7 @@ def test_a_claim_without_a_family_is_wrong_use(suites: Run, pytester: pytest.Pyt
 # ---------------------------------------------------------------------- somebody else's checks
 
 CLAIMS = """
-from harness import check
+from harness.checks import check
 
 @check(metric="share-on-bright", claim="c", control="k", margin=2.0, margin_reason="no share is so large")
 def too_much(scores):

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from harness.bench import Bench
+from harness.cell_truth import Games
+from harness.known_maps import known_maps
 from torch import Tensor
 
-from harness.bench import Bench
 from harness.case import chosen_case
-from harness.cell_truth import Games
 from harness.checks import ALPHA, CHECKS, Evidence, Finding
 from harness.checks.base import EVERYTHING
 from harness.digest import digest
 from harness.explainers import Explainer, registered
 from harness.faces.loading import load_faces
-from harness.known_maps import known_maps
 from harness.measurements import Cells, CellsByClass, Measured, Measurement, ParameterRandomization
 from harness.models.loading import load_subject
 from harness.oracles import faults

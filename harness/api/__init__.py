@@ -1,0 +1,1 @@
+"""What is called from Python: an evaluation, its run, and checks in somebody else's tests."""

@@ -1,0 +1,163 @@
+"""A finished run as Python and notebooks read it."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from harness.cli import default_metric, write_report
+from harness.errors import UsageError
+from harness.importing import closest
+from harness.report import comparison, ladder, reading, rendering, tables
+from harness.store import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PAGE = "report.html"
+
+
+class Run:
+    """A finished run: its tables as DataFrames, its figures and its page.
+
+    Parameters
+    ----------
+    path
+        The folder that ``harness run`` or :func:`harness.evaluate` wrote.
+
+    Attributes
+    ----------
+    path
+        The folder.
+
+    Raises
+    ------
+    UsageError
+        Where the folder holds no finished run of this version.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._folder = RunFolder.existing(self.path)
+
+    def __repr__(self) -> str:
+        about = self.info
+        asked = f"{len(self.explainers)} explainers of {about['subject']['name']} on {about['faces']['name']}"
+        return f"Run({str(self.path)!r}): {asked}"
+
+    def _repr_html_(self) -> str:
+        """Return the ladder, over all images and class by class, as a notebook shows it."""
+        found = [ladder.ladder_table(self._folder), ladder.class_table(self._folder)] if len(self.ladder) else []
+        shown = found or tables.verdict_tables(self._folder)
+        return "\n".join(_html(table) for table in shown)
+
+    # ------------------------------------------------------------------ what is stored
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """``run.json``: command, seeds, versions, digests, passes, seconds, device."""
+        return self._folder.info
+
+    @property
+    def explainers(self) -> list[str]:
+        """Names of the explainers: methods first, then controls and known maps."""
+        return list(reading.families(self._folder))
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the subject's classes, in their order."""
+        return reading.classes(self._folder)
+
+    @property
+    def ladder(self) -> pd.DataFrame:
+        """One row an explainer, class ("all" or a name) and rung: whether it is reached, and by what effect."""
+        return self._folder.ladder
+
+    @property
+    def verdicts(self) -> pd.DataFrame:
+        """One row an explainer, check and class: pass, fail, inconclusive or not applicable, with its numbers."""
+        return self._folder.verdicts
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """One row an image, explainer, metric and variant; undefined is null with a status, never 0."""
+        return self._folder.scores
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """One row a point of an image's removal curve."""
+        return self._folder.curves
+
+    # ------------------------------------------------------------------ what is made of it
+
+    def table(self, metric: str | None = None, *, by: Literal["class", "explainer"] = "class") -> pd.DataFrame:
+        """Return what ``harness table`` prints: the mean of a metric for each class and explainer.
+
+        Parameters
+        ----------
+        metric
+            A name, or name and variant as ``deletion-gain/transplant-null``; by default settled pairs where measured.
+        by
+            What the rows are.
+
+        Returns
+        -------
+        pd.DataFrame
+            A row a class and "all"; columns ``n``, ``recall`` where there are labels, and one an explainer, NaN where
+            no value is defined.
+
+        Raises
+        ------
+        UsageError
+            Where the run holds no such metric; the message lists those it holds.
+        """
+        return tables.metric_table(self._folder, metric or default_metric(self._folder), by=by)
+
+    def compare(self, *others: "Run", explainers: Sequence[str] = (), metric: str | None = None) -> pd.DataFrame:
+        """Return what ``harness compare`` prints: explainers, or this run and others, paired by image."""
+        folders = [self._folder, *(other._folder for other in others)]
+        return comparison.compare(folders, list(explainers), metric or default_metric(self._folder))
+
+    def plot_maps(self, explainers: Sequence[str] = (), classes: Sequence[str] = ()) -> "Figure":
+        """Return a figure of maps: a row a class, the picture and then a column an explainer; by default all.
+
+        Raises
+        ------
+        UsageError
+            Where the run has no such explainer or class.
+        """
+        # matplotlib is slow to import, and tables do not need it.
+        from harness.report.map_figures import gallery_figure
+
+        for what, asked, held in (("explainer", explainers, self.explainers), ("class", classes, self.classes)):
+            for name in (asked,) if isinstance(asked, str) else asked:
+                if name not in held:
+                    raise UsageError(
+                        f"{self.path} has no {what} {name!r}{closest(name, held)}; it has {', '.join(held)}"
+                    )
+        return gallery_figure(
+            self._folder,
+            (explainers,) if isinstance(explainers, str) else explainers,
+            (classes,) if isinstance(classes, str) else classes,
+        )
+
+    def report(self) -> Path:
+        """Return the page of the run, one file; it is written, with tables and figures, where it is missing or older.
+
+        A page is older than its run where the run was made again into the same folder.
+        """
+        page, made = self.path / PAGE, self.path / "run.json"
+        if not page.is_file() or page.stat().st_mtime_ns < made.stat().st_mtime_ns:
+            list(write_report(self._folder))
+        return page
+
+
+def _html(table: pd.DataFrame) -> str:
+    """Return a table of the report as HTML, under its title and over its notes."""
+    title, notes = table.attrs.get("title", ""), table.attrs.get("notes", [])
+    shown = rendering.readable(table)
+    body = shown.to_html(index=False, border=0)
+    below = "".join(f"<br>{escape(note)}" for note in notes)
+    return f"<figure><figcaption><b>{escape(title)}</b></figcaption>{body}<small>{below}</small></figure>"

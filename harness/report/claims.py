@@ -1,0 +1,45 @@
+"""What was claimed of an explainer and what was found, in one plain line."""
+
+from typing import Any
+
+import pandas as pd
+
+from harness.report import wording
+from harness.report.reading import ALL
+from harness.store import RunFolder
+
+
+def said(run: RunFolder, row: "pd.Series[Any]") -> str:
+    """Say in one line what a verdict's check claims, what was found, and where to see it.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    row
+        One row of its verdicts.
+    """
+    check = next(each for each in run.info["checks"] if each["name"] == row["check"])
+    where = "" if row["class"] == ALL else f" for {row['class']}"
+    bound = "at most" if check["at_most"] else "more than"
+    counted = "classes" if row["unit"] == "classes" else "images"
+    people = f" of {row['units']} people" if row["unit"] == "people" else ""
+    return (
+        f"{row['explainer']}{where}: {_rung(run, check)}claimed that {check['claim']} "
+        f"(effect {bound} {row['margin']:g}); found {wording.number(row['effect'], signed=True)} "
+        f"({wording.interval(row['low'], row['high'])}) over {row['n']} {counted}{people}, "
+        f"adjusted p = {_deciding_p(row):.2g}; see {run.path / check['figure']}"
+    )
+
+
+def _rung(run: RunFolder, check: dict[str, Any]) -> str:
+    """Name the rung that a check decides, where it does."""
+    if not check["decides"]:
+        return ""
+    claim = next(each["claim"] for each in run.info["rungs"] if each["number"] == check["rung"])
+    return f"rung {check['rung']} ({claim}), "
+
+
+def _deciding_p(row: "pd.Series[Any]") -> float:
+    """Return the corrected p on which the verdict rests: of a fail, that against the claim."""
+    return float(row["p_fail_adjusted" if row["verdict"] == "fail" else "p_adjusted"])
