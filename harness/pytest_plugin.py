@@ -1,8 +1,8 @@
 """Runs an evaluation under pytest: one item for each explainer and check, and the matrix of verdicts at the end.
 
-``suites/conftest.py`` takes its hooks from here; nothing else in the package knows of pytest. Tests ask for the
-fixture `claim` and carry the mark ``family``; the evaluation is made once, when the first of them runs. A test that
-asks for the fixture `owed` is run before, for each explainer and clause of the contract.
+:mod:`harness.pytest_entry` registers it where suites are asked for. Tests ask for the fixture `claim` and carry the
+mark ``family``; the evaluation is made once, when the first of them runs. A test that asks for the fixture `owed` is
+run before, for each explainer and clause of the contract.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from harness.api.parametrized import own_folder
 from harness.checks import CHECKS, EVERYTHING, Check, Verdict
 from harness.checks.contract import Clause, ContractGate, contract_clauses, unmet
 from harness.checks.record import RECORDED, write_record
@@ -151,7 +152,7 @@ def _session(config: pytest.Config) -> Session:
     if SESSION not in config.stash:
         load_entry_points()
         request = _request(config.option).with_controls()
-        folder = config.option.out or default_folder(request, config.option.profile)
+        folder = own_folder(config.option.out or default_folder(request, config.option.profile))
         config.stash[SESSION] = Session(config, request, folder)
     return config.stash[SESSION]
 

@@ -33,7 +33,7 @@ def test_what_holds_is_returned() -> None:
 
 
 def test_what_fails_is_raised_in_plain_words() -> None:
-    with pytest.raises(harness.ClaimFailed, match="picture: .*claimed that with every layer drawn at random .* found"):
+    with pytest.raises(harness.ClaimFailed, match=r"picture: .*claimed that with every layer drawn at random .* found"):
         harness.check(PICTURE, patch_subject(), FACES, checks=RANDOMIZATION, **SIZES)
     assert issubclass(harness.ClaimFailed, AssertionError)
 
@@ -63,5 +63,5 @@ def _nan_beyond(subject, images, targets):
 
 
 def test_several_explainers_are_refused() -> None:
-    with pytest.raises(UsageError, match="harness.check judges one"):
+    with pytest.raises(UsageError, match=r"harness\.check judges one"):
         harness.check("control", patch_subject(), FACES)
