@@ -1,10 +1,5 @@
 """Whether an explainer keeps the axioms that it is built on."""
 
-import pytest
+from harness.suites.test_axioms import test_claim
 
-from harness.pytest_plugin import Claim
-
-
-@pytest.mark.family("axioms")
-def test_claim(claim: Claim) -> None:
-    claim.settle()
+__all__ = ["test_claim"]

@@ -1,10 +1,5 @@
 """Whether maps are right on networks built around the subject, whose exact attributions are known."""
 
-import pytest
+from harness.suites.test_constructed import test_claim
 
-from harness.pytest_plugin import Claim
-
-
-@pytest.mark.family("constructed")
-def test_claim(claim: Claim) -> None:
-    claim.settle()
+__all__ = ["test_claim"]

@@ -1,10 +1,5 @@
 """Whether the pixels that a map points at matter to the network."""
 
-import pytest
+from harness.suites.test_faithfulness import test_claim
 
-from harness.pytest_plugin import Claim
-
-
-@pytest.mark.family("faithfulness")
-def test_claim(claim: Claim) -> None:
-    claim.settle()
+__all__ = ["test_claim"]

@@ -1,10 +1,5 @@
 """Whether a map points at what is known to matter."""
 
-import pytest
+from harness.suites.test_localization import test_claim
 
-from harness.pytest_plugin import Claim
-
-
-@pytest.mark.family("localization")
-def test_claim(claim: Claim) -> None:
-    claim.settle()
+__all__ = ["test_claim"]

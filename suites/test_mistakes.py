@@ -1,10 +1,5 @@
 """Whether maps say what misled the network where it was wrong."""
 
-import pytest
+from harness.suites.test_mistakes import test_claim
 
-from harness.pytest_plugin import Claim
-
-
-@pytest.mark.family("mistakes")
-def test_claim(claim: Claim) -> None:
-    claim.settle()
+__all__ = ["test_claim"]

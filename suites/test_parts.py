@@ -1,10 +1,5 @@
 """Whether a map weighs the parts of a face as the network does."""
 
-import pytest
+from harness.suites.test_parts import test_claim
 
-from harness.pytest_plugin import Claim
-
-
-@pytest.mark.family("parts")
-def test_claim(claim: Claim) -> None:
-    claim.settle()
+__all__ = ["test_claim"]

@@ -1,10 +1,5 @@
 """Whether a map depends on what the network has learned."""
 
-import pytest
+from harness.suites.test_randomization import test_claim
 
-from harness.pytest_plugin import Claim
-
-
-@pytest.mark.family("randomization")
-def test_claim(claim: Claim) -> None:
-    claim.settle()
+__all__ = ["test_claim"]

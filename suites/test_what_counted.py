@@ -1,10 +1,5 @@
 """Whether maps order cells of the picture as the network's answers to all coalitions of them do."""
 
-import pytest
+from harness.suites.test_what_counted import test_claim
 
-from harness.pytest_plugin import Claim
-
-
-@pytest.mark.family("cells")
-def test_claim(claim: Claim) -> None:
-    claim.settle()
+__all__ = ["test_claim"]

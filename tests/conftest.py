@@ -38,6 +38,8 @@ from harness.subject import Subject  # noqa: E402
 torch.set_num_threads(1)
 
 pytest_plugins = ["pytester"]
+collect_ignore = ["example_package"]
+"""Somebody else's package, whose tests run where it is installed."""
 
 
 @pytest.fixture

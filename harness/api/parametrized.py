@@ -89,7 +89,7 @@ def parametrize_with_checks(
         "profile": as_profile(profile, per_class), "seed": seed, "spec": spec, "device": device, "feed": feed,
     }  # fmt: skip
     broken = frozenset(name for name, reasons in expected.items() if CONTRACT in reasons)
-    shared = _Shared(subject, images, ask, own_folder(out), broken)
+    shared = _Shared(subject, images, ask, None if out is None else own_folder(Path(out)), broken)
     params = [
         pytest.param(made, _CheckOf(name, shared), id=f"{made.name}-{name}", marks=_marks(reasons, name, xfail_strict))
         for made, reasons in ((made, expected[made.name]) for made in chosen)
@@ -98,10 +98,9 @@ def parametrize_with_checks(
     return pytest.mark.parametrize(("explainer", "check"), params)
 
 
-def own_folder(folder: Path | str | None) -> Path | None:
+def own_folder(folder: Path) -> Path:
     """Return a run's folder; of a worker of pytest-xdist one of its own, since two may not write one run at a time."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    return None if folder is None else Path(folder) / worker
+    return folder / os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
 @dataclass

@@ -1,8 +1,8 @@
 """Runs an evaluation under pytest: one item for each explainer and check, and the matrix of verdicts at the end.
 
-``suites/conftest.py`` takes its hooks from here; nothing else in the package knows of pytest. Tests ask for the
-fixture `claim` and carry the mark ``family``; the evaluation is made once, when the first of them runs. A test that
-asks for the fixture `owed` is run before, for each explainer and clause of the contract.
+:mod:`harness.pytest_entry` registers it where suites are asked for. Tests ask for the fixture `claim` and carry the
+mark ``family``; the evaluation is made once, when the first of them runs. A test that asks for the fixture `owed` is
+run before, for each explainer and clause of the contract.
 """
 
 from harness.pytest_plugin.findings import known_findings

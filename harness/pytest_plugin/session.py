@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.api.parametrized import own_folder
 from harness.checks import CHECKS
 from harness.checks.contract import ContractGate
 from harness.cli import asked_request, default_folder, shown_progress, write_report
@@ -69,7 +70,7 @@ def session_of(config: pytest.Config) -> Session:
     if SESSION not in config.stash:
         load_entry_points()
         request = _request(config.option).with_controls()
-        folder = config.option.out or default_folder(request, config.option.profile)
+        folder = own_folder(config.option.out or default_folder(request, config.option.profile))
         config.stash[SESSION] = Session(config, request, folder)
     return config.stash[SESSION]
 
