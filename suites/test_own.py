@@ -1,10 +1,5 @@
 """What somebody else claims of every explainer, by a check of their own (``--check file.py:function``)."""
 
-import pytest
+from harness.suites.test_own import test_claim
 
-from harness.pytest_plugin import Claim
-
-
-@pytest.mark.family("user")
-def test_claim(claim: Claim) -> None:
-    claim.settle()
+__all__ = ["test_claim"]

@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pandas as pd
 import pytest
 import tiny
 
@@ -42,6 +44,8 @@ Tests = Callable[..., pytest.RunResult]
 def tests(pytester: pytest.Pytester, unchecked: None) -> Tests:
     """Run a file of somebody's tests."""
     bare = ("-p", "no:hypothesispytest", "--assert=plain")
+    # What a run inside loads is forgotten after it, and pandas' types of parquet can be registered but once.
+    pd.DataFrame({"one": [1]}).to_parquet(BytesIO())
 
     def run(decorated: str, *words: str) -> pytest.RunResult:
         pytester.makepyfile(test_somebody=HEAD + BODY.format(decorated))
