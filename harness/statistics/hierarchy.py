@@ -29,14 +29,14 @@ def hierarchical(
 ) -> Hierarchy:
     """Adjust p-values of m claims and of each claim's k parts, so that alpha bounds the chance of any error.
 
-    An inheritance procedure. Alpha is shared among the claims with something left to show: equally, or, where they come
-    in an `order`, in inverse proportion to their places among those that are left, so that what has to be known
-    first is tested at the largest share and leaves it to what follows. A claim keeps the part `own` of its share
-    for itself and lends the rest equally to its parts; once the claim is made they have all of it, and a part that
-    is made leaves its share to its siblings. A claim whose parts are all made has the whole share, and one that is
-    made with all its parts leaves its share to the other claims. So of claims of equal rank a part is tested at
-    ``alpha / (m k)`` or better under a claim that is made, and at half of that where the claim is not or goes the
-    other way: a class may be found to differ from the whole.
+    An inheritance procedure. Alpha is shared among the claims with something left to show: equally, or, where they
+    come in an `order`, in inverse proportion to their places among those that are left, so that what has to be
+    known first is tested at the largest share and leaves it to what follows. A claim keeps the part `own` of its
+    share for itself and lends the rest equally to its parts; once the claim is made they have all of it, and a
+    part that is made leaves its share to its siblings. A claim whose parts are all made has the whole share, and
+    one that is made with all its parts leaves its share to the other claims. So of claims of equal rank a part is
+    tested at ``alpha / (m k)`` or better under a claim that is made, and at half of that where the claim is not
+    or goes the other way: a class may be found to differ from the whole.
 
     Proof: at every stage shares sum to at most 1, and no share falls as more claims are made (each step above only adds
     to what is left; a claim's place among those left only comes nearer to the first, and the shares of those left
