@@ -90,7 +90,7 @@ class Profile:
 EVERY_CONTROL = ("random", "constant", "edges", "intensity", "centre")
 QUICK = Profile(
     "quick",
-    per_class=16,  # 14 at least: below that no sign-flip p reaches a class's share of alpha
+    per_class=20,  # 14 at least: below that no sign-flip p reaches a class's share of alpha
     steps=10,
     spectrum_draws=2,
     removal_draws=1,

@@ -40,12 +40,16 @@ PICTURE = "[gradient, picture], expected_failed_checks={'picture': {'randomizati
 Tests = Callable[..., pytest.RunResult]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def parquet() -> None:
+    """What a test inside loads is forgotten after it, and pandas' types of parquet can be registered but once."""
+    pd.DataFrame({"one": [1]}).to_parquet(BytesIO())
+
+
 @pytest.fixture
 def tests(pytester: pytest.Pytester, unchecked: None) -> Tests:
     """Run a file of somebody's tests."""
     bare = ("-p", "no:hypothesispytest", "--assert=plain")
-    # What a run inside loads is forgotten after it, and pandas' types of parquet can be registered but once.
-    pd.DataFrame({"one": [1]}).to_parquet(BytesIO())
 
     def run(decorated: str, *words: str) -> pytest.RunResult:
         pytester.makepyfile(test_somebody=HEAD + BODY.format(decorated))
