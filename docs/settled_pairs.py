@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float, Int
 
 matplotlib.use("agg")
-from harness.cell_truth import Games, Level
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
@@ -22,6 +21,7 @@ from harness.measurements.cells import Ordered, share_right
 from harness.models.loading import load_subject
 from harness.perturbation import BlurFill, MeanFill, PictureFill
 from harness.truth import games_of
+from harness.truth.images import Games, Level
 
 IMAGE = 147
 MAPS = ("deeplift", "occlusion", "edges")

@@ -122,7 +122,13 @@ def test_run_json_says_how_the_run_came_about(done: RunFolder) -> None:
     assert info["schema_version"] == SCHEMA_VERSION
     assert info["command"] == "harness run"
     subject = patch_subject()
-    told = {"name": "patches", "digest": subject.digest, "classes": list(CLASSES), "cam_layer": subject.cam_layer}
+    told = {
+        "name": "patches",
+        "digest": subject.digest,
+        "classes": list(CLASSES),
+        "judged": list(CLASSES),
+        "cam_layer": subject.cam_layer,
+    }
     assert info["subject"] == told
     assert info["faces"]["digest"] == bright_patch_faces().digest
     assert (info["seed"], info["device"], info["profile"]["name"]) == (0, "cpu", "small")

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,8 @@ PRINTS = "import os; print(os.environ.get('OMP_WAIT_POLICY'), os.environ.get('GO
 STARTS = {
     "the command": "import sys; sys.argv = ['harness', '--version']\nimport harness.__main__ as m\n"
     "try: m.main()\nexcept SystemExit: pass\n",
-    "the suites": f"import runpy; runpy.run_path({str(Path(__file__).parents[2] / 'suites' / 'conftest.py')!r})\n",
+    "the suites": "import pytest\nfrom harness.pytest_entry import load_suites\n"
+    "load_suites(pytest.PytestPluginManager())\n",
 }
 
 

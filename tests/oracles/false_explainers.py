@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from harness.bench import Bench
-from harness.cell_truth import Games
 from harness.known_maps import known_maps
 from torch import Tensor
 
@@ -25,6 +24,7 @@ from harness.oracles.faults import PlantedFault, planted_faults
 from harness.perturbation import BlurFill, MeanFill, PictureFill
 from harness.store import RunFolder
 from harness.truth import games_of
+from harness.truth.images import Games
 
 PER_CLASS, WITHIN_PER_CLASS = 3, 2
 CONTROLS = ("edges", "centre")
