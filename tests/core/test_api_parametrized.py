@@ -5,7 +5,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from tiny import SMALL, bright_patch_faces, patch_subject
 
+import harness
 from harness.errors import UsageError
 
 HEAD = """
@@ -34,6 +36,13 @@ def test_mine(explainer, check):
 PICTURE = "[gradient, picture], expected_failed_checks={'picture': {'randomization-full': 'it never asks the network'}}"
 
 Tests = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded() -> None:
+    """What a run loads late is loaded here, since a test run in this process would load it anew."""
+    given = (patch_subject(), bright_patch_faces())
+    harness.evaluate(*given, explainers="gradient", checks="randomization-full", profile=SMALL, feed="contiguous:64")
 
 
 @pytest.fixture
