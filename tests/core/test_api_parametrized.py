@@ -1,5 +1,6 @@
 """Checks in somebody else's tests, run as their pytest runs them."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -103,7 +104,10 @@ def test_wrong_use_fails_in_one_line(tests: Tests) -> None:
 
 
 @pytest.mark.parametrize("words", [("-n", "2"), ("-n", "2", "--dist", "loadfile")], ids=["load", "loadfile"])
-def test_workers_agree(words: tuple[str, ...], tests: Tests, pytester: pytest.Pytester, tmp_path: Path) -> None:
+def test_workers_agree(
+    words: tuple[str, ...], pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]))
     pytester.makepyfile(test_somebody=HEAD + BODY.format(PICTURE + f", out={str(tmp_path / 'run')!r}"))
     result = pytester.runpytest_subprocess("-p", "no:hypothesispytest", "--assert=plain", *words)
     result.assert_outcomes(passed=3, xfailed=1)
