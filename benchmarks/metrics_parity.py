@@ -544,11 +544,11 @@ def entropy_complexity() -> Pair:
     return complexity.entropy_complexity(MAPS), np.array(quantus("Complexity", abs=True, normalise=False))
 
 
-def effective_complexity() -> Pair:
+def pixels_above_floor() -> Pair:
     """Normalise each map by itself before Quantus sees it."""
     own = MAPS / np.abs(MAPS).max(axis=(1, 2), keepdims=True)
     theirs = quantus("EffectiveComplexity", maps=own, abs=True, normalise=False, eps=0.01)
-    return complexity.effective_complexity(MAPS), np.array(theirs, dtype=float)
+    return complexity.pixels_above_floor(MAPS), np.array(theirs, dtype=float)
 
 
 def histogram_entropy() -> Pair:
@@ -937,7 +937,7 @@ COMPARISONS = (
     _quantus(
         "entropy-complexity", "Complexity", entropy_complexity, "it adds 1e-12 in the logarithm", added=1e-12 * PIXELS
     ),
-    _quantus("effective-complexity", "EffectiveComplexity", effective_complexity, "maps normalised one by one"),
+    _quantus("pixels-above-floor", "EffectiveComplexity", pixels_above_floor, "maps normalised one by one"),
     _quantus("histogram-entropy", "discrete_entropy", histogram_entropy),
     _quantus("completeness", "Completeness", completeness, "kept or not"),
     _quantus("sensitivity", "NonSensitivity", non_sensitivity, "breaches of both counted together"),

@@ -3,15 +3,17 @@
 ``python benchmarks/planted_faults.py`` prints each fault that got through and the share that was caught; it fails below
 95 %. A fault is a change of one place in a source file of ``harness/metrics``, from the list in
 ``planted_faults.toml``. The file itself is left as it is: a child process compiles the changed source in its stead and
-runs ``tests/metrics`` until a test fails. ``--match WORD``
-plants those whose description holds the word.
+runs ``tests/metrics`` until a test fails. ``--match WORD`` plants those whose description holds the word, ``--some N``
+a handful of N that ``--seed`` draws, no two of one file, which the project's own tests do every time.
 """
 
 import argparse
 import os
+import random
 import signal
 import sys
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.machinery import SourceFileLoader
@@ -45,6 +47,11 @@ class Fault:
         """The file."""
         return METRICS / f"{self.family}.py"
 
+    @property
+    def own_tests(self) -> Path:
+        """The tests of its family, which need not be there."""
+        return TESTS / f"test_metric_{self.family.split('/')[0]}.py"
+
     def source(self) -> str:
         """Return the changed source.
 
@@ -70,8 +77,19 @@ def listed() -> tuple[Fault, ...]:
     return tuple(Fault(**fault) for fault in tomllib.loads(LIST.read_text())["fault"])
 
 
-def caught(fault: Fault) -> bool:
-    """Run the tests in a child process that sees the fault; say whether one of them failed."""
+def handful(faults: Sequence[Fault], count: int, seed: int) -> tuple[Fault, ...]:
+    """Return faults of so many different files with tests of their own, the same for the same list and seed."""
+    source = random.Random(seed)
+    tested = [fault for fault in faults if fault.own_tests.exists()]
+    families = source.sample(sorted({fault.family for fault in tested}), count)
+    return tuple(source.choice([fault for fault in tested if fault.family == family]) for family in families)
+
+
+def caught(fault: Fault, places: Sequence[Path] = ()) -> bool:
+    """Run the tests in a child process that sees the fault; say whether one of them failed.
+
+    Without `places` all of them, the nearest first.
+    """
     source, target = fault.source(), str(fault.path)
     child = os.fork()
     if child:
@@ -80,7 +98,7 @@ def caught(fault: Fault) -> bool:
     try:
         _silence()
         _replace(target, compile(source, target, "exec"))
-        status = _tests_fail(fault.family)
+        status = _tests_fail(places or _nearest_first(fault))
     finally:
         os._exit(status)
 
@@ -105,17 +123,16 @@ def _replace(target: str, code: CodeType) -> None:
         del sys.modules[name]
 
 
-def _tests_fail(family: str) -> int:
-    """Return 1 where a test fails, 0 where none does; the nearest tests go first."""
+def _nearest_first(fault: Fault) -> list[Path]:
+    """Return all tests of the metrics, those of a fault's family first."""
+    own = [fault.own_tests] if fault.own_tests.exists() else []
+    return [*own, TESTS / "test_metric_white_box.py", TESTS / "test_metric_laws.py", TESTS]
+
+
+def _tests_fail(places: Sequence[Path]) -> int:
+    """Return 1 where a test fails, 0 where none does."""
     hypothesis.settings.register_profile("planted", database=None, derandomize=True)
     hypothesis.settings.load_profile("planted")
-    own = TESTS / f"test_metric_{family}.py"
-    places = [
-        *([own] if own.exists() else []),
-        TESTS / "test_metric_white_box.py",
-        TESTS / "test_metric_laws.py",
-        TESTS,
-    ]
     # What the parent has imported is imported already, of which pytest warns, and here warnings are errors.
     options = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
     left_out = [f"--ignore={TESTS / name}" for name in LEFT_OUT]
@@ -126,15 +143,19 @@ def main(arguments: list[str] | None = None) -> int:
     """Plant the faults and print what got through; return 1 if too many did."""
     parser = argparse.ArgumentParser(description="Plant faults in the metrics and count those that the tests catch.")
     parser.add_argument("--match", default="", help="plant only those whose description or file holds this word")
-    wanted = parser.parse_args(arguments).match
+    parser.add_argument("--some", type=int, metavar="N", help="plant a handful, of so many different files")
+    parser.add_argument("--seed", type=int, default=0, help="which handful (default %(default)s)")
+    asked = parser.parse_args(arguments)
     os.chdir(ROOT)
     # Imported once here, so that no child has to.
     for heavy in ("harness", "scipy.stats", "scipy.ndimage", "skimage.metrics", "skimage.feature", "sklearn.metrics"):
         import_module(heavy)
-    if caught(NOTHING):
+    chosen = [fault for fault in listed() if asked.match in f"{fault.family}: {fault.what}"]
+    chosen = list(handful(chosen, asked.some, asked.seed)) if asked.some else chosen
+    # Of a handful the tests that are nearest to it have to pass without a fault, else all.
+    if caught(NOTHING, [fault.own_tests for fault in chosen] if asked.some else ()):
         print("the tests fail without a fault; mend them first")
         return 2
-    chosen = [fault for fault in listed() if wanted in f"{fault.family}: {fault.what}"]
     through = []
     for fault in chosen:
         if not caught(fault):

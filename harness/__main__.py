@@ -1,6 +1,7 @@
 """Where the command starts: ``harness``, or ``python -m harness``."""
 
 import sys
+from io import TextIOWrapper
 
 from harness.waiting import wait_passively
 
@@ -8,6 +9,9 @@ from harness.waiting import wait_passively
 def main() -> int:
     """Set the process up, then run the command line and return its exit status."""
     wait_passively()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # where the locale lacks a letter, print its number
     from harness.cli import main as run  # torch is loaded with it
 
     return run()

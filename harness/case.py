@@ -12,6 +12,9 @@ from harness.digest import digest, image_keys
 from harness.faces.faceset import FaceSet, balanced_choice
 from harness.subject import Subject
 
+FEW_CLASSES = 20
+"""Of so many, tables have a row for each, also where no picture shows it; of more, only for those that occur."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -30,12 +33,33 @@ class Case:
         The network's class probabilities for each of them, (n, k).
     seed
         From which every random draw of the run derives.
+    judged
+        Indices of the classes that tables have a row for, in the subject's order; by default all.
     """
 
     subject: Subject
     faces: FaceSet
     probabilities: Float[np.ndarray, "n k"]
     seed: int
+    judged: tuple[int, ...] | None = None
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the judged classes."""
+        every = self.subject.classes
+        return every if self.judged is None else tuple(every[k] for k in self.judged)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the tables should know of the classes they leave out."""
+        if self.judged is None:
+            return ()
+        return (f"{len(self.judged)} of {len(self.subject.classes)} classes occur; tables leave out the others",)
+
+    def places(self, classes: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        """Return where each of some judged classes, given as the subject's index, stands among the judged ones."""
+        found: np.ndarray = classes if self.judged is None else np.searchsorted(self.judged, classes)
+        return found
 
     @cached_property
     def images(self) -> Float[Tensor, "n c h w"]:
@@ -91,5 +115,10 @@ def chosen_case(
     known = np.zeros(len(faces), bool)
     if faces.counterfactuals is not None:
         known[faces.counterfactuals.faces] = True
-    index = balanced_choice(probabilities.argmax(1), per_class, seed, first=known)
-    return Case(subject, faces.take(index), probabilities[index], seed)
+    predicted = probabilities.argmax(1)
+    index = balanced_choice(predicted, per_class, seed, first=known)
+    judged = None
+    if len(subject.classes) > FEW_CLASSES:
+        labels = predicted if faces.labels is None else faces.labels
+        judged = tuple(int(k) for k in np.union1d(predicted, labels))
+    return Case(subject, faces.take(index), probabilities[index], seed, judged)

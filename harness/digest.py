@@ -76,7 +76,7 @@ def code_digest(function: Callable[..., Any]) -> str:
     """
     function = underlying(function)
     try:
-        source = Path(inspect.getsourcefile(function) or "").read_text()
+        source = Path(inspect.getsourcefile(function) or "").read_bytes().decode("utf-8", "replace")
     except (TypeError, OSError):
         code = getattr(function, "__code__", None)
         source = repr((code.co_code, code.co_consts)) if code else repr(function)

@@ -1,8 +1,13 @@
 """What can go wrong, said in one line."""
 
+from harness.names import printable
+
 
 class HarnessError(Exception):
-    """The base of every error that this package raises on purpose."""
+    """The base of every error that this package raises on purpose; its text is safe on a terminal."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UsageError(HarnessError):
@@ -15,6 +20,10 @@ class ExplainerFault(HarnessError):  # noqa: N818
 
 class MetricFault(HarnessError):  # noqa: N818
     """A metric of somebody else broke down; its scores are not computed and the others go on."""
+
+
+class CheckFault(HarnessError):  # noqa: N818
+    """A check of somebody else broke down; it says nothing of anybody and the others go on."""
 
 
 class DefinitionError(HarnessError):

@@ -18,7 +18,9 @@ class Profile:
     steps
         Steps of a removal curve.
     spectrum_draws
-        Spectrum nulls an image.
+        Spectrum nulls an image, where they cost no pass, or one.
+    removal_draws
+        Those whose removal is walked step by step: each is a curve more.
     cascade_stages
         Most groups of layers that cascading randomisation goes through.
     cascade_per_class
@@ -59,6 +61,7 @@ class Profile:
     per_class: int | None
     steps: int
     spectrum_draws: int
+    removal_draws: int
     cascade_stages: int
     cascade_per_class: int
     random_networks: int
@@ -88,8 +91,9 @@ EVERY_CONTROL = ("random", "constant", "edges", "intensity", "centre")
 QUICK = Profile(
     "quick",
     per_class=20,  # 14 at least: below that no sign-flip p reaches a class's share of alpha
-    steps=16,
+    steps=10,
     spectrum_draws=2,
+    removal_draws=1,
     cascade_stages=4,
     cascade_per_class=3,
     random_networks=1,
@@ -101,7 +105,7 @@ QUICK = Profile(
     imputed_steps=5,
     built_networks=3,
     built_images=8,  # 24 in all: twice the least for which an exact sign-flip test can pass among seven rungs
-    cells_per_class=8,  # 3,072 passes an image, and 1,700 within cells: a third of what else a run asks
+    cells_per_class=20,  # 3,072 passes an image: of 8, whatever they show, no class could be decided
     parts_per_class=3,
 )
 STANDARD = Profile(
@@ -109,6 +113,7 @@ STANDARD = Profile(
     per_class=60,
     steps=32,
     spectrum_draws=4,
+    removal_draws=4,
     cascade_stages=8,
     cascade_per_class=10,
     random_networks=2,
@@ -130,6 +135,7 @@ FULL = Profile(
     per_class=None,
     steps=64,
     spectrum_draws=8,
+    removal_draws=8,
     cascade_stages=16,
     cascade_per_class=20,
     random_networks=5,

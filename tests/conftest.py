@@ -26,6 +26,8 @@ from tiny import CLASSES, SPEC, bright_patch_faces, make_case, patch_subject, ti
 from torch import Tensor, nn  # noqa: E402
 
 from harness.case import Case  # noqa: E402
+from harness.checks import Check  # noqa: E402
+from harness.checks import registry as checks  # noqa: E402
 from harness.explainers import base  # noqa: E402
 from harness.explainers.base import Explainer  # noqa: E402
 from harness.faces.faceset import FaceSet  # noqa: E402
@@ -79,6 +81,14 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, Explainer]:
     """The registered explainers; what a test registers is forgotten after it."""
     held = dict(base._registered)
     monkeypatch.setattr(base, "_registered", held)
+    return held
+
+
+@pytest.fixture
+def check_registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, Check]:
+    """The checks of somebody else; what a test registers is forgotten after it."""
+    held = dict(checks._registered)
+    monkeypatch.setattr(checks, "_registered", held)
     return held
 
 

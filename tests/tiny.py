@@ -29,6 +29,7 @@ SMALL = Profile(
     per_class=6,
     steps=6,
     spectrum_draws=1,
+    removal_draws=1,
     cascade_stages=2,
     cascade_per_class=2,
     random_networks=1,

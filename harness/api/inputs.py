@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.checks import CHECKS, Check
-from harness.cli import _has_evidence, asked_checks, asked_device
+from harness.checks.asked import asked_checks
+from harness.cli import asked_device, has_evidence
 from harness.errors import UsageError
 from harness.faces.arrays import from_dataset
 from harness.faces.faceset import FaceSet
@@ -191,16 +192,20 @@ def as_checks(given: str | Check | Iterable[str | Check] | None, faces: FaceSet 
     """
     if given is None:
         held = [check for check in CHECKS.values() if check.decides or default == "all"]
-        return [check for check in held if faces is None or _has_evidence(check, faces)]
+        return [check for check in held if faces is None or has_evidence(check, faces)]
     words = [given] if isinstance(given, str | Check) else list(given)
     if not words:
         raise UsageError("checks are empty; give one at least, or None for those that decide")
-    found = [
-        check
-        for word in words
-        for check in ([word] if isinstance(word, Check) else [CHECKS[name] for name in asked_checks([word])])
-    ]
-    return list({check.name: check for check in found}.values())
+    named = asked_checks([word for word in words if isinstance(word, str)]) if any(map(_is_word, words)) else None
+    if named is not None and named.refused:
+        raise UsageError(named.refused[0])
+    given_checks = [word for word in words if isinstance(word, Check)]
+    return list({check.name: check for check in (*given_checks, *(named.checks if named else ()))}.values())
+
+
+def _is_word(given: object) -> bool:
+    """Whether a check is asked for by its name."""
+    return isinstance(given, str)
 
 
 def as_profile(given: str | Profile, per_class: int | None = None) -> Profile:

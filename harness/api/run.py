@@ -10,7 +10,7 @@ import pandas as pd
 from harness.cli import default_metric, write_report
 from harness.errors import UsageError
 from harness.importing import closest
-from harness.report import comparison, ladder, reading, tables
+from harness.report import comparison, ladder, reading, rendering, tables
 from harness.store import RunFolder
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Run:
 def _html(table: pd.DataFrame) -> str:
     """Return a table of the report as HTML, under its title and over its notes."""
     title, notes = table.attrs.get("title", ""), table.attrs.get("notes", [])
-    shown = tables.readable(table)
+    shown = rendering.readable(table)
     body = shown.to_html(index=False, border=0)
     below = "".join(f"<br>{escape(note)}" for note in notes)
     return f"<figure><figcaption><b>{escape(title)}</b></figcaption>{body}<small>{below}</small></figure>"

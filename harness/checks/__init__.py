@@ -1,49 +1,40 @@
 """Claims about explainers, one file a family; plain functions and tables, no test runner."""
 
-from harness.checks import (
-    axioms,
-    cells,
-    confusion,
-    constructed,
-    faithfulness,
-    localization,
-    mistakes,
-    parts,
-    randomization,
-    robustness,
+from harness.checks.base import (
+    ALPHA,
+    CONFIDENCE,
+    EVERYTHING,
+    UNITS,
+    Check,
+    Correction,
+    Evidence,
+    Finding,
+    Verdict,
+    judged,
 )
-from harness.checks.base import ALPHA, CONFIDENCE, EVERYTHING, Check, Correction, Evidence, Finding, Verdict, judged
 from harness.checks.examination import Examination, barred, examination_table, examined
-
-FAMILIES = (
-    cells,
-    constructed,
-    faithfulness,
-    parts,
-    localization,
-    randomization,
-    robustness,
-    axioms,
-    confusion,
-    mistakes,
-)
-
-CHECKS: dict[str, Check] = {check.name: check for family in FAMILIES for check in family.CHECKS}
-"""Every check by name, in the order in which tables show them."""
+from harness.checks.own import check, tried
+from harness.checks.registry import CHECKS, FAMILIES, all_checks, register
 
 __all__ = [
     "ALPHA",
     "CHECKS",
     "CONFIDENCE",
     "EVERYTHING",
+    "FAMILIES",
+    "UNITS",
     "Check",
     "Correction",
     "Evidence",
     "Examination",
     "Finding",
     "Verdict",
+    "all_checks",
     "barred",
+    "check",
     "examination_table",
     "examined",
     "judged",
+    "register",
+    "tried",
 ]

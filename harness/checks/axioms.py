@@ -51,11 +51,11 @@ CHECKS = (
         name="completeness",
         family="axioms",
         claim="the map adds up to the fall of the target's logit from the image to the explainer's baseline",
-        control="the logit's fall",
+        control="the logit's fall, averaged over images",
         margin=0.05,
         margin_reason=(
-            "a path of 32 steps through a network of ReLUs is off by about one step, a thirtieth of the fall, where a "
-            "slope breaks inside it; a twentieth leaves room for that, and no reader would miss it in a map"
+            "a path of 32 steps through a network of ReLUs is off by about one step, a thirtieth of the mean fall, "
+            "where a slope breaks inside it; a twentieth leaves room for that, and no reader would miss it in a map"
         ),
         reference="Sundararajan et al. 2017 (completeness); Shrikumar et al. 2017 (summation to delta)",
         figure="figures/verdicts.png",

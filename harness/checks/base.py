@@ -21,6 +21,9 @@ FINE = "-fine"
 """Ends the name of a check that looks at parts of one cell; its rung stands without it, at a coarser resolution."""
 EVERYTHING = "all"
 """The class name of a finding over all images."""
+IMAGES, PEOPLE, CLASSES = "images", "people", "classes"
+UNITS = (IMAGES, PEOPLE, CLASSES)
+"""What a sample can be made of."""
 
 
 class Verdict(StrEnum):
@@ -208,6 +211,10 @@ class Check:
     rung
         Which rung of the ladder it decides; 0 where it is shown and decides nothing, because it repeats another check
         by other means, would be a virtue of a map that is false, or is no claim about single maps.
+    unit
+        What the sample is made of: images (people, where they are known), people, or classes.
+    origin
+        Where somebody else's was defined; "" for those of this package.
     """
 
     name: str
@@ -223,6 +230,8 @@ class Check:
     evidence: str = ""
     at_most: bool = False
     rung: int = 0
+    unit: str = IMAGES
+    origin: str = ""
 
     @property
     def metric(self) -> str:
@@ -292,8 +301,8 @@ def judged(checks: Sequence[Check], evidence: Evidence, explainers: Sequence[str
     An explainer's claims that decide are corrected together, its classes under their claim over all images (see
     :func:`harness.statistics.hierarchical`); passes among themselves and fails among themselves. A rung is reached only
     where all its claims hold, so that the largest p of them is that of the rung (an intersection-union test, Berger
-    1982) and passes are corrected over rungs; a rung falls with any of its claims, so that fails are corrected over all
-    of them. Who else is in the
+    1982) and passes are corrected over rungs, in their order: the lowest that is not yet known to be reached is worth
+    most alpha. A rung falls with any of its claims, so that fails are corrected over all of them. Who else is in the
     run, and what is only shown, changes nothing. What is shown is corrected family by family: an exact test over 5,040
     relabellings cannot go below p = .0002, and no such claim could ever pass beside paired ones.
     """
@@ -324,7 +333,8 @@ def _corrected(found: Sequence[Sequence[Finding]], steps: Sequence[str]) -> list
     names = list(dict.fromkeys(steps))
     of_step = np.array([names.index(step) for step in steps])
     together = np.stack([_largest(p[of_step == number]) for number in range(len(names))])
-    passes, fails = (hierarchical(side[:, 0], side[:, 1:], ALPHA) for side in (together, p_fail))
+    passes = hierarchical(together[:, 0], together[:, 1:], ALPHA, order=_ladder_order(names))
+    fails = hierarchical(p_fail[:, 0], p_fail[:, 1:], ALPHA)
     shares = np.concatenate([passes.whole_share[:, None], passes.part_share], axis=1)[of_step]
     of_steps = np.concatenate([passes.whole[:, None], passes.parts], axis=1)[of_step]
     # A claim that is surer than its step is tested at the step's level.
@@ -344,6 +354,17 @@ def _corrected(found: Sequence[Sequence[Finding]], steps: Sequence[str]) -> list
         ]
         for row, findings in enumerate(found)
     ]
+
+
+def _ladder_order(steps: Sequence[str]) -> Int[np.ndarray, " s"] | None:
+    """Return the place of each rung and resolution on the ladder; None where claims stand on no rung.
+
+    An explainer is believed up to the first rung that it is not known to reach, so the lowest is worth most alpha.
+    """
+    rungs = [step.removesuffix(FINE) for step in steps]
+    if not all(rung.isdigit() for rung in rungs):
+        return None
+    return np.array([2 * int(rung) + step.endswith(FINE) for rung, step in zip(rungs, steps, strict=True)])
 
 
 def _table(found: Sequence[Sequence[Finding]], side: str) -> Float[np.ndarray, "claims kinds"]:

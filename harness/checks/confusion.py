@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float
 
-from harness.checks.base import CONFIDENCE, EVERYTHING, Check, Evidence, Finding
+from harness.checks.base import CLASSES, CONFIDENCE, EVERYTHING, Check, Evidence, Finding
 from harness.metrics.confusion import recall
 from harness.statistics import (
     Alternative,
@@ -101,7 +101,7 @@ def _finding(test: Callable[..., PermutationResult], low: float = np.nan, high: 
         result.p,
         against.p,
         reason=result.reason or "",
-        unit="classes",
+        unit=CLASSES,
     )
 
 
@@ -117,6 +117,7 @@ CHECKS = (
         figure="figures/recall.png",
         needs=frozenset({"removal"}),
         judge=_recall_follows_gain,
+        unit=CLASSES,
     ),
     Check(
         name="confusion-mantel",
@@ -129,6 +130,7 @@ CHECKS = (
         figure="figures/confusion.png",
         needs=frozenset({"similarity"}),
         judge=_confused_are_alike,
+        unit=CLASSES,
     ),
     Check(
         name="confusion-mantel-partial",
@@ -141,5 +143,6 @@ CHECKS = (
         figure="figures/confusion.png",
         needs=frozenset({"similarity"}),
         judge=_confused_are_alike_given_faces,
+        unit=CLASSES,
     ),
 )

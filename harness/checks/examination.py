@@ -13,9 +13,9 @@ import pandas as pd
 from jaxtyping import Float
 
 from harness.checks.base import ALPHA, CONFIDENCE, Evidence, Verdict
-from harness.known_maps import NOISE, ORACLE, oracle_name
 from harness.measurements.base import MAP, SPECTRUM
 from harness.metrics.cards import gain_of, metric_cards
+from harness.oracles.known import NOISE, ORACLE, oracle_name
 from harness.statistics import holm, mean_above_p, mean_interval
 from harness.store import EXAMINATIONS, frame
 

@@ -119,12 +119,14 @@ def ladder(
         held.setdefault((str(row["explainer"]), str(row["class"])), {})[str(row["check"])] = {
             str(key): value for key, value in row.items()
         }
+    by_class = {check for (_, kind), judged in held.items() if kind != EVERYTHING for check in judged}
     rows = []
     for name, fault in explainers.items():
         for where in (EVERYTHING, *classes):
             rows.append(_contract_row(name, where, fault))
             for rung in RUNGS[1:]:
-                claims = [] if fault else _claims(held, name, where, [c for c, n in rungs.items() if n == rung.number])
+                asked = [] if fault else [check for check, number in rungs.items() if number == rung.number]
+                claims = _claims(held.get((name, EVERYTHING), {}), held.get((name, where), {}), asked, by_class)
                 rows.append(_row(name, where, rung, claims, resolutions, uncalibrated.get(rung.number, "")))
     return frame(LADDER, rows)
 
@@ -188,12 +190,13 @@ def uncalibrated_rungs(table: pd.DataFrame, truths: Collection[str], nulls: Coll
 
 
 def _claims(
-    held: Mapping[tuple[str, str], Mapping[str, dict[str, Any]]], name: str, where: str, checks: Sequence[str]
+    whole: Mapping[str, dict[str, Any]],
+    own: Mapping[str, dict[str, Any]],
+    checks: Sequence[str],
+    by_class: Collection[str],
 ) -> list[dict[str, Any]]:
-    """Return an explainer's verdicts on one rung; a check that is judged over all images alone stands for a class."""
-    whole, own = held.get((name, EVERYTHING), {}), held.get((name, where), {})
-    judged_by_class = {check for (_, kind), rows in held.items() if kind != EVERYTHING for check in rows}
-    found = [own.get(check) or (None if check in judged_by_class else whole.get(check)) for check in checks]
+    """Return verdicts on one rung for a class; what is judged over all images alone stands for every class."""
+    found = [own.get(check) or (None if check in by_class else whole.get(check)) for check in checks]
     return [row for row in found if row is not None]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from harness.checks.base import CONFIDENCE, EVERYTHING, Check, Evidence, Finding
+from harness.checks.base import CONFIDENCE, EVERYTHING, IMAGES, PEOPLE, Check, Evidence, Finding
 from harness.measurements.base import MAP
 from harness.statistics import mean_above_p, mean_below_p, people_interval, spread
 
@@ -45,33 +45,52 @@ class PairedScores:
         """Return the finding over all images, then, where classes are judged, one for each."""
         if explainer == self.against:
             return [Finding(EVERYTHING, 0, reason=f"{explainer} is the control of this check")]
-        rows = self._rows(check, evidence, explainer)
+        rows = marked_rows(evidence, explainer, self.metric, self.variant, self.own)
         if not len(rows):
             return [Finding(EVERYTHING, 0, reason=f"{self.metric} was not measured")]
+        rows = filled(rows, check, self.blank)
         if self.against:
             rows = _less(rows, evidence.of(self.against, self.metric, self.variant), self.against)
-        clusters = evidence.clusters(rows.index)
-        found = [_finding(check, EVERYTHING, rows, clusters)]
-        for name in evidence.classes if self.by_class else ():
-            here = (rows["target"] == name).to_numpy()
-            found.append(_finding(check, name, rows[here], None if clusters is None else clusters[here]))
-        return found
+        return findings(check, evidence, rows, by_class=self.by_class)
 
-    def _rows(self, check: Check, evidence: Evidence, explainer: str) -> pd.DataFrame:
-        """Return a row for each image that was asked for, those without a map filled in and marked."""
-        rows = evidence.of(explainer, self.metric, self.variant)
-        if not len(rows):
-            return rows
-        asked = evidence.asked(self.metric, self.variant)
-        whole = rows.reindex(asked.index).assign(target=asked)
-        # A row is missing where an explainer answered for some images alone.
-        blank = whole["status"].isna() | whole.index.isin(evidence.blank.get(explainer, frozenset()))
-        if self.own:
-            blank |= evidence.of(explainer, self.own, MAP)["value"].reindex(whole.index).isna()
-        blank &= whole["value"].isna()
-        worst = self.blank if self.blank is not None else float(check.at_most)
-        why = whole["reason"].fillna("no score")
-        return whole.assign(blank=blank, value=whole["value"].mask(blank, worst), reason=why)
+
+def marked_rows(evidence: Evidence, explainer: str, metric: str, variant: str, own: str = "") -> pd.DataFrame:
+    """Return a row for each image that was asked for, marked `blank` where the explainer is why it has no value.
+
+    Parameters
+    ----------
+    evidence, explainer, metric, variant
+        Which scores.
+    own
+        A score of the map itself that is undefined through the map's own fault alone, or "".
+    """
+    rows = evidence.of(explainer, metric, variant)
+    if not len(rows):
+        return rows.assign(blank=False)
+    asked = evidence.asked(metric, variant)
+    whole = rows.reindex(asked.index).assign(target=asked)
+    # A row is missing where an explainer answered for some images alone.
+    blank = whole["status"].isna() | whole.index.isin(evidence.blank.get(explainer, frozenset()))
+    if own:
+        blank |= evidence.of(explainer, own, MAP)["value"].reindex(whole.index).isna()
+    blank &= whole["value"].isna()
+    return whole.assign(blank=blank, reason=whole["reason"].fillna("no score"))
+
+
+def filled(rows: pd.DataFrame, check: Check, blank: float | None) -> pd.DataFrame:
+    """Return the rows with blank ones counted as `blank`: by default 0, or a whole 1 where effects must stay small."""
+    worst = blank if blank is not None else float(check.at_most)
+    return rows.assign(value=rows["value"].mask(rows["blank"], worst))
+
+
+def findings(check: Check, evidence: Evidence, rows: pd.DataFrame, *, by_class: bool = True) -> list[Finding]:
+    """Return what effects, one an image, say over all images, then, where classes are judged, of each."""
+    clusters = evidence.clusters(rows.index)
+    found = [finding(check, EVERYTHING, rows, clusters)]
+    for name in evidence.classes if by_class else ():
+        here = (rows["target"] == name).to_numpy()
+        found.append(finding(check, name, rows[here], None if clusters is None else clusters[here]))
+    return found
 
 
 def _less(rows: pd.DataFrame, control: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -82,12 +101,12 @@ def _less(rows: pd.DataFrame, control: pd.DataFrame, name: str) -> pd.DataFrame:
     return rows.assign(value=rows["value"] - control["value"], reason=reason)
 
 
-def _finding(check: Check, kind: str, rows: pd.DataFrame, clusters: Int[np.ndarray, " n"] | None) -> Finding:
+def finding(check: Check, kind: str, rows: pd.DataFrame, clusters: Int[np.ndarray, " n"] | None) -> Finding:
     """Return what paired differences say of a claim."""
     values: Float[np.ndarray, " n"] = rows["value"].to_numpy(np.float64)
     held = ~np.isnan(values)
     known, who = values[held], None if clusters is None else clusters[held]
-    unit, units = ("images", len(known)) if who is None else ("people", len(np.unique(who)))
+    unit, units = (IMAGES, len(known)) if who is None else (PEOPLE, len(np.unique(who)))
     undefined = len(values) - len(known)
     blank = int(rows["blank"].to_numpy(bool)[held].sum())
     if not len(values):

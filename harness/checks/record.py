@@ -60,7 +60,7 @@ def write_record(faces: str, found: Sequence[tuple[Explainer, Examination]], fil
 
 def stored_record(file: Path = RECORD) -> Record:
     """Return the record; empty where there is none."""
-    held: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    held: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return held
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.errors import DefinitionError, UsageError
-from harness.explainers.base import Explainer, register, registered, wrapped
+from harness.explainers.base import Explainer, check_name, register, registered, wrapped
+from harness.explainers.settings import apart, read_settings
 from harness.importing import closest, load_object
 
 DEFAULT = (
@@ -48,7 +49,8 @@ def asked_explainers(texts: Sequence[Any] | None) -> tuple[Explainer, ...]:
     Parameters
     ----------
     texts
-        Registered names, families, ``all``, or ``file.py:function``; from Python also explainers and plain functions.
+        Registered names, families, ``all``, or ``file.py:function``; after a name or function, ``:setting=value,...``
+        gives its settings other values than their own. From Python also explainers and plain functions.
 
     Raises
     ------
@@ -59,6 +61,7 @@ def asked_explainers(texts: Sequence[Any] | None) -> tuple[Explainer, ...]:
     """
     found: dict[str, Explainer] = {}
     for text, explainer in [(word, made) for word in texts or DEFAULT for made in _asked(word)]:
+        check_name(explainer)
         held = found.get(explainer.name) or registered().get(explainer.name)
         if held is not None and held.digest != explainer.digest:
             raise DefinitionError(
@@ -74,11 +77,20 @@ def _called(asked: object) -> str:
     return asked if isinstance(asked, str) else _as_explainer(asked, repr(asked)).origin
 
 
-def _asked(text: object) -> tuple[Explainer, ...]:
-    """Return the explainers that one word names; a function stands for itself."""
+def _asked(asked: object) -> tuple[Explainer, ...]:
+    """Return the explainers that one word names, with the settings that it gives; a function stands for itself."""
+    if not isinstance(asked, str):
+        return (_as_explainer(asked, repr(asked)),)
+    name, settings = apart(asked)
+    found = _named(name)
+    if settings and len(found) > 1:
+        raise UsageError(f"{name!r} names {len(found)} explainers; give the settings {settings!r} to one by its name")
+    return tuple(read_settings(explainer, settings) for explainer in found)
+
+
+def _named(text: str) -> tuple[Explainer, ...]:
+    """Return the explainers of one name, family or place."""
     known = registered()
-    if not isinstance(text, str):
-        return (_as_explainer(text, repr(text)),)
     if text in known:
         return (known[text],)
     of_family = tuple(made for made in known.values() if text in ("all", made.facts.family))

@@ -12,8 +12,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from harness.digest import code_digest, digest, underlying
-from harness.errors import DefinitionError, ExplainerFault
+from harness.errors import DefinitionError, ExplainerFault, UsageError
 from harness.explainers._randomness import global_generators_seeded, seeds
+from harness.names import explainer_name_fault, printable
 from harness.subject import Subject, copied
 
 FAMILIES = ("gradient", "backprop", "cam", "perturbation", "surrogate", "user", "control", "oracle")
@@ -121,8 +122,8 @@ class Explainer:
         pictures, network, before = images.clone(), copied(subject.network), subject.state_digest()
         try:
             found = self._called(subject, images, targets, seed)
-        except Exception as error:  # whatever a user's function raises must not end the run
-            first = (str(error).strip().splitlines() or [""])[0]
+        except (Exception, SystemExit) as error:  # whatever a user's function raises must not end the run
+            first = printable((str(error).strip().splitlines() or [""])[0])
             raise ExplainerFault(f"{self.name} raised {type(error).__name__}: {first}") from error
         finally:
             changed = subject.state_digest() != before
@@ -144,15 +145,25 @@ class Explainer:
             return ()
         return self.facts.baselines(subject, images, **self.settings, seed=seed)
 
-    def refuse_sameness(self, maps: Float[np.ndarray, "n h w"]) -> None:
-        """Check that the maps of all images of a run are not one map; only a control's may be.
+    def refuse_sameness(
+        self,
+        maps: Float[np.ndarray, "n h w"],
+        subject: Subject,
+        images: Float[Tensor, "n c h w"],
+        targets: Int[Tensor, " n"],
+    ) -> None:
+        """Check that the maps of all images of a run are not one map.
+
+        Only a control's may be, and those of a network that answers all of them by one slope: a linear one has one
+        gradient a class.
 
         Raises
         ------
         ExplainerFault
             Where they are.
         """
-        if len(maps) > 1 and not self.is_control and (maps == maps[0]).all():
+        same = len(maps) > 1 and not self.is_control and (maps == maps[0]).all()
+        if same and not one_slope(subject, images, targets):
             raise ExplainerFault(f"{self.name} returned the same map for every image")
 
     def _called(self, subject: Subject, images: Tensor, targets: Tensor, seed: int) -> np.ndarray:
@@ -176,6 +187,23 @@ class Explainer:
                 f"{self.name} returned NaN or infinity for {len(bad)} of {len(array)} images (first: number {bad[0]})"
             )
         return array
+
+
+SLOPES_APART = 2.0**-16
+"""Gradients nearer than this share of the largest are one: sums of some thousands in single precision, with room."""
+
+
+def one_slope(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]) -> bool:
+    """Whether the network's gradient for each image's target is the same for all of them, as a linear network's is.
+
+    False where it has no gradient.
+    """
+    try:
+        slopes = subject.gradients(images, targets)
+    except (RuntimeError, UsageError):
+        return False
+    apart = (slopes - slopes[:1]).abs().amax()
+    return bool(apart <= SLOPES_APART * slopes.abs().amax())
 
 
 _registered: dict[str, Explainer] = {}
@@ -274,10 +302,18 @@ def register(made: Explainer) -> None:
     DefinitionError
         Where another explainer has the name already; the message says where that one was defined.
     """
+    check_name(made)
     held = _registered.get(made.name)
     if held is not None and held.digest != made.digest:
         raise DefinitionError(f"explainer {made.name!r} of {made.origin} has the name of {held.origin}; choose another")
     _registered[made.name] = made
+
+
+def check_name(made: Explainer) -> None:
+    """Refuse a name that tables cannot show or use themselves."""
+    fault = explainer_name_fault(made.name)
+    if fault:
+        raise DefinitionError(f"the name {made.name!r:.60} of {made.origin:.200} is {fault}")
 
 
 def registered() -> dict[str, Explainer]:

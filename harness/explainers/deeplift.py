@@ -20,7 +20,7 @@ from harness.explainers._interception import (
     with_backward,
 )
 from harness.explainers.base import COMPLETENESS, explainer
-from harness.explainers.gradient import plain_baseline
+from harness.explainers.baselines import Baseline, baseline_pictures, plain, plain_baseline
 from harness.subject import Subject
 
 SMALLEST = 1e-6
@@ -34,8 +34,8 @@ SUMS = frozenset(
 
 def _shades(subject: Subject, images: Tensor, *, baselines: int, **_: Any) -> Iterator[Float[Tensor, "n c h w"]]:
     """Yield plain pictures from the darkest to the brightest."""
-    for shade in torch.linspace(subject.spec.low, subject.spec.high, baselines).tolist():
-        yield torch.full_like(images, shade)
+    for shade in torch.linspace(0, 1, baselines, dtype=torch.float64).tolist():
+        yield plain(subject.spec, images, shade)
 
 
 @explainer(
@@ -47,23 +47,23 @@ def _shades(subject: Subject, images: Tensor, *, baselines: int, **_: Any) -> It
     baselines=plain_baseline,
 )
 def deeplift(
-    subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"], *, baseline: float = 0.0
+    subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"], *, baseline: Baseline = 0.0
 ) -> Float[Tensor, "n h w"]:
-    """Return each pixel's part in the difference of the target logit from that of a plain baseline (rescale rule).
+    """Return each pixel's part in the difference of the target logit from that of a baseline (rescale rule).
 
     Channels are summed. The map adds up to the difference.
 
     Parameters
     ----------
     baseline
-        One value for every pixel, in input units; zero is mid-grey where the input is centred.
+        A value of every pixel in input units, or a word; see :func:`~harness.explainers.baselines.baseline_pictures`.
 
     Raises
     ------
     UsageError
         Where the network runs a function that has no rule.
     """
-    return contributions(subject, images, torch.full_like(images, baseline), targets)
+    return contributions(subject, images, baseline_pictures(subject, images, baseline), targets)
 
 
 @explainer(

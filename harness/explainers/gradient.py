@@ -1,8 +1,5 @@
 """The gradient and what is read off it or off its mean along a straight path."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -10,6 +7,7 @@ from torch import Tensor
 
 from harness.explainers._passes import gradients_at, input_gradients
 from harness.explainers.base import COMPLETENESS, explainer
+from harness.explainers.baselines import Baseline, baseline_pictures, plain_baseline
 from harness.subject import Subject
 
 
@@ -57,13 +55,6 @@ def input_x_gradient(
     return (images * input_gradients(subject, images, targets)).sum(1)
 
 
-def plain_baseline(
-    subject: Subject, images: Float[Tensor, "n c h w"], *, baseline: float, **_: Any
-) -> Iterator[Float[Tensor, "n c h w"]]:
-    """Yield one plain picture an image, of the explainer's setting `baseline`."""
-    yield torch.full_like(images, baseline)
-
-
 @explainer(
     name="integrated-gradients",
     family="gradient",
@@ -78,9 +69,9 @@ def integrated_gradients(
     targets: Int[Tensor, " n"],
     *,
     steps: int = 32,
-    baseline: float = 0.0,
+    baseline: Baseline = 0.0,
 ) -> Float[Tensor, "n h w"]:
-    """Return the gradient averaged from a plain baseline to the image, times their difference.
+    """Return the gradient averaged from a baseline to the image, times their difference.
 
     Channels are summed. The average is Gauss-Legendre quadrature. The map sums to the logit of the image less
     that of the baseline, up to the error of the quadrature.
@@ -90,9 +81,9 @@ def integrated_gradients(
     steps
         Points of the quadrature.
     baseline
-        One value for every pixel, in input units; zero is mid-grey where the input is centred.
+        A value of every pixel in input units, or a word; see :func:`~harness.explainers.baselines.baseline_pictures`.
     """
-    return path_integral(subject, torch.full_like(images, baseline), images, targets, steps)
+    return path_integral(subject, baseline_pictures(subject, images, baseline), images, targets, steps)
 
 
 def path_integral(

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from harness.errors import UsageError
 from harness.explainers._passes import gradients_at
 from harness.explainers._randomness import generators, normal
 from harness.explainers.base import COMPLETENESS, explainer
-from harness.explainers.gradient import path_integral, plain_baseline
+from harness.explainers.baselines import Baseline, baseline_pictures, blurred, plain, plain_baseline
+from harness.explainers.gradient import path_integral
 from harness.subject import Subject
 
 ASIDE = 2.0**-30
@@ -29,7 +29,7 @@ single precision, one neighbour is ahead by 2**22 units in the last place of dou
 
 def _black(subject: Subject, images: Tensor, **_: Any) -> Iterator[Float[Tensor, "n c h w"]]:
     """Yield a black picture an image."""
-    yield torch.full_like(images, subject.spec.low)
+    yield plain(subject.spec, images, 0.0)
 
 
 def _blurred(subject: Subject, images: Tensor, *, sigma: float, **_: Any) -> Iterator[Float[Tensor, "n c h w"]]:
@@ -42,8 +42,9 @@ def _noisy(
 ) -> Iterator[Float[Tensor, "n c h w"]]:
     """Yield the images under strong noise, kept in range, `baselines` times."""
     sources, spec = generators(images, seed), subject.spec
+    darkest, brightest = plain(spec, images, 0.0), plain(spec, images, 1.0)
     for _number in range(baselines):
-        yield (images + (spec.high - spec.low) / 2 * normal(images, sources)).clamp(spec.low, spec.high)
+        yield (images + (spec.high - spec.low) / 2 * normal(images, sources)).clamp(darkest, brightest)
 
 
 def _drawn(
@@ -109,7 +110,7 @@ def integrated_gradients_blur(
     family="gradient",
     reference="Erion et al. 2021; Lundberg and Lee 2017",
     cost="32 backward",
-    axioms=(COMPLETENESS, "implementation-invariance", "linearity"),
+    axioms=("implementation-invariance", "linearity"),
     baselines=_drawn,
 )
 def expected_gradients(
@@ -123,7 +124,9 @@ def expected_gradients(
 ) -> Float[Tensor, "n h w"]:
     """Return gradient x difference at random points between random baselines and the image, averaged (GradientSHAP).
 
-    Points are spaced evenly within strata, which halves the error of independent draws at no cost.
+    Points are spaced evenly within strata, which halves the error of independent draws at no cost. In expectation the
+    map adds up to the change of the logit from the mean over baselines; of 32 draws it is not claimed: on the bundled
+    networks it misses it by 6 and by 61 % of the mean change.
 
     Parameters
     ----------
@@ -147,7 +150,7 @@ def expected_gradients(
     family="gradient",
     reference="Sturmfels et al. 2020",
     cost="32 backward",
-    axioms=(COMPLETENESS, "implementation-invariance", "linearity"),
+    axioms=("implementation-invariance", "linearity"),
     baselines=_noisy,
 )
 def integrated_gradients_noise(
@@ -160,6 +163,8 @@ def integrated_gradients_noise(
     seed: int = 0,
 ) -> Float[Tensor, "n h w"]:
     """Return integrated gradients averaged over baselines that are the image under strong noise, kept in range.
+
+    With many points a path the map adds up to the change of the logit; of 8 that is not claimed.
 
     Parameters
     ----------
@@ -177,7 +182,7 @@ def integrated_gradients_noise(
     family="gradient",
     reference="Xu et al. 2020",
     cost="32 backward",
-    axioms=(COMPLETENESS, "implementation-invariance", "linearity"),
+    axioms=("implementation-invariance", "linearity"),
     baselines=_blurred,
 )
 def blur_ig(
@@ -191,7 +196,8 @@ def blur_ig(
     """Return the gradient integrated along the path on which a strong blur clears.
 
     Each step of the blur is weighed by the gradient half-way through it, so that the map adds up to the change of the
-    logit from the blurred to the sharp image, up to the error of the steps. Channels are summed.
+    logit from the blurred to the sharp image, up to the error of the steps: on a network that bends often, 32 are too
+    few for that to be claimed. Channels are summed.
 
     Parameters
     ----------
@@ -214,7 +220,7 @@ def blur_ig(
     family="gradient",
     reference="Kapishnikov et al. 2021",
     cost="32 backward",
-    axioms=(COMPLETENESS, "implementation-invariance"),
+    axioms=("implementation-invariance",),
     baselines=plain_baseline,
 )
 def guided_ig(
@@ -225,7 +231,7 @@ def guided_ig(
     steps: int = 32,
     fraction: float = 0.1,
     leeway: float = 0.1,
-    baseline: float = 0.0,
+    baseline: Baseline = 0.0,
     aside: float = ASIDE,
 ) -> Float[Tensor, "n h w"]:
     """Return the gradient integrated along a path that moves the pixels of smallest gradient first.
@@ -242,14 +248,15 @@ def guided_ig(
     leeway
         How far a pixel may be ahead of or behind the straight path, as a share of it.
     baseline
-        One value for every pixel, in input units.
+        A value of every pixel in input units, or a word; see :func:`~harness.explainers.baselines.baseline_pictures`.
     aside
         How far from the path gradients are taken, as a share of the range of values; 0 for the published method, whose
         map a network of maxima leaves open.
     """
     precise, end = _in_double(subject), images.double().cpu().numpy()
+    starts = baseline_pictures(subject, images.double(), baseline).cpu().numpy()
     noise = np.random.default_rng(0).uniform(-aside, aside, end.shape[1:]) * (subject.spec.high - subject.spec.low)
-    walkers = [_Walker(np.full_like(image, baseline), image, fraction, leeway) for image in end]
+    walkers = [_Walker(start, image, fraction, leeway) for start, image in zip(starts, end, strict=True)]
     for step in range(1, steps + 1):
         places = torch.from_numpy(np.stack([walker.place + noise for walker in walkers])).to(precise.dtype)
         alone = zip(torch.split(places, 1), torch.split(targets, 1), strict=True)
@@ -312,12 +319,6 @@ class _Walker:
         self.attribution += (self.place - before) * gradient
 
 
-def blurred(images: Float[Tensor, "n c h w"], pixels: float) -> Float[Tensor, "n c h w"]:
-    """Return the images under a Gaussian blur of that many pixels, edges reflected."""
-    array = gaussian_filter(images.cpu().numpy(), (0, 0, pixels, pixels), mode="reflect")
-    return torch.from_numpy(array).to(images.device)
-
-
 def _stretches(
     subject: Subject, images: Tensor, samples: int, background: Tensor | None, seed: int
 ) -> tuple[Float[Tensor, "n samples"], Iterator[Float[Tensor, "n c h w"]]]:
@@ -334,5 +335,4 @@ def _baseline(
     """Draw one baseline an image."""
     if background is not None:
         return torch.stack([background[int(source.integers(len(background)))] for source in sources]).to(images)
-    shades = torch.tensor([source.uniform(subject.spec.low, subject.spec.high) for source in sources])
-    return shades.to(images)[:, None, None, None].expand_as(images)
+    return torch.stack([plain(subject.spec, images[0], source.uniform(0, 1)) for source in sources])

@@ -70,7 +70,8 @@ def rise(
 ) -> Float[Tensor, "n h w"]:
     """Return each pixel's mean target probability over smooth random masks, weighted by how much it is kept.
 
-    It is never negative. The masks of a seed serve every image, and are not those that metrics use.
+    It is a probability: never negative, and the same everywhere where the answer never changes. The masks of a seed
+    serve every image, and are not those that metrics use.
 
     Parameters
     ----------
@@ -85,8 +86,9 @@ def rise(
     several = (torch.lerp(mean, image, keep[:, None]) for image, mean in zip(images, means, strict=True))
     answers = logits_at(subject, several).softmax(1).view(len(images), masks, -1)
     chosen = answers[torch.arange(len(images)), :, targets.to(answers.device)]
-    # Half of each pixel is kept on average, which the paper divides by.
-    return torch.einsum("nm,mhw->nhw", chosen, keep) / (masks * 0.5)
+    # The paper divides by the half that masks keep on average; by what these kept, a pixel that they happened to keep
+    # more often does not look more relevant for it.
+    return torch.einsum("nm,mhw->nhw", chosen, keep) / keep.sum(0)
 
 
 @explainer(name="shapley-sampling", family="perturbation", reference="Castro et al. 2009", cost="about 330 forward")

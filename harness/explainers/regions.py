@@ -6,6 +6,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from harness.explainers.base import explainer
+from harness.explainers.baselines import plain
 from harness.explainers.gradient import path_integral
 from harness.subject import Subject
 
@@ -32,7 +33,7 @@ def xrai(
     steps
         Points of the quadrature for each baseline.
     """
-    shades = [torch.full_like(images, shade) for shade in (subject.spec.low, subject.spec.high)]
+    shades = [plain(subject.spec, images, shade) for shade in (0.0, 1.0)]
     attributions = torch.stack([path_integral(subject, shade, images, targets, steps) for shade in shades]).mean(0)
     pictures = subject.spec.to_grey(images)
     found = [

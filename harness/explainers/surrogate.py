@@ -116,7 +116,7 @@ def kernel_shap(
     for image, target, source in zip(images, targets.tolist(), generators(images, seed), strict=True):
         labels = segments_of(image, segments)
         kept, weights = _coalitions(int(labels.max()) + 1, samples, source)
-        ends = np.stack([np.zeros_like(kept[0]), np.ones_like(kept[0])])
+        ends = np.repeat([[False], [True]], kept.shape[1], axis=1)  # of one segment there are no coalitions between
         answers = kept_segments_logits(subject, image, labels, np.concatenate([ends, kept]))[:, target]
         values = _shapley_regression(kept, weights, answers.double().cpu().numpy())
         found.append(painted(torch.from_numpy(values).to(images), labels))
@@ -224,7 +224,8 @@ def _lime_of_one(
 
     samples, segments = counts
     labels = segments_of(image, segments)
-    picture = image.expand(3, -1, -1).permute(1, 2, 0).cpu().double().numpy()
+    coloured = image.expand(3, -1, -1) if len(image) == 1 else image  # the package reads no grey pictures
+    picture = coloured.permute(1, 2, 0).cpu().double().numpy()
     maker = LimeImageExplainer(
         kernel_width=KERNEL_WIDTH, feature_selection="none", random_state=np.random.RandomState(seed)
     )

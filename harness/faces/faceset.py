@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from harness.digest import digest
 from harness.errors import UsageError
 from harness.faces.pictures import pixels
+from harness.names import name_fault
 
 EXPRESSIONS = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
 """FER2013's classes in FER2013's order."""
@@ -89,6 +90,9 @@ class FaceSet:
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", pixels(self.images, f"face set {self.name!r}: images"))
         object.__setattr__(self, "classes", tuple(self.classes))
+        for what, name in [("name", self.name), *(("class", each) for each in self.classes)]:
+            if name_fault(name):
+                raise UsageError(f"face set {self.name!r:.60}: its {what} {name!r:.60} is {name_fault(name)}")
         if len(self.images) == 0:
             raise UsageError(f"face set {self.name!r} has no images; give a set with at least one")
         if not len(self.ids):

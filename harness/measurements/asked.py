@@ -1,12 +1,12 @@
 """The metrics of somebody else that a user asks for in words, or that installed packages offer."""
 
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from harness.errors import DefinitionError, MetricFault, UsageError
 from harness.importing import closest, load_object
-from harness.measurements.own import asked_for
+from harness.measurements.own import asked_for, measurement_of
 from harness.metrics.cards import USER, MetricCard, card, metric_cards, register
 
 ENTRY_POINTS = "harness.metrics"
@@ -46,13 +46,31 @@ def asked_metrics(texts: Sequence[str], *, everything: bool = False) -> AskedMet
             refused.append(f"{error} (--metric {text})")
     if everything:
         found |= {name: made for name, made in metric_cards().items() if made.family == USER}
-    for made in tuple(found.values()):
+    return _measurable(AskedMetrics(tuple(found.values()), tuple(refused)))
+
+
+def with_needed(asked: AskedMetrics, measurements: Collection[str]) -> AskedMetrics:
+    """Return the metrics that are asked for and those that checks need, by the names of their measurements."""
+    held = {made.name for made in asked.cards}
+    needed = tuple(
+        made
+        for made in metric_cards().values()
+        if made.family == USER and made.name not in held and measurement_of(made.name) in measurements
+    )
+    more = _measurable(AskedMetrics(needed, ()))
+    return AskedMetrics(asked.cards + more.cards, asked.refused + more.refused)
+
+
+def _measurable(asked: AskedMetrics) -> AskedMetrics:
+    """Return the metrics without those that ask for what is not given, and why."""
+    kept, refused = [], list(asked.refused)
+    for made in asked.cards:
         try:
             asked_for(made)
+            kept.append(made)
         except MetricFault as error:
-            del found[made.name]
             refused.append(str(error))
-    return AskedMetrics(tuple(found.values()), tuple(refused))
+    return AskedMetrics(tuple(kept), tuple(refused))
 
 
 def _load_entry_points() -> list[str]:

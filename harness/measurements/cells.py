@@ -24,7 +24,6 @@ import pandas as pd
 from jaxtyping import Bool, Float, Float64, Int
 
 from harness.case import Case
-from harness.cell_truth import Games, Level, Truth
 from harness.measurements.base import (
     MAP,
     PORTRAIT,
@@ -47,6 +46,7 @@ from harness.metrics.cells import (
 from harness.store import SCORES, joined
 from harness.truth import coalitions
 from harness.truth.games import Shared
+from harness.truth.images import Games, Level, Truth
 
 PREDICTED = "predicted"
 """Variant of the map of the predicted class where another class was asked about."""

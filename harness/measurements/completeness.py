@@ -16,7 +16,8 @@ AXIOM = "completeness"
 class Completeness:
     """How far the map's sum is from the fall of the target's logit to the explainer's own baselines.
 
-    As a share of that fall; over several baselines their mean logit counts. Only for explainers that claim it.
+    As a share of the mean absolute fall; over several baselines their mean logit counts. Only for explainers that claim
+    it.
     """
 
     name = "completeness"

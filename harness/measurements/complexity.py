@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from harness.measurements.base import MAP, Explained, Measured, score_rows
 from harness.metrics.cards import card_of
-from harness.metrics.complexity import effective_complexity, entropy_complexity, histogram_entropy, sparseness
+from harness.metrics.complexity import entropy_complexity, histogram_entropy, pixels_above_floor, sparseness
 from harness.store import SCORES, joined
 
 METRICS = {
     "sparseness": sparseness,
     "entropy-complexity": entropy_complexity,
-    "effective-complexity": effective_complexity,
+    "pixels-above-floor": pixels_above_floor,
     "histogram-entropy": histogram_entropy,
 }
 

@@ -35,9 +35,9 @@ class ClassSimilarity:
         return Measured(matrices=self._rows(case, "image-similarity", pictures))
 
     def _rows(self, case: Case, name: str, values: Float[np.ndarray, "n h w"]) -> pd.DataFrame:
-        """Return one row a cell; classes without images are null."""
-        classes = case.subject.classes
-        present, places = np.unique(case.targets, return_inverse=True)
+        """Return one row a cell of the judged classes; those without images are null."""
+        classes = case.classes
+        present, places = np.unique(case.places(case.targets), return_inverse=True)
         alike = np.full((len(classes), len(classes)), np.nan)
         means = class_means(values, places, len(present))
         alike[np.ix_(present, present)] = similarity_matrix(means, spearman_similarity)

@@ -68,8 +68,8 @@ class OwnMetric:
 
     @property
     def name(self) -> str:
-        """What a progress bar says."""
-        return f"metric {self.card.name}"
+        """What a check needs, and a progress bar says."""
+        return measurement_of(self.card.name)
 
     def measure(self, explained: Explained) -> Measured:
         """Return the scores and the gains; where the metric breaks down, rows of status failed that say how."""
@@ -113,6 +113,17 @@ class OwnMetric:
                 "mend the metric or its range, and return NaN where it is undefined"
             )
         return values
+
+
+def measurement_of(metric: str) -> str:
+    """Return what the measurement of somebody's metric is called.
+
+    Examples
+    --------
+    >>> measurement_of("share-on-bright")
+    'metric share-on-bright'
+    """
+    return f"metric {metric}"
 
 
 def asked_for(card: MetricCard) -> tuple[str, ...]:

@@ -97,16 +97,6 @@ def _insertion_auc(unit: str) -> Callable[[Trajectories], np.ndarray]:
     return lambda found: faithfulness.insertion_auc(found.fractions, getattr(found.insertion, unit))
 
 
-def _pixel_flipping(found: Trajectories) -> Float[np.ndarray, " n"]:
-    """Follow the steps of deletion, which are equal shares."""
-    return faithfulness.pixel_flipping(found.deletion.probability)
-
-
-def _aopc(found: Trajectories) -> Float[np.ndarray, " n"]:
-    """Average the fall over the steps of deletion."""
-    return faithfulness.aopc(found.deletion.probability)
-
-
 def _srg(found: Trajectories) -> Float[np.ndarray, " n"]:
     """Set least relevant first, which is insertion backwards, beside most relevant first."""
     least_first = found.insertion.probability[:, ::-1]
@@ -139,8 +129,6 @@ BY_EVERY_FILL = (
 BY_ONE_FILL = (
     Scored("deletion-auc", _deletion_auc("logit"), unit="logit"),
     Scored("insertion-auc", _insertion_auc("logit"), unit="logit"),
-    Scored("pixel-flipping", _pixel_flipping),
-    Scored("aopc", _aopc),
     Scored("comprehensiveness", _comprehensiveness),
     Scored("sufficiency", _sufficiency),
     Scored("monotonicity-arya", _monotonicity, stepwise=True),

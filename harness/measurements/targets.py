@@ -11,7 +11,7 @@ from harness.measurements.base import MAP, Explained, Measured, score_rows
 from harness.metrics.cards import card_of
 from harness.metrics.confusion import confusion_matrix
 from harness.metrics.randomization import random_logit, target_specificity
-from harness.metrics.similarity import spearman_similarity
+from harness.metrics.similarity import SSIM_WINDOW, spearman_similarity, ssim_similarity
 from harness.perturbation import Fill, removal_order, removed_steps, step_fractions
 from harness.store import SCORES, joined
 
@@ -20,8 +20,9 @@ from harness.store import SCORES, joined
 class TargetDependence:
     """Maps of the target and of another class: how alike they are, and which of them finds what the target needs.
 
-    The other class is drawn at random (Random Logit, Sixt et al. 2020), and it is the target's rival. A random class is
-    often one that nothing in the picture speaks for; against the rival, only what tells the two apart counts.
+    The other class is drawn at random, by SSIM (Random Logit, Sixt et al. 2020), and it is the target's rival, by rank
+    correlation, which sees sign. A random class is often one that nothing in the picture speaks for; against the rival,
+    only what tells the two apart counts.
 
     Attributes
     ----------
@@ -51,11 +52,13 @@ class TargetDependence:
         if len(differs):
             by_other[differs] = few.explain(few.case.images[torch.from_numpy(differs)], others[differs])
         found = {
-            "random-logit": random_logit(few.maps, by_other, spearman_similarity),
+            "random-logit": _structural(few.maps, by_other),
             "random-logit-rival": random_logit(few.maps, by_rival, spearman_similarity),
             "target-specificity": np.where(few.constant, np.nan, self._specificity(few, by_rival)),
         }
-        rows = [score_rows(few.case, name, MAP, values, card_of(name).undefined) for name, values in found.items()]
+        said = {name: card_of(name).undefined for name in found}
+        said["random-logit"] += f", or the picture is smaller than SSIM's window of {SSIM_WINDOW} pixels"
+        rows = [score_rows(few.case, name, MAP, values, said[name]) for name, values in found.items()]
         return Measured(scores=joined(SCORES, rows))
 
     def _specificity(self, few: Explained, by_rival: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
@@ -70,6 +73,13 @@ class TargetDependence:
             return np.stack([each.double().cpu().numpy()[targets] for each in found], axis=1)
 
         return target_specificity(fractions, deleted(few.maps), deleted(by_rival))
+
+
+def _structural(maps: Float[np.ndarray, "n h w"], others: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
+    """Return Random Logit by SSIM, undefined for pictures smaller than its window."""
+    if min(maps.shape[1:]) < SSIM_WINDOW:
+        return np.full(len(maps), np.nan)
+    return random_logit(maps, others, ssim_similarity)
 
 
 def drawn_classes(case: Case) -> Int[np.ndarray, " n"]:

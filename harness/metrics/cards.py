@@ -23,7 +23,7 @@ FAMILIES = (
     "constructed",
     "confusion",
 )
-"""Files of this package that hold metrics, in the order in which tables show them."""
+"""Files and folders of this package that hold metrics, in the order in which tables show them."""
 USER = "user"
 """Family of a metric of somebody else."""
 
@@ -215,12 +215,12 @@ def card(
         Where the range is none.
     """
     plain = _plain(function)
-    package, _, file = plain.__module__.rpartition(".")
     called = name or plain.__name__.replace("_", "-")
     low, high = range
     if not low < high:
         raise DefinitionError(f"metric {called!r} has the range {low:g} to {high:g}; give (lowest, highest)")
-    family = file if package == "harness.metrics" else USER
+    package, _, within = plain.__module__.partition("harness.metrics.")
+    family = within.split(".")[0] if within and not package else USER
     origin = f"{plain.__module__}:{plain.__qualname__}"
     held = {key: value for key, value in said.items() if value is not None}
     held.setdefault("higher_is_better", None)

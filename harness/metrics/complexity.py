@@ -73,17 +73,18 @@ def entropy_complexity(maps: Float[np.ndarray, "n h w"]) -> Float64[np.ndarray, 
     meaning="pixels above a hundredth of the map's largest magnitude",
     undefined=_ONE_MAGNITUDE,
     chance=NULL_SCORE,
-    reference="Nguyen & Rodriguez Martinez 2020, On quantitative aspects of model interpretability",
+    reference="after Hedstroem et al. 2023, Quantus",
     compared_with="Quantus 0.6 EffectiveComplexity",
     differs=(
-        "the floor is a share of the map's own largest magnitude; Quantus's is a share of the batch's, so that a "
-        "map's score changes with its company"
+        "the floor is a share of the map's own largest magnitude; Quantus's is a share of the batch's, so that a map's "
+        "score changes with its company. Quantus names it after the effective complexity of Nguyen & Rodriguez "
+        "Martinez 2020, which asks the network how many pixels suffice; this asks the map alone"
     ),
 )
-def effective_complexity(maps: Float[np.ndarray, "n h w"], floor: float = 0.01) -> Float64[np.ndarray, " n"]:
+def pixels_above_floor(maps: Float[np.ndarray, "n h w"], floor: float = 0.01) -> Float64[np.ndarray, " n"]:
     """Return how many pixels have a magnitude above `floor` times the map's own largest, from 1 to h w.
 
-    After Nguyen & Rodriguez Martinez 2020. NaN for a map of one magnitude throughout.
+    After Hedstroem et al. 2023 (EffectiveComplexity in Quantus). NaN for a map of one magnitude throughout.
 
     Raises
     ------
@@ -92,7 +93,7 @@ def effective_complexity(maps: Float[np.ndarray, "n h w"], floor: float = 0.01) 
 
     Examples
     --------
-    >>> effective_complexity(np.array([[[0.0, 0.001, 1.0, -2.0]]]))
+    >>> pixels_above_floor(np.array([[[0.0, 0.001, 1.0, -2.0]]]))
     array([2.])
     """
     if not 0 <= floor < 1:

@@ -34,7 +34,7 @@ LARGEST_DIFFERENCE = {
     "input-invariance": 0.0,
     "sparseness": 3e-7,
     "entropy-complexity": 2e-10,
-    "effective-complexity": 0.0,
+    "pixels-above-floor": 0.0,
     "histogram-entropy": 2e-15,
     "completeness": 0.0,
     "sensitivity": 0.0,

@@ -295,15 +295,16 @@ def label_randomization(
 @metric(
     higher_is_better=False,
     range=(-1.0, 1.0),
-    meaning="similarity of the target's map and a random other class's",
-    variants={"random-logit-rival": f"similarity of the target's map and that of {_RIVAL}"},
+    meaning="structural similarity (SSIM) of the target's map and a random other class's",
+    variants={"random-logit-rival": f"rank correlation of the target's map and that of {_RIVAL}"},
     undefined=_CONSTANT_OF_TWO,
     chance="1 for an explainer that ignores the class",
     cost="one explanation",
     reference="Sixt et al. 2020, When explanations lie",
     compared_with="Quantus 0.6 RandomLogit",
     differs=(
-        "SSIM is taken over the image; Quantus takes it over the flattened map, whose neighbours are not neighbours"
+        "SSIM is taken over the image; Quantus takes it over the flattened map, whose neighbours are not neighbours. "
+        "The rival's map is compared by ranks, because SSIM is blind to sign"
     ),
 )
 def random_logit(

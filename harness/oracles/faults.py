@@ -6,7 +6,6 @@ they measure how often a check lets a false map pass.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,34 +16,19 @@ from torch import Tensor
 from harness.digest import digest, image_keys
 from harness.explainers._randomness import generators
 from harness.explainers._segments import segments_of
-from harness.explainers.base import Explainer, Facts, MapFunction, registered
+from harness.explainers.base import Explainer
+from harness.oracles.contract_faults import break_the_contract
+from harness.oracles.making import (
+    AMOUNTS,
+    SHOWS_NETWORK,
+    SHOWS_WHAT_COUNTS,
+    TELLS_CLASSES,
+    TELLS_IMAGES,
+    PlantedFault,
+    base_maps,
+    fault,
+)
 from harness.subject import Subject
-
-CONTRACT, SHOWS_NETWORK, SHOWS_WHAT_COUNTS, TELLS_CLASSES, TELLS_IMAGES, AMOUNTS = range(1, 7)
-"""The rungs that a fault can falsify."""
-
-
-@dataclass(frozen=True)
-class PlantedFault:
-    """One false explainer.
-
-    Attributes
-    ----------
-    explainer
-        It, as one that can be run.
-    falsifies
-        The lowest rung that it must not be said to have reached.
-    finer_than
-        Where the fault moves or smears a right map: the side in pixels of the cells below which it is false; at coarser
-        cells it may be right. 0 where it is false at any resolution.
-    why
-        What is wrong with it.
-    """
-
-    explainer: Explainer
-    falsifies: int
-    why: str
-    finer_than: int = 0
 
 
 def planted_faults(
@@ -71,22 +55,8 @@ def planted_faults(
         *_of_something_else(subject, images, predicted, base, probing),
         *_out_of_place(base, probing),
         *_other_values(base),
-        *_break_the_contract(base),
+        *break_the_contract(base),
     )
-
-
-def _fault(
-    name: str, function: MapFunction, falsifies: int, why: str, finer_than: int = 0, /, **settings: Any
-) -> PlantedFault:
-    """Return a fault whose explainer is a function with settings."""
-    made = Explainer(f"fault-{name}", function, settings, Facts("fault", cost="its base's"), f"{__name__}:{name}")
-    return PlantedFault(made, falsifies, why, finer_than)
-
-
-def _base_maps(base: str, subject: Subject, images: Tensor, targets: Tensor, seed: int) -> Float[np.ndarray, "n h w"]:
-    """Return the unspoiled maps of a registered method."""
-    maps: np.ndarray = registered()[base].maps(subject, images, targets, seed)
-    return maps
 
 
 # ---------------------------------------------------------------------- maps that never read the network
@@ -101,10 +71,10 @@ def _never_read_the_network() -> Sequence[PlantedFault]:
         "centre": "the middle of any picture",
     }
     controls = [
-        _fault(name, control_times_logit, SHOWS_NETWORK, what, control=name, power=0.0) for name, what in why.items()
+        fault(name, control_times_logit, SHOWS_NETWORK, what, control=name, power=0.0) for name, what in why.items()
     ]
     scaled = [
-        _fault(
+        fault(
             f"{name}-times-logit",
             control_times_logit,
             SHOWS_NETWORK,
@@ -121,7 +91,7 @@ def control_times_logit(
     subject: Subject, images: Tensor, targets: Tensor, *, control: str, power: float, seed: int = 0
 ) -> Float[np.ndarray, "n h w"]:
     """Return a control's maps, each times a power of its target's logit."""
-    maps = _base_maps(control, subject, images, targets, seed)
+    maps = base_maps(control, subject, images, targets, seed)
     logits = subject.logits(images).gather(1, targets.to(subject.device)[:, None])[:, 0].double().cpu().numpy()
     scaled: np.ndarray = maps * (logits[:, None, None] ** power)
     return scaled
@@ -138,7 +108,7 @@ def _of_something_else(
     before = subject.with_network(subject.network, f"{subject.name} as it was")
     shaken = subject.with_network(_shaken(subject), f"{subject.name} otherwise trained")
     return [
-        _fault(
+        fault(
             "another-image",
             _OfAnotherImage(donors),
             TELLS_IMAGES,
@@ -146,7 +116,7 @@ def _of_something_else(
             base=base,
             donors=digest(images, predicted),
         ),
-        _fault(
+        fault(
             "portrait",
             _Portrait(donors),
             TELLS_IMAGES,
@@ -154,15 +124,15 @@ def _of_something_else(
             base=base,
             donors=digest(images, predicted),
         ),
-        _fault("another-class", another_class, TELLS_CLASSES, "the map of the runner-up class", base=base),
-        _fault(
+        fault("another-class", another_class, TELLS_CLASSES, "the map of the runner-up class", base=base),
+        fault(
             "predicted-class",
             predicted_class,
             TELLS_CLASSES,
             "the map of the predicted class, whatever is asked",
             base=probing,
         ),
-        _fault(
+        fault(
             "frozen",
             _OfAnotherNetwork(before),
             SHOWS_NETWORK,
@@ -170,7 +140,7 @@ def _of_something_else(
             base=base,
             network=before.digest,
         ),
-        _fault(
+        fault(
             "other-weights",
             _OfAnotherNetwork(shaken),
             SHOWS_NETWORK,
@@ -208,7 +178,7 @@ class _OfAnotherImage:
         """Return the donors' maps."""
         pool = [self._others(image, int(target)) for image, target in zip(images, targets, strict=True)]
         chosen = [others[int(key) % len(others)] for others, key in zip(pool, image_keys(images), strict=True)]
-        return _base_maps(base, subject, torch.stack(chosen).to(images), targets, seed)
+        return base_maps(base, subject, torch.stack(chosen).to(images), targets, seed)
 
     def _others(self, image: Tensor, target: int) -> Tensor:
         """Return the target's donors, or all where it has none, less the image itself."""
@@ -237,7 +207,7 @@ class _Portrait:
     def _portrait(self, subject: Subject, target: int, base: str, seed: int) -> Float[np.ndarray, "h w"]:
         """Return a target's mean map."""
         held = self.donors.get(target, torch.cat(list(self.donors.values())))[:PORTRAYED]
-        maps = _base_maps(base, subject, held.to(subject.device), torch.full((len(held),), target), seed)
+        maps = base_maps(base, subject, held.to(subject.device), torch.full((len(held),), target), seed)
         mean: np.ndarray = maps.mean(0)
         return mean
 
@@ -252,7 +222,7 @@ class _OfAnotherNetwork:
         self, subject: Subject, images: Tensor, targets: Tensor, *, base: str, network: str, seed: int = 0
     ) -> Float[np.ndarray, "n h w"]:
         """Return that network's maps."""
-        return _base_maps(base, self.own, images, targets, seed)
+        return base_maps(base, self.own, images, targets, seed)
 
 
 def another_class(
@@ -261,14 +231,14 @@ def another_class(
     """Return the maps of each image's likeliest class that was not asked for."""
     logits = subject.logits(images)
     logits[torch.arange(len(images)), targets.to(logits.device)] = -torch.inf
-    return _base_maps(base, subject, images, logits.argmax(1), seed)
+    return base_maps(base, subject, images, logits.argmax(1), seed)
 
 
 def predicted_class(
     subject: Subject, images: Tensor, targets: Tensor, *, base: str, seed: int = 0
 ) -> Float[np.ndarray, "n h w"]:
     """Return the maps of the predicted class."""
-    return _base_maps(base, subject, images, subject.logits(images).argmax(1), seed)
+    return base_maps(base, subject, images, subject.logits(images).argmax(1), seed)
 
 
 # ---------------------------------------------------------------------- right values in the wrong places
@@ -277,7 +247,7 @@ def predicted_class(
 def _out_of_place(base: str, probing: str) -> Sequence[PlantedFault]:
     """Return maps whose values are right and lie elsewhere."""
     moved = [
-        _fault(
+        fault(
             f"moved-{pixels}",
             spoiled,
             SHOWS_WHAT_COUNTS,
@@ -290,14 +260,12 @@ def _out_of_place(base: str, probing: str) -> Sequence[PlantedFault]:
         for pixels in (2, 4, 8, 16)
     ]
     turned = [
-        _fault("transposed", spoiled, SHOWS_WHAT_COUNTS, "rows and columns exchanged", base=base, how="transposed"),
-        _fault("mirrored", spoiled, TELLS_IMAGES, "left and right exchanged", 16, base=base, how="mirrored"),
-        _fault("upside-down", spoiled, SHOWS_WHAT_COUNTS, "top and bottom exchanged", base=base, how="upside-down"),
-        _fault(
-            "blurred", spoiled, SHOWS_WHAT_COUNTS, "blurred by 6.4 pixels", 13, base=base, how="blurred", amount=6.4
-        ),
-        _fault("blurred-away", spoiled, SHOWS_WHAT_COUNTS, "blurred away", base=base, how="blurred", amount=40.0),
-        _fault("scattered-segments", permuted_segments, SHOWS_WHAT_COUNTS, "segments with permuted weights", base=base),
+        fault("transposed", spoiled, SHOWS_WHAT_COUNTS, "rows and columns exchanged", base=base, how="transposed"),
+        fault("mirrored", spoiled, TELLS_IMAGES, "left and right exchanged", 16, base=base, how="mirrored"),
+        fault("upside-down", spoiled, SHOWS_WHAT_COUNTS, "top and bottom exchanged", base=base, how="upside-down"),
+        fault("blurred", spoiled, SHOWS_WHAT_COUNTS, "blurred by 6.4 pixels", 13, base=base, how="blurred", amount=6.4),
+        fault("blurred-away", spoiled, SHOWS_WHAT_COUNTS, "blurred away", base=base, how="blurred", amount=40.0),
+        fault("scattered-segments", permuted_segments, SHOWS_WHAT_COUNTS, "segments with permuted weights", base=base),
     ]
     return [*moved, *turned]
 
@@ -320,7 +288,7 @@ def spoiled(
     subject: Subject, images: Tensor, targets: Tensor, *, base: str, how: str, amount: float = 0.0, seed: int = 0
 ) -> Float[np.ndarray, "n h w"]:
     """Return a method's maps spoiled in a way of :data:`_SPOILS`; a transposed map has its picture's shape."""
-    maps = _base_maps(base, subject, images, targets, seed)
+    maps = base_maps(base, subject, images, targets, seed)
     made = np.ascontiguousarray(_SPOILS[how](maps, amount))
     if made.shape == maps.shape:
         return made
@@ -344,7 +312,7 @@ def permuted_segments(
     subject: Subject, images: Tensor, targets: Tensor, *, base: str, segments: int = 36, seed: int = 0
 ) -> Float[np.ndarray, "n h w"]:
     """Return each image's segments with the mean values of a method's map, in another order."""
-    maps = _base_maps(base, subject, images, targets, seed)
+    maps = base_maps(base, subject, images, targets, seed)
     made = np.empty_like(maps)
     for number, (image, source) in enumerate(zip(images, generators(images, seed), strict=True)):
         labels = segments_of(image, segments)
@@ -359,16 +327,16 @@ def permuted_segments(
 def _other_values(base: str) -> Sequence[PlantedFault]:
     """Return maps whose values are not the method's, and one whose last bits alone differ."""
     return [
-        _fault("sign-flipped", spoiled, SHOWS_WHAT_COUNTS, "signs exchanged", base=base, how="sign-flipped"),
-        _fault("absolute", spoiled, AMOUNTS, "signs dropped", base=base, how="absolute"),
-        _fault("quantised", spoiled, AMOUNTS, "rounded to five values", base=base, how="quantised", amount=2),
-        _fault("clipped", spoiled, AMOUNTS, "cut at the 90th percentile", base=base, how="clipped", amount=0.9),
-        _fault("half-noise", mixed, TELLS_IMAGES, "half noise", 16, base=base, other="random"),
-        _fault("half-edges", mixed, AMOUNTS, "half edges", base=base, other="edges"),
-        _fault("half-centre", mixed, TELLS_IMAGES, "ranks mixed with a centre blob", base=base, other="centre"),
-        _fault("wrong-units", wrong_units, AMOUNTS, "the picture read in other units than the network's", base=base),
-        _fault("plain-gradient", plain_gradient, AMOUNTS, "the gradient of a layer that nobody asked for"),
-        _fault("for-deletion", tuned_to_deletion, AMOUNTS, "ones where hiding hurts most, tuned to deletion alone"),
+        fault("sign-flipped", spoiled, SHOWS_WHAT_COUNTS, "signs exchanged", base=base, how="sign-flipped"),
+        fault("absolute", spoiled, AMOUNTS, "signs dropped", base=base, how="absolute"),
+        fault("quantised", spoiled, AMOUNTS, "rounded to five values", base=base, how="quantised", amount=2),
+        fault("clipped", spoiled, AMOUNTS, "cut at the 90th percentile", base=base, how="clipped", amount=0.9),
+        fault("half-noise", mixed, TELLS_IMAGES, "half noise", 16, base=base, other="random"),
+        fault("half-edges", mixed, AMOUNTS, "half edges", base=base, other="edges"),
+        fault("half-centre", mixed, TELLS_IMAGES, "ranks mixed with a centre blob", base=base, other="centre"),
+        fault("wrong-units", wrong_units, AMOUNTS, "the picture read in other units than the network's", base=base),
+        fault("plain-gradient", plain_gradient, AMOUNTS, "the gradient of a layer that nobody asked for"),
+        fault("for-deletion", tuned_to_deletion, AMOUNTS, "ones where hiding hurts most, tuned to deletion alone"),
     ]
 
 
@@ -376,7 +344,7 @@ def mixed(
     subject: Subject, images: Tensor, targets: Tensor, *, base: str, other: str, seed: int = 0
 ) -> Float[np.ndarray, "n h w"]:
     """Return the mean of a method's map and another's, each scaled to unit spread."""
-    parts = [_base_maps(name, subject, images, targets, seed) for name in (base, other)]
+    parts = [base_maps(name, subject, images, targets, seed) for name in (base, other)]
     spreads = [part.std((1, 2), keepdims=True) for part in parts]
     scaled = [part / np.where(spread > 0, spread, 1) for part, spread in zip(parts, spreads, strict=True)]
     half: np.ndarray = (scaled[0] + scaled[1]) / 2
@@ -388,7 +356,7 @@ def wrong_units(
 ) -> Float[np.ndarray, "n h w"]:
     """Return maps of the picture in 0 to 1, fed as if it were in the network's units."""
     mean, std = (torch.tensor(v, device=images.device)[:, None, None] for v in (subject.spec.mean, subject.spec.std))
-    return _base_maps(base, subject, images * std + mean, targets, seed)
+    return base_maps(base, subject, images * std + mean, targets, seed)
 
 
 def plain_gradient(subject: Subject, images: Tensor, targets: Tensor) -> Float[Tensor, "n h w"]:
@@ -431,83 +399,9 @@ def _greedy(subject: Subject, image: Tensor, target: int, cells: Tensor) -> Floa
     return found
 
 
-# ---------------------------------------------------------------------- faults that every explainer owes not to have
-
-
-def _break_the_contract(base: str) -> Sequence[PlantedFault]:
-    """Return explainers that break a clause."""
-    return [
-        _fault("one-target", one_target, CONTRACT, "the first target for all of a batch", base=base),
-        _fault("over-the-batch", smoothed_over_batch, CONTRACT, "maps smoothed over the batch", base=base),
-        _fault("batch-scaled", batch_scaled, CONTRACT, "divided by the batch's largest value", base=base),
-        _fault("training-mode", in_training_mode, CONTRACT, "the network left in training mode", base=base),
-        _fault("unseeded", unseeded, CONTRACT, "noise that no seed decides", base=base),
-        _fault("stateful", _Stateful(), CONTRACT, "each call is added to the last", base=base),
-    ]
-
-
-def one_target(
-    subject: Subject, images: Tensor, targets: Tensor, *, base: str, seed: int = 0
-) -> Float[np.ndarray, "n h w"]:
-    """Explain the first image's target for every image."""
-    return _base_maps(base, subject, images, targets[:1].expand_as(targets), seed)
-
-
-def smoothed_over_batch(
-    subject: Subject, images: Tensor, targets: Tensor, *, base: str, seed: int = 0
-) -> Float[np.ndarray, "n h w"]:
-    """Mix each map with the mean map of the batch."""
-    maps = _base_maps(base, subject, images, targets, seed)
-    mean: np.ndarray = (maps + maps.mean(0, keepdims=True)) / 2
-    return mean
-
-
-def batch_scaled(
-    subject: Subject, images: Tensor, targets: Tensor, *, base: str, seed: int = 0
-) -> Float[np.ndarray, "n h w"]:
-    """Divide by the batch's largest value."""
-    maps = _base_maps(base, subject, images, targets, seed)
-    scaled: np.ndarray = maps / max(float(np.abs(maps).max()), np.finfo(maps.dtype).tiny)
-    return scaled
-
-
-def in_training_mode(
-    subject: Subject, images: Tensor, targets: Tensor, *, base: str, seed: int = 0
-) -> Float[np.ndarray, "n h w"]:
-    """Leave the network in training mode."""
-    maps = _base_maps(base, subject, images, targets, seed)
-    subject.network.train()
-    return maps
-
-
-def unseeded(subject: Subject, images: Tensor, targets: Tensor, *, base: str) -> Float[np.ndarray, "n h w"]:
-    """Add noise that changes with the state of the process."""
-    maps = _base_maps(base, subject, images, targets, 0)
-    source = np.random.default_rng()
-    noisy: np.ndarray = maps + source.standard_normal(maps.shape).astype(maps.dtype) * maps.std()
-    return noisy
-
-
-class _Stateful:
-    """Adds each map to the last one made for an image of the same size."""
-
-    def __init__(self) -> None:
-        self._held: np.ndarray | None = None
-
-    def __call__(
-        self, subject: Subject, images: Tensor, targets: Tensor, *, base: str, seed: int = 0
-    ) -> Float[np.ndarray, "n h w"]:
-        """Return the maps with what was kept."""
-        maps = _base_maps(base, subject, images, targets, seed)
-        if self._held is not None and self._held.shape == maps.shape[1:]:
-            maps = maps + self._held
-        self._held = maps[-1].copy()
-        return maps
-
-
 def known_good(base: str = "integrated-gradients") -> Explainer:
     """Return a right method whose maps differ from the registered one's in their last bits alone: no fault at all."""
-    last_bits = _fault("last-bits", spoiled, 0, "", base=base, how="last-bits").explainer
+    last_bits = fault("last-bits", spoiled, 0, "", base=base, how="last-bits").explainer
     return replace(last_bits, name="good-last-bits")
 
 

@@ -2,7 +2,17 @@
 
 from harness.perturbation._seeds import Stream, generator
 from harness.perturbation.copies import noisy_copies
-from harness.perturbation.fills import BlurFill, ConstantFill, Fill, MeanFill, NoisyLinearFill, PictureFill, Replacement
+from harness.perturbation.fills import (
+    BlurFill,
+    ConstantFill,
+    Fill,
+    MeanFill,
+    NegativeFill,
+    NoisyLinearFill,
+    PictureFill,
+    Replacement,
+    UniformFill,
+)
 from harness.perturbation.masks import Purpose, cell_mask_bank, grid_cells, grid_mask_bank, pixel_mask_bank
 from harness.perturbation.mosaics import Mosaics, mosaics
 from harness.perturbation.nulls import (
@@ -21,11 +31,13 @@ __all__ = [
     "Fill",
     "MeanFill",
     "Mosaics",
+    "NegativeFill",
     "NoisyLinearFill",
     "PictureFill",
     "Purpose",
     "Replacement",
     "Stream",
+    "UniformFill",
     "cell_mask_bank",
     "generator",
     "grid_cells",

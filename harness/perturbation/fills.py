@@ -127,6 +127,50 @@ class BlurFill(Fill):
         return _Paste(images.detach(), torch.from_numpy(blurred).to(images.device))
 
 
+@dataclass(frozen=True)
+class NegativeFill(Fill):
+    """Fill with the picture's negative: pixel flipping (Bach et al. 2015).
+
+    Parameters
+    ----------
+    low, high
+        Range of the input; a pixel at one end goes to the other, one in the middle stays.
+
+    Examples
+    --------
+    >>> NegativeFill(0.0, 1.0)(torch.tensor([[[[0.0, 0.25]]]]), np.array([[[True, True]]]), 0)
+    tensor([[[[1.0000, 0.7500]]]])
+    """
+
+    low: float
+    high: float
+
+    def prepare(self, images: Float[Tensor, "n c h w"]) -> Replacement:
+        """Turn every pixel."""
+        return _Paste(images.detach(), self.low + self.high - images.detach())
+
+
+@dataclass(frozen=True)
+class UniformFill(Fill):
+    """Fill with values drawn evenly from the input's range, a pixel and channel at a time (Samek et al. 2017).
+
+    A pixel's value depends on the seed and the image, not on what else is removed, so that the steps of one trajectory
+    and all maps of an image share it.
+
+    Parameters
+    ----------
+    low, high
+        Range of the input.
+    """
+
+    low: float
+    high: float
+
+    def prepare(self, images: Float[Tensor, "n c h w"]) -> Replacement:
+        """Name the images."""
+        return _Drawn(images.detach(), image_keys(images), self.low, self.high)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class PictureFill(Fill):
     """Fill with one picture for every image, such as the mean face of a set.
@@ -211,6 +255,23 @@ class _Paste:
     def __call__(self, removed: Bool[np.ndarray, "n h w"], seed: int) -> Float[Tensor, "n c h w"]:
         """Paste the picture where pixels are removed; the seed is not used."""
         return torch.where(_on_device(removed, self.images), self.picture, self.images)
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """Takes removed pixels from noise."""
+
+    images: Tensor
+    keys: Int[np.ndarray, " n"]
+    low: float
+    high: float
+
+    def __call__(self, removed: Bool[np.ndarray, "n h w"], seed: int) -> Float[Tensor, "n c h w"]:
+        """Draw every image's noise and paste it where pixels are removed."""
+        shape = tuple(self.images.shape[1:])
+        drawn = [generator(seed, Stream.NOISE, key).uniform(self.low, self.high, shape) for key in self.keys]
+        gone = _on_device(removed, self.images)
+        return torch.where(gone, torch.from_numpy(np.array(drawn)).to(self.images), self.images)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from harness.report import words
+from harness.report import wording
 from harness.store import RunFolder
 
 SCORE = ["explainer", "metric", "variant", "image", "target"]
@@ -111,5 +111,7 @@ def _by_metric(scores: pd.DataFrame) -> pd.DataFrame:
 def _verdict(row: dict[str, object], run: str) -> str:
     """Return one run's verdict with its numbers."""
     effect, low, high, p = (float(str(row[f"{name}_{run}"])) for name in VERDICT[1:])
-    found = f"{words.number(effect, signed=True)} ({words.interval(low, high)})" if np.isfinite(effect) else "no effect"
+    found = (
+        f"{wording.number(effect, signed=True)} ({wording.interval(low, high)})" if np.isfinite(effect) else "no effect"
+    )
     return f"{row[f'verdict_{run}']} {found}, adjusted p {p:.3g}"

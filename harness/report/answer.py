@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.report import ladder, reading, words
+from harness.report import ladder, reading, wording
 from harness.report.reading import ALL
 from harness.store import RunFolder
 
@@ -99,7 +99,7 @@ def _state(one: ladder.Standing) -> State:
 
 def _belief(name: str, where: str, rows: Sequence[Row]) -> Belief:
     """Weigh the verdicts on one explainer in one place."""
-    of = {verdict: tuple(row for row in rows if row["verdict"] == verdict) for verdict in words.MARKS}
+    of = {verdict: tuple(row for row in rows if row["verdict"] == verdict) for verdict in wording.MARKS}
     faithful = [row for row in of["pass"] if row["family"] == "faithfulness"]
     if of["fail"]:
         return Belief(name, where, State.REFUTED, of["fail"])
@@ -164,11 +164,12 @@ def _lead(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
     good = by_state[State.BELIEVED]
     said = "can be read as what counted (rung 3 or higher)" if len(run.ladder) else "can be believed"
     parts = [
-        f"Over all images, {len(good)} of {len(methods)} methods {said}" + (f": {words.listed(good)}." if good else ".")
+        f"Over all images, {len(good)} of {len(methods)} methods {said}"
+        + (f": {wording.listed(good)}." if good else ".")
     ]
     absent = [] if len(run.ladder) else _not_asked(run)
     if good and absent:
-        parts.append(f"That is said without claims on {words.listed(absent)}, which were not asked for.")
+        parts.append(f"That is said without claims on {wording.listed(absent)}, which were not asked for.")
     told = {
         State.REFUTED: "a claim fails for",
         State.OPEN: "undecided for want of images or of effect:",
@@ -176,7 +177,7 @@ def _lead(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
     }
     for state, phrase in told.items():
         if by_state[state]:
-            parts.append(f"{phrase[0].upper()}{phrase[1:]} {words.listed(by_state[state])}.")
+            parts.append(f"{phrase[0].upper()}{phrase[1:]} {wording.listed(by_state[state])}.")
     return " ".join(parts)
 
 
@@ -221,9 +222,9 @@ def said(run: RunFolder, row: Row) -> str:
     if pd.isna(row["effect"]):
         return f"{row['check']} ({row['reason'] or 'effect undefined'})"
     confidence = f"{float(run.info.get('confidence', 0.99)):.0%}"
-    parts = [words.number(row["effect"], signed=True)]
+    parts = [wording.number(row["effect"], signed=True)]
     if not pd.isna(row["low"]):
-        parts.append(f"{confidence} interval {words.interval(row['low'], row['high'])}")
+        parts.append(f"{confidence} interval {wording.interval(row['low'], row['high'])}")
     parts.append(counted(row))
     why = f" ({row['reason']})" if row["verdict"] != "pass" and row["reason"] else ""
     return f"{row['check']} {', '.join(parts)}{why}"
@@ -244,12 +245,12 @@ def _classes_of(run: RunFolder, held: dict[tuple[str, str], Belief], name: str) 
         return "No class was judged by itself."
     parts = []
     if by_state[State.BELIEVED]:
-        parts.append(f"believed for {words.listed(by_state[State.BELIEVED])}")
+        parts.append(f"believed for {wording.listed(by_state[State.BELIEVED])}")
     for state, phrase in ((State.REFUTED, "not for"), (State.OPEN, "undecided for")):
         if by_state[state]:
             parts.append(f"{phrase} " + ", ".join(_with_checks(held[name, where]) for where in by_state[state]))
     if by_state[State.UNJUDGED]:
-        parts.append(f"not judged for {words.listed(by_state[State.UNJUDGED])}")
+        parts.append(f"not judged for {wording.listed(by_state[State.UNJUDGED])}")
     return "By class: " + "; ".join(parts) + "."
 
 
@@ -266,7 +267,7 @@ def _believed_for(run: RunFolder, held: dict[tuple[str, str], Belief], where: st
         return "not judged by itself" if images else "no images"
     good = [name for name, state in states.items() if state is State.BELIEVED]
     open_ = sum(state is State.OPEN for state in states.values())
-    return words.listed(good) + (f" ({open_} undecided)" if open_ else "")
+    return wording.listed(good) + (f" ({open_} undecided)" if open_ else "")
 
 
 def _controls(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
@@ -278,10 +279,10 @@ def _controls(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
     known = _oracle(run, held)
     if fooled:
         return (
-            f"Caution: {words.listed(fooled)} cannot be faithful and yet passed every claim that applies. "
+            f"Caution: {wording.listed(fooled)} cannot be faithful and yet passed every claim that applies. "
             f"On this subject these checks do not tell a faithful map from a control.{known}"
         )
-    return f"None of the {len(names)} controls ({words.listed(names)}) passed every claim, as it should be.{known}"
+    return f"None of the {len(names)} controls ({wording.listed(names)}) passed every claim, as it should be.{known}"
 
 
 def _oracle(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
@@ -304,17 +305,17 @@ def _confusion(run: RunFolder) -> list[str]:
 def _confusion_sentence(run: RunFolder, check: str, rows: pd.DataFrame) -> str:
     """Return for how many methods a class by class claim holds."""
     mine = rows[rows["explainer"].isin(reading.methods(run))]
-    by_verdict = {verdict: list(mine.loc[mine["verdict"] == verdict, "explainer"]) for verdict in words.MARKS}
+    by_verdict = {verdict: list(mine.loc[mine["verdict"] == verdict, "explainer"]) for verdict in wording.MARKS}
     claim = next((str(each.get("claim", "")) for each in run.info.get("checks", []) if each["name"] == check), "")
     effects = mine["effect"].dropna()
     spread = (
-        f" Effects run from {words.number(effects.min(), signed=True)} to {words.number(effects.max(), signed=True)}"
-        f" over {int(mine['n'].max())} classes."
+        f" Effects run from {wording.number(effects.min(), signed=True)} to "
+        f"{wording.number(effects.max(), signed=True)} over {int(mine['n'].max())} classes."
         if len(effects)
         else " No effect is defined."
     )
     told = [
-        f"{verdict} for " + (f"all {len(mine)} methods" if len(names) == len(mine) > 2 else words.listed(names))
+        f"{verdict} for " + (f"all {len(mine)} methods" if len(names) == len(mine) > 2 else wording.listed(names))
         for verdict, names in by_verdict.items()
         if names
     ]

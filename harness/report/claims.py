@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.report import words
+from harness.report import wording
 from harness.report.reading import ALL
 from harness.store import RunFolder
 
@@ -26,8 +26,8 @@ def said(run: RunFolder, row: "pd.Series[Any]") -> str:
     people = f" of {row['units']} people" if row["unit"] == "people" else ""
     return (
         f"{row['explainer']}{where}: {_rung(run, check)}claimed that {check['claim']} "
-        f"(effect {bound} {row['margin']:g}); found {words.number(row['effect'], signed=True)} "
-        f"({words.interval(row['low'], row['high'])}) over {row['n']} {counted}{people}, "
+        f"(effect {bound} {row['margin']:g}); found {wording.number(row['effect'], signed=True)} "
+        f"({wording.interval(row['low'], row['high'])}) over {row['n']} {counted}{people}, "
         f"adjusted p = {_deciding_p(row):.2g}; see {run.path / check['figure']}"
     )
 

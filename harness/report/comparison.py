@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from harness.errors import UsageError
-from harness.report import reading, words
+from harness.report import reading, wording
 from harness.report.reading import DEFAULT_METRIC
 from harness.statistics import Comparison, holm, pairwise
 from harness.store import RunFolder
@@ -69,7 +69,7 @@ def compare(runs: Sequence[RunFolder], explainers: Sequence[str] = (), metric: s
     names = _shared(runs, explainers)
     pairs = list(_within(runs[0], names, metric) if len(runs) == 1 else _between(runs, names, metric))
     if not pairs:
-        raise UsageError(f"{runs[0].name} holds one explainer, {words.listed(names)}; name two, or another run")
+        raise UsageError(f"{runs[0].name} holds one explainer, {wording.listed(names)}; name two, or another run")
     name, variant = reading.chosen(runs[0], metric)
     fact = reading.measure(runs[0], name)
     judged = _judged(pairs, fact.better, float(runs[0].info.get("alpha", 0.01)))
@@ -97,7 +97,7 @@ def _shared(runs: Sequence[RunFolder], explainers: Sequence[str]) -> list[str]:
             raise UsageError(f"{run.name} holds no explainer {unknown[0]!r}; choose one of: {', '.join(names)}")
     common = [name for name in held[0] if all(name in names for names in held)]
     if not common:
-        raise UsageError(f"{words.listed(_labels(runs))} share no explainer; compare runs that do")
+        raise UsageError(f"{wording.listed(_labels(runs))} share no explainer; compare runs that do")
     return list(dict.fromkeys(explainers)) or common
 
 

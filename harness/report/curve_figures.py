@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.report import reading, words
-from harness.report.look import (
+from harness.report import reading, wording
+from harness.report.reading import ALL
+from harness.report.style import (
     CONTROL,
     FAINT,
     INK,
@@ -25,12 +26,11 @@ from harness.report.look import (
     colour,
     dashes,
     heading,
-    look,
     panel_title,
     panels,
+    styled,
     title_room,
 )
-from harness.report.reading import ALL
 from harness.statistics import mean_interval
 from harness.store import RunFolder
 
@@ -49,7 +49,7 @@ def curves_figure(run: RunFolder, metric: str, explainers: Sequence[str] = (), c
     size = ((WIDTH - 0.7 - 0.12 * len(shown)) / max(len(shown), 4), 0.95)
     asked = reading.curve_images(run, metric)
     done = "removed" if metric == "deletion" else "shown"
-    with look():
+    with styled():
         margins = Margins(left=0.55, top=0.85, across=0.12, down=0.3)
         figure, axes = panels(len(names) * len(shown), len(shown), size, margins)
         alike(axes, (-0.02, 1.02), (0.0, 1.02))
@@ -63,7 +63,7 @@ def curves_figure(run: RunFolder, metric: str, explainers: Sequence[str] = (), c
             panel_title(row[0], name, reading.family(run, name))
         for ax, where in zip(axes[0], shown, strict=True):
             ax.annotate(
-                words.folded(where, 14), (0.5, 1), (0, 13), xycoords="axes fraction", textcoords="offset points",
+                wording.folded(where, 14), (0.5, 1), (0, 13), xycoords="axes fraction", textcoords="offset points",
                 ha="center", va="bottom", fontsize=8,
             )  # fmt: skip
         heading(figure, f"{metric.capitalize()} curves, most relevant pixels {done} first")
@@ -111,7 +111,7 @@ def _curve_panel(ax: Axes, family: str, held: dict[str, pd.DataFrame], band: Ban
     change = band.mean[-1] - band.mean[0]
     x, y = (0.98, 0.04) if abs(change) < 0.05 else (0.98, 0.97) if change < 0 else (0.03, 0.97)
     across, up = "left" if x < 0.5 else "right", "bottom" if y < 0.5 else "top"
-    told = words.of([band.n], [asked])
+    told = wording.of([band.n], [asked])
     ax.text(x, y, told, transform=ax.transAxes, ha=across, va=up, fontsize=6, color=FAINT)
 
 
@@ -152,7 +152,7 @@ def cascade_figure(run: RunFolder, metric: str = "randomization-cascade", explai
     means = [curve.mean().to_numpy() for each in held.values() for curve in each.values()]
     bounds = [end for band in bands.values() if band for end in (band.low, band.high)]
     ends = np.concatenate([[-0.05, 1.0], *means, *bounds])
-    with look():
+    with styled():
         bottom = 0.2 + 0.06 * min(max(map(len, ticks)), 20)
         margins = Margins(left=0.45, top=0.38 + title_room(names), bottom=bottom, down=title_room(names))
         figure, axes = panels(len(names), min(4, len(names)), ((WIDTH - 0.6 - 0.15 * 3) / 4, 1.15), margins)

@@ -6,7 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.report import reading
-from harness.report.look import LINE, WIDTH, Margins, alike, around, heading, look, panel_title, panels
+from harness.report.rendering import inert
+from harness.report.style import LINE, WIDTH, Margins, alike, around, heading, panel_title, panels, styled
 from harness.statistics import mean_interval
 from harness.store import RunFolder
 
@@ -35,7 +36,7 @@ def effect_table(run: RunFolder) -> pd.DataFrame:
 def write_effects(run: RunFolder) -> None:
     """Write ``tables/part-effects.csv`` where the run has effects."""
     if len(run.effects):
-        run.write_text("tables/part-effects.csv", effect_table(run).to_csv(index=False, float_format="%.4f"))
+        run.write_text("tables/part-effects.csv", inert(effect_table(run)).to_csv(index=False, float_format="%.4f"))
 
 
 def effects_figure(run: RunFolder) -> Figure | None:
@@ -45,7 +46,7 @@ def effects_figure(run: RunFolder) -> Figure | None:
     if not shown:
         return None
     parts = list(dict.fromkeys(table["part"]))
-    with look():
+    with styled():
         columns = min(4, len(shown))
         size = ((WIDTH - 1.1 - 0.15 - 0.15 * (columns - 1)) / columns, 0.2 + 0.24 * len(parts))
         figure, axes = panels(len(shown), columns, size, Margins(left=1.1, top=0.85, down=0.4))

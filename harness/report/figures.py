@@ -11,11 +11,11 @@ from harness.report import reading
 from harness.report.curve_figures import cascade_figure, curves_figure
 from harness.report.effects import effects_figure
 from harness.report.gain_figures import gains_figure, overview_figure, recall_figure
-from harness.report.ladder_figure import ladder_figure
-from harness.report.look import chunks, save
+from harness.report.ladder_figure import ladder_figure, shares
 from harness.report.map_figures import gallery_figure
 from harness.report.matrix_figures import confusion_figure, similarity_figure, verdict_figure
 from harness.report.reading import ALL, DEFAULT_METRIC
+from harness.report.style import chunks, save
 from harness.store import RunFolder
 
 __all__ = [
@@ -84,7 +84,7 @@ def plates(run: RunFolder) -> Iterator[Plate]:
     yield from _pages(
         Plate(VERDICTS_PLATE, "Verdicts", _VERDICTS, _nothing), columns or [[]], partial(verdict_figure, run)
     )
-    if len(run.ladder):
+    if len(run.ladder) and shares(run):
         yield Plate("ladder", "How far each explainer can be believed", _LADDER, partial(ladder_figure, run))
     yield Plate("overview", "Gains over all images", _OVERVIEW, partial(overview_figure, run))
     yield from _galleries(run)

@@ -8,8 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.report import labels, reading, tables, words
-from harness.report.look import (
+from harness.report import labels, reading, tables, wording
+from harness.report.reading import ALL, DEFAULT_METRIC
+from harness.report.style import (
     FAINT,
     LINE,
     WIDTH,
@@ -20,12 +21,11 @@ from harness.report.look import (
     dashes,
     heading,
     ink,
-    look,
     panel_title,
     panels,
+    styled,
     title_room,
 )
-from harness.report.reading import ALL, DEFAULT_METRIC
 from harness.statistics import Interval, people_interval
 from harness.store import RunFolder
 
@@ -49,7 +49,7 @@ def overview_figure(run: RunFolder) -> Figure | None:
     names = list(reading.families(run))
     left = 0.2 + _LETTER * max(map(len, names))
     dots = [_column(run, reading.rows(run, *gain), names) for gain in shown]
-    with look():
+    with styled():
         size = ((WIDTH - left - 0.15 - 0.2 * 3) / 4, 0.25 + 0.17 * len(names))
         figure, axes = panels(len(shown), len(shown), size, Margins(left=left, top=0.68, across=0.2))
         alike(axes, _span(chain(*dots)), (len(names) - 0.4, -0.6))
@@ -71,7 +71,7 @@ def gains_figure(run: RunFolder, metric: str = DEFAULT_METRIC, explainers: Seque
     dots = [list(row) for row in zip(*by_class, strict=True)]
     ticks = [f"{where} ({column[0][1] or 'no images'})" for where, column in zip(shown, by_class, strict=True)]
     left = 0.2 + _LETTER * max(map(len, ticks))
-    with look():
+    with styled():
         columns = min(5, len(names))
         size = ((WIDTH - left - 0.15 - 0.15 * 4) / 5, 0.15 + 0.15 * len(shown))
         figure, axes = panels(
@@ -163,7 +163,7 @@ def recall_figure(run: RunFolder, metric: str = DEFAULT_METRIC, explainers: Sequ
     metric, variant = reading.chosen(run, metric)
     names = list(explainers) or reading.methods(run)
     score = reading.means(run, reading.rows(run, metric, variant))[names].drop(index=ALL)
-    with look():
+    with styled():
         size = ((WIDTH - 0.75 - 0.15 * 2) / 3, 1.9)
         figure, axes = panels(len(names), min(3, len(names)), size, Margins(top=0.72, down=0.52))
         alike(axes, _room(recall.drop(ALL), 0.18), _room(pd.Series(score.to_numpy().ravel()), 0.12))
@@ -194,7 +194,7 @@ def _recall_verdict(run: RunFolder, name: str) -> str:
         return ""
     row = held.iloc[0]
     said = "confusion-recall: " + tables.cell(str(row["verdict"]), float(row["effect"]))
-    return said if pd.isna(row["effect"]) else f"{said}, corrected {words.chance(float(row['p_adjusted']))}"
+    return said if pd.isna(row["effect"]) else f"{said}, corrected {wording.chance(float(row['p_adjusted']))}"
 
 
 def _named_points(ax: Axes, recall: pd.Series, score: pd.Series, paint: str) -> None:

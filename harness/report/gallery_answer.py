@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from harness.report import answer, reading, words
+from harness.report import answer, reading, wording
 from harness.report.answer import State
 from harness.report.effects import effect_table
 from harness.report.reading import ALL
@@ -49,25 +49,24 @@ def _lead(run: RunFolder, names: Sequence[str]) -> str:
     if not best:
         told = "Which classes do best cannot be known: the faces have no labels, so nothing can be held against recall."
     else:
-        told = f"{words.listed(f'{name} (recall {value:.2f})' for name, value in best)} do best. "
+        told = f"{wording.listed(f'{name} (recall {value:.2f})' for name, value in best)} do best. "
         if holds:
-            told += f"For {words.listed(holds)}, classes with a higher recall do have more faithful maps."
+            told += f"For {wording.listed(holds)}, classes with a higher recall do have more faithful maps."
         elif rows["p"].notna().any():
             least = rows.sort_values("p").iloc[0]
             told += (
                 "That this has to do with what the maps show is not shown: for none of "
-                f"{words.listed(names)} does faithfulness follow recall at the level asked (closest: "
-                f"{least['explainer']}, rank correlation {words.number(least['effect'], signed=True)} over "
+                f"{wording.listed(names)} does faithfulness follow recall at the level asked (closest: "
+                f"{least['explainer']}, rank correlation {wording.number(least['effect'], signed=True)} over "
                 f"{least['n']} classes, {_chance_of(least['p'], least['n'])}, "
-                f"corrected {words.chance(least['p_adjusted'])})."
+                f"corrected {wording.chance(least['p_adjusted'])})."
             )
         else:
             told += "Whether that has to do with what the maps show was not judged."
     held = answer.beliefs(run)
     good = [name for name in names if held[name, ALL].state is State.BELIEVED]
-    told += (
-        f" Of the methods shown, {words.listed(good)} {'passes' if len(good) < 2 else 'pass'} every claim that applies."
-    )
+    passes = "passes" if len(good) < 2 else "pass"
+    told += f" Of the methods shown, {wording.listed(good)} {passes} every claim that applies."
     return told + _causes(run, [name for name, _ in best])
 
 
@@ -80,7 +79,7 @@ def _causes(run: RunFolder, best: Sequence[str]) -> str:
         if len(rows):
             top = rows.iloc[0]
             told.append(f"{name} loses {float(top['probability']):.2f} of its probability with {top['part']} at rest")
-    return f" Rendered again, {words.listed(told)}: a cause, measured without any map." if told else ""
+    return f" Rendered again, {wording.listed(told)}: a cause, measured without any map." if told else ""
 
 
 def _losses(run: RunFolder) -> pd.DataFrame:
@@ -110,8 +109,8 @@ def _best_said(run: RunFolder) -> tuple[str, ...]:
     places = {str(name): place for place, name in enumerate(held.index, 1)}
     if not set(NAMED) <= set(places):
         return (said,)
-    named = words.listed(f"{name} is number {places[name]}" for name in NAMED)
-    return (said, f"The report found {words.listed(NAMED)} to do best; here {named} of {len(places)}.")
+    named = wording.listed(f"{name} is number {places[name]}" for name in NAMED)
+    return (said, f"The report found {wording.listed(NAMED)} to do best; here {named} of {len(places)}.")
 
 
 def _faithful(run: RunFolder, names: Sequence[str]) -> tuple[str, ...]:
@@ -129,7 +128,7 @@ def _by_class(states: Mapping[str, State]) -> str:
     """Return for which classes a method is believed, refuted and undecided."""
     phrases = {State.BELIEVED: "believed for", State.REFUTED: "not for", State.OPEN: "undecided for"}
     told = [
-        f"{phrase} {words.listed(where for where, found in states.items() if found is state)}"
+        f"{phrase} {wording.listed(where for where, found in states.items() if found is state)}"
         for state, phrase in phrases.items()
         if state in states.values()
     ]
@@ -166,8 +165,8 @@ def _class_finding(row: dict[object, object]) -> str:
     if math.isnan(effect):
         return f"{row['explainer']} not judged ({row['reason'] or 'undefined'})"
     return (
-        f"{row['explainer']} {row['verdict']} (rank correlation {words.number(effect, signed=True)} over {row['n']} "
-        f"classes, {_chance_of(p, int(str(row['n'])))}, corrected {words.chance(adjusted)})"
+        f"{row['explainer']} {row['verdict']} (rank correlation {wording.number(effect, signed=True)} over {row['n']} "
+        f"classes, {_chance_of(p, int(str(row['n'])))}, corrected {wording.chance(adjusted)})"
     )
 
 
@@ -179,7 +178,7 @@ def _chance_of(p: float, classes: int) -> str:
     >>> _chance_of(0.158, 7), _chance_of(0.158, 10)
     ('exact p = 0.158', 'Monte Carlo p = 0.158')
     """
-    return f"{'exact' if classes <= EXACT_UP_TO else 'Monte Carlo'} {words.chance(p)}"
+    return f"{'exact' if classes <= EXACT_UP_TO else 'Monte Carlo'} {wording.chance(p)}"
 
 
 def _chance(run: RunFolder, names: Sequence[str]) -> tuple[str, ...]:
@@ -194,17 +193,17 @@ def _chance(run: RunFolder, names: Sequence[str]) -> tuple[str, ...]:
         f"Classes are the sample: every p comes from {orders} orders of {count} classes. "
         f"Of {len(judged)} claims over classes {held or 'none'} {'hold' if held > 1 else 'holds'} once corrected for "
         "the number of each explainer's; the smallest corrected p is "
-        f"{words.bare_chance(float(judged['p_adjusted'].min()))}."
+        f"{wording.bare_chance(float(judged['p_adjusted'].min()))}."
     ]
     controls = _rows(run, reading.controls(run), CHECKS[0]).dropna(subset="p")
     if len(controls):
         said = [
-            f"{row['explainer']} {words.number(float(row['effect']), signed=True)} "
+            f"{row['explainer']} {wording.number(float(row['effect']), signed=True)} "
             f"({_chance_of(float(row['p']), int(row['n']))})"
             for row in controls.to_dict("records")
         ]
         told.append(
-            f"Controls, which know nothing of the network, get in the test against recall: {words.listed(said)}."
+            f"Controls, which know nothing of the network, get in the test against recall: {wording.listed(said)}."
         )
     return tuple(told)
 
@@ -216,11 +215,11 @@ def _uses(run: RunFolder) -> tuple[str, ...]:
     table, told = _losses(run), []
     for name in reading.classes(run):
         said = [
-            f"{row['part']} {words.number(float(row['probability']), signed=True)} "
-            f"({words.interval(float(row['low']), float(row['high']))})"
+            f"{row['part']} {wording.number(float(row['probability']), signed=True)} "
+            f"({wording.interval(float(row['low']), float(row['high']))})"
             for row in table[table["class"] == name].head(2).to_dict("records")
         ]
-        told.append(f"{name}: " + (words.listed(said) if said else "no part is shown to matter by itself"))
+        told.append(f"{name}: " + (wording.listed(said) if said else "no part is shown to matter by itself"))
     confidence = f"{float(run.info.get('confidence', 0.99)):.0%}"
     lead = f"Probability that the true class loses with a part put to rest ({confidence} interval), the two largest: "
     return (lead + "; ".join(told) + ".",)

@@ -1,47 +1,41 @@
 """The gallery's figures, at the width of a printed page."""
 
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import matplotlib
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Shaped
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from harness.report import reading, words
+from harness.report import reading, wording
 from harness.report.effects import effects_figure
 from harness.report.gain_figures import recall_figure
+from harness.report.gallery_lime import lime_figure
+from harness.report.gallery_parts import GAP, WIDTH, class_title, no_image
 from harness.report.gallery_reading import NONE, StoredGallery
-from harness.report.look import (
+from harness.report.style import (
     FAINT,
     SIGNED,
-    VERDICTS,
     Margins,
     bare,
     canvas,
     heading,
     limits,
-    look,
     panels,
     show_face,
+    styled,
 )
-from harness.report.matrix_figures import draw_confusion
 
 PRINT_DPI = 300
-WIDTH = 7.2
-"""Inches of a figure: the text width of a page, so that type is printed at its size."""
 
 ACROSS = 7
 """Classes in a row."""
-
-GAP = 0.06
 STRENGTH = "magma"
-OUTLINE = "#ffd400"
 
 
 @dataclass(frozen=True)
@@ -87,7 +81,7 @@ def gallery_plates(held: StoredGallery) -> Iterator[GalleryPlate]:
         f"One image a class, the one with the highest probability among those {right}. Images: "
         f"{held.images('surest')}. Bright and outlined: the segments that speak for the class, at most five, those of "
         "largest positive weight; the rest is darkened.",
-        partial(_lime_figure, held),
+        partial(lime_figure, held),
     )
     yield GalleryPlate(
         "figure-4",
@@ -130,7 +124,7 @@ def _faces_figure(
     note = "Under each class: the image's number and the class's probability."
     if not held.labelled:
         note += " The faces have no labels: the class is the predicted one."
-    with look():
+    with styled():
         margins = Margins(left=0.62, right=0.08, top=0.66, bottom=0.28, across=GAP, down=0.5)
         figure, axes = panels(blocks * across, across, (side, 2 * side + GAP), margins)
         for place in range(blocks * across):
@@ -138,20 +132,20 @@ def _faces_figure(
             upper, lower = _halves(figure, ax)
             if place >= count:
                 continue
-            _class_title(upper, held, "random", place)
+            class_title(upper, held, "random", place)
             if place % across == 0:
                 _row_name(upper, "image")
                 _row_name(lower, explainer)
             if held.arrays["random_ids"][place] == NONE:
-                _no_image(upper, held.absent(held.classes[place]))
-                _no_image(lower, "")
+                no_image(upper, held.absent(held.classes[place]))
+                no_image(lower, "")
                 continue
             picture, map_ = (held.arrays[f"random_{what}"][place] for what in ("pictures", explainer))
             show_face(upper, picture)
             if np.isfinite(map_).all():
                 draw(lower, picture, map_)
             else:
-                _no_image(lower, "no map was made")
+                no_image(lower, "no map was made")
         heading(figure, f"{title}: {held.title}")
         figure.text(0.62 / WIDTH, 0.07 / figure.get_figheight(), note, fontsize=6.5, color=FAINT)
     return figure
@@ -170,42 +164,9 @@ def _halves(figure: Figure, ax: Axes) -> tuple[Axes, Axes]:
     return made[0], made[1]
 
 
-def _class_title(ax: Axes, held: StoredGallery, choice: str, place: int) -> None:
-    """Write the class, and under it the image's id and the class's probability."""
-    image, chance = held.arrays[f"{choice}_ids"][place], held.arrays[f"{choice}_probabilities"][place]
-    below = "no image" if image == NONE else f"{image}  p {_share(float(chance))}"
-    ax.set_title(below, fontsize=6.5, pad=3, color=FAINT)
-    ax.annotate(
-        held.classes[place], (0.5, 1), (0, 12), xycoords="axes fraction", textcoords="offset points", ha="center",
-        fontsize=7.5, weight="bold",
-    )  # fmt: skip
-
-
-def _share(value: float) -> str:
-    """Return a probability in two decimals, never as certain as 1.
-
-    Examples
-    --------
-    >>> _share(0.5), _share(0.999), _share(0.004)
-    ('.50', '>.99', '<.01')
-    """
-    if value > 0.995:
-        return ">.99"
-    return "<.01" if value < 0.005 else f"{value:.2f}"[1:]
-
-
 def _row_name(ax: Axes, name: str) -> None:
     """Write what a row shows at its left."""
     ax.text(-0.08, 0.5, name, transform=ax.transAxes, ha="right", va="center", fontsize=7)
-
-
-def _no_image(ax: Axes, why: str) -> None:
-    """Say in an empty panel why it is empty."""
-    ax.patch.set_visible(True)
-    ax.set_facecolor(VERDICTS["not applicable"])
-    ax.text(
-        0.5, 0.5, textwrap.fill(why, 13), transform=ax.transAxes, ha="center", va="center", fontsize=6.5, color=FAINT
-    )
 
 
 def _strength(ax: Axes, picture: Float[np.ndarray, "h w"], map_: Float[np.ndarray, "h w"]) -> None:
@@ -266,13 +227,14 @@ def checks_said(about: dict[str, Any]) -> list[str]:
     else:
         found.append(
             "Likeness to the picture that random weights give, beyond that between units: "
-            f"{words.number(random['effect'], signed=True)}, 99% interval "
-            f"{words.interval(random['low'], random['high'])}, margin {random['margin']:g} ({random['verdict']}); "
-            f"likeness between starts {words.number(about['agreement'] if about['agreement'] is not None else np.nan)}."
+            f"{wording.number(random['effect'], signed=True)}, 99% interval "
+            f"{wording.interval(random['low'], random['high'])}, margin {random['margin']:g} ({random['verdict']}); "
+            "likeness between starts "
+            f"{wording.number(about['agreement'] if about['agreement'] is not None else np.nan)}."
         )
     if about["dead"]:
         what = "Dead (no face and no start changes it)"
-        found.append(f"{what}: {words.listed(map(str, about['dead']))}.")
+        found.append(f"{what}: {wording.listed(map(str, about['dead']))}.")
     return found
 
 
@@ -283,7 +245,7 @@ def _units_figure(held: StoredGallery, place: int, title: str) -> Figure:
     across = ACROSS if not about["layer"] else 8
     side = (WIDTH - 0.16 - GAP * (across - 1)) / across
     note = textwrap.fill(_layer_caption(held, about), 146)
-    with look():
+    with styled():
         low = 0.1 + 0.125 * (note.count("\n") + 1)
         margins = Margins(left=0.08, right=0.08, top=0.42, bottom=low + 0.24, across=GAP, down=0.26)
         figure, axes = panels(len(pictures), across, (side, side), margins)
@@ -292,7 +254,7 @@ def _units_figure(held: StoredGallery, place: int, title: str) -> Figure:
             bare(ax)
             name = held.classes[row["unit"]] if not about["layer"] else str(row["unit"])
             if row["dead"]:
-                _no_image(ax, "dead: nothing changes it")
+                no_image(ax, "dead: nothing changes it")
             else:
                 ax.imshow(picture if picture.shape[-1] == 3 else picture[..., 0], cmap="gray", vmin=0, vmax=1)
             ax.text(0, -0.04, name, transform=ax.transAxes, va="top", fontsize=6.5, weight="bold")
@@ -325,7 +287,7 @@ def _outputs_caption(held: StoredGallery) -> str:
     about = held.about["outputs"]
     truly = f", truly {about['label']}" if about["label"] not in ("", about["predicted"]) else ""
     when = "after their activation" if about["after_activation"] else "before activation and pooling"
-    layers = words.listed(about["layers"])
+    layers = wording.listed(about["layers"])
     return (
         f"Outputs of {layers}, {when}, for image {about['image']} ({about['rule']}), seen as {about['predicted']}"
         f"{truly}. The number at the left is the first filter of a row. Red is above zero, blue below; each filter is "
@@ -342,7 +304,7 @@ def _outputs_figure(held: StoredGallery, title: str) -> Figure:
     sizes = [wide * _mosaic(block, across).shape[0] / _mosaic(block, across).shape[1] for block in blocks]
     face, low = 1.15, 0.1
     height = 0.35 + face + sum(0.36 + size for size in sizes) + low
-    with look():
+    with styled():
         figure = canvas(WIDTH, height)
         top = height - 0.35
         ax = figure.add_axes((0.34 / WIDTH, (top - face) / height, face / WIDTH, face / height))
@@ -388,117 +350,3 @@ def _draw_mosaic(ax: Axes, block: Shaped[np.ndarray, "f h w"], across: int) -> N
     for row in range(-(-len(block) // across)):
         ax.text(-0.006, row * step + block.shape[1] / 2, str(row * across), ha="right", va="center", fontsize=6.5,
                 transform=ax.get_yaxis_transform())  # fmt: skip
-
-
-# ---------------------------------------------------------------------- figure 3
-
-
-def _lime_figure(held: StoredGallery) -> Figure:
-    """Return for each class the face, and the face with the regions that speak for it; the confusion matrix beside."""
-    count = len(held.classes)
-    across = min(4, count)
-    rows = -(-count // across)
-    matrix, gap = 2.2, 0.75
-    side = (WIDTH - 0.08 - gap - matrix - 0.12 - GAP * 3) / 4
-    block = 2 * side + GAP
-    height = max(0.75 + rows * block + (rows - 1) * 0.62 + 0.3, 5.4)
-    with look():
-        figure = canvas(WIDTH, height)
-        for place in range(count):
-            x = 0.08 + (place % across) * (side + GAP)
-            y = height - 0.75 - (place // across) * (block + 0.62)
-            upper, lower = (
-                figure.add_axes((x / WIDTH, (y - drop - side) / height, side / WIDTH, side / height))
-                for drop in (0, side + GAP)
-            )
-            _lime_pair(held, place, upper, lower)
-        left = WIDTH - 0.12 - matrix
-        ax = figure.add_axes((left / WIDTH, (height - 0.75 - matrix) / height, matrix / WIDTH, matrix / height))
-        _beside_lime(held, ax, matrix)
-        key = (
-            "Bright and outlined: the segments of largest positive LIME weight (at most five), which speak for the "
-            "class. The rest is darkened. Under each pair: segments outlined of all segments. Over it: the image's "
-            "number and the class's probability."
-        )
-        text = textwrap.fill(key, 50)
-        y = height - 0.75 - matrix - 0.75
-        _draw_recalls(held, figure, (left, y - 1.15, matrix, 1.05))
-        low = 0.1 if held.labelled else y - 0.6
-        figure.text((left - 0.55) / WIDTH, low / height, text, fontsize=6.5, va="bottom", color=FAINT, linespacing=1.4)
-        heading(figure, f"Figure 3. LIME: {held.title}")
-    return figure
-
-
-def _lime_pair(held: StoredGallery, place: int, upper: Axes, lower: Axes) -> None:
-    """Draw one class's face twice, the second time with its regions."""
-    for ax in (upper, lower):
-        bare(ax)
-    _class_title(upper, held, "surest", place)
-    if held.arrays["surest_ids"][place] == NONE:
-        _no_image(upper, held.absent(held.classes[place]))
-        _no_image(lower, "")
-        return
-    picture, speaking, segments = (
-        held.arrays[f"surest_{what}"][place] for what in ("pictures", "speaking", "segments")
-    )
-    show_face(upper, picture)
-    if not np.isfinite(held.arrays["surest_lime"][place]).all():
-        _no_image(lower, "no map was made")
-        return
-    show_face(lower, np.where(speaking, picture, 0.35 * picture))
-    lower.add_collection(LineCollection(_borders(segments, speaking), colors=OUTLINE, linewidths=1.0))
-    marked, every = len(np.unique(segments[speaking])), int(segments.max()) + 1
-    lower.text(
-        0.5, -0.04, f"{marked} of {every} segments", transform=lower.transAxes, ha="center", va="top", fontsize=6.5
-    )
-
-
-def _borders(segments: Int[np.ndarray, "h w"], speaking: Bool[np.ndarray, "h w"]) -> list[list[tuple[float, float]]]:
-    """Return the lines between pixels around each speaking segment."""
-    told = np.pad(np.where(speaking, segments, -1), 1, constant_values=-1)
-    lines = []
-    for y, x in np.argwhere(told[1:] != told[:-1]).tolist():
-        lines.append([(x - 1.5, y - 0.5), (x - 0.5, y - 0.5)])
-    for y, x in np.argwhere(told[:, 1:] != told[:, :-1]).tolist():
-        lines.append([(x - 0.5, y - 1.5), (x - 0.5, y - 0.5)])
-    return lines
-
-
-def _beside_lime(held: StoredGallery, ax: Axes, side: float) -> None:
-    """Draw the confusion matrix, or where there are no labels how many faces are seen as each class."""
-    table = reading.matrix(held.run, "confusion")
-    if table is not None:
-        draw_confusion(ax, table.reindex(index=held.classes, columns=held.classes), side)
-        ax.set_title("Confusion matrix: faces, shaded by share of the row", fontsize=7, loc="right", weight="bold")
-        for axis in (ax.xaxis, ax.yaxis):
-            axis.label.set_fontsize(7)
-        return
-    counts = held.about["predicted"]
-    _bars(ax, {name: float(counts[name]) for name in held.classes}, "{:.0f}")
-    ax.set_xlabel("faces seen as the class", fontsize=7)
-    ax.set_title("No labels, so no confusion matrix", fontsize=7, loc="left", weight="bold")
-
-
-def _draw_recalls(held: StoredGallery, figure: Figure, box: tuple[float, float, float, float]) -> None:
-    """Draw each class's recall, where it is known, into a box in inches."""
-    recalls = reading.recalls(held.run)
-    if recalls is None:
-        return
-    wide, high = (float(each) for each in figure.get_size_inches())
-    ax = figure.add_axes((box[0] / wide, box[1] / high, box[2] / wide, box[3] / high))
-    _bars(ax, {name: float(recalls[name]) for name in held.classes}, "{:.2f}")
-    ax.set_title("Recall", fontsize=7, loc="left", weight="bold")
-    ax.set_xticks([])
-    ax.spines["bottom"].set_visible(False)
-
-
-def _bars(ax: Axes, values: Mapping[str, float], form: str) -> None:
-    """Draw a bar a class with its number; one without a number says so."""
-    ax.barh(range(len(values)), np.nan_to_num(list(values.values())), color="#6baed6", height=0.65)
-    for place, value in enumerate(values.values()):
-        text = form.format(value) if np.isfinite(value) else "no faces"
-        ax.text(np.nan_to_num(value), place, f" {text}", va="center", fontsize=6.5)
-    ax.set_yticks(range(len(values)), list(values), fontsize=6.5)
-    ax.tick_params(length=0)
-    ax.set_ylim(len(values) - 0.4, -0.6)
-    ax.set_xlim(0, 1.2 * max(np.nan_to_num(list(values.values())).max(), 1e-9))

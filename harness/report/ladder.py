@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from harness.report import reading, words
+from harness.report import reading, wording
 from harness.report.reading import ALL
 from harness.statistics import mean_interval
 from harness.store import RunFolder
@@ -160,11 +160,11 @@ def _advice(run: RunFolder, methods: Sequence[Standing]) -> list[str]:
     ]
     said = []
     if best:
-        said.append(f"For this network use {words.listed(best)}.")
+        said.append(f"For this network use {wording.listed(best)}.")
     else:
         said.append("No method is shown to show what counted for this network.")
     if refused:
-        said.append(f"Do not read as what counted: {words.listed(refused)}.")
+        said.append(f"Do not read as what counted: {wording.listed(refused)}.")
     return [" ".join(said)]
 
 
@@ -202,7 +202,7 @@ def ladder_table(run: RunFolder) -> pd.DataFrame:
 def _cell(reached: str, effect: float) -> str:
     """Return one rung as a mark and the effect that decides it."""
     mark = MARKS[reached]
-    return mark if np.isnan(effect) or mark == "–" else f"{mark} {words.number(effect, signed=True)}"
+    return mark if np.isnan(effect) or mark == "–" else f"{mark} {wording.number(effect, signed=True)}"
 
 
 def class_table(run: RunFolder) -> pd.DataFrame:

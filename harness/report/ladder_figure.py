@@ -5,12 +5,17 @@ from matplotlib.figure import Figure
 
 from harness.report import ladder, reading
 from harness.report.ladder import Standing
-from harness.report.look import FAINT, INK, STATES, WIDTH, Margins, heading, look, panels
+from harness.report.style import FAINT, INK, STATES, WIDTH, Margins, heading, panels, styled
 from harness.store import RunFolder
 
 ROW = 0.24
 """Height of an explainer's row, in inches."""
 CHANCE, TRUTH = 0.5, 1.0
+
+
+def shares(run: RunFolder) -> list[Standing]:
+    """Return the standings of which a share of settled pairs is known: none where the game was not played."""
+    return [one for one in ladder.standings(run) if one.share is not None and np.isfinite(one.share.mean)]
 
 
 def ladder_figure(run: RunFolder) -> Figure:
@@ -19,10 +24,10 @@ def ladder_figure(run: RunFolder) -> Figure:
     Methods come first, then what they are compared with. Green reaches the rung of what counts, orange is refuted on
     the way there, yellow is open.
     """
-    held = [one for one in ladder.standings(run) if one.share is not None and np.isfinite(one.share.mean)]
+    held = shares(run)
     margins = Margins(left=1.5, right=1.5, top=0.45, bottom=0.5, across=0.1, down=0.1)
     size = (WIDTH - margins.left - margins.right, max(1, len(held)) * ROW)
-    with look():
+    with styled():
         figure, axes = panels(1, 1, size, margins)
         heading(figure, "Settled pairs of cells ordered right")
         ax = axes[0][0]

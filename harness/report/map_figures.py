@@ -6,18 +6,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.report import reading, words
-from harness.report.look import (
+from harness.report import reading, wording
+from harness.report.style import (
     FAINT,
     VERDICTS,
     WIDTH,
     Margins,
     bare,
     heading,
-    look,
     panels,
     show_face,
     show_map,
+    styled,
 )
 from harness.store import RunFolder
 
@@ -34,9 +34,9 @@ def gallery_figure(run: RunFolder, explainers: Sequence[str] = (), classes: Sequ
     shown = [i for i, target in enumerate(held.targets) if str(target) in wanted]
     side = min(1.25, (WIDTH - 1.1 - 0.06 * len(names)) / (len(names) + 1))
     wide = int(side * 72 / 4.3)
-    deep = max(words.folded(name, wide).count("\n") + 1 for name in names)
+    deep = max(wording.folded(name, wide).count("\n") + 1 for name in names)
     margins = Margins(left=1.0, right=0.1, top=0.35 + 0.12 * deep, bottom=0.1, across=0.06, down=0.06)
-    with look():
+    with styled():
         figure, axes = panels(max(1, len(shown)) * (len(names) + 1), len(names) + 1, (side, side), margins)
         heading(figure, "Maps: red speaks for the class, blue against it")
         for row, i in zip(axes, shown, strict=False):
@@ -45,7 +45,7 @@ def gallery_figure(run: RunFolder, explainers: Sequence[str] = (), classes: Sequ
             for ax, name in zip(row[1:], names, strict=True):
                 _one_map(ax, run, name, i)
         for ax, name in zip(axes[0], ["image", *names], strict=True):
-            ax.set_title(words.folded(name, wide), fontsize=7, pad=3)
+            ax.set_title(wording.folded(name, wide), fontsize=7, pad=3)
         for ax in (ax for row in axes for ax in row):
             bare(ax)
     return figure
@@ -71,5 +71,5 @@ def _row_title(ax: Axes, run: RunFolder, i: int) -> None:
     lines = [target, f"image {image}"]
     lines += [f"truly {label}"] if label not in ("", target) else []
     lines += [f"seen as {predicted}"] if predicted not in ("", target) else []
-    text = "\n".join(words.folded(line, 15) for line in lines)
+    text = "\n".join(wording.folded(line, 15) for line in lines)
     ax.text(-0.08, 0.5, text, transform=ax.transAxes, ha="right", va="center", fontsize=7, linespacing=1.3)

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from harness.report import reading, tables, words
-from harness.report.look import (
+from harness.report import reading, tables, wording
+from harness.report.style import (
     ALIKE,
     FAINT,
     INK,
@@ -25,9 +25,9 @@ from harness.report.look import (
     heading,
     ink,
     ink_on,
-    look,
     panel_title,
     panels,
+    styled,
     title_room,
 )
 from harness.store import RunFolder
@@ -45,7 +45,7 @@ def confusion_figure(run: RunFolder) -> Figure | None:
     names = reading.classes(run)
     left = 0.3 + _LETTER * max(map(len, names))
     side = (WIDTH - 2 * left - 2 * 0.6) / 2
-    with look():
+    with styled():
         margins = Margins(left=left, right=0.6, top=0.35, bottom=left, across=left + 0.6)
         figure, axes = panels(len(held), len(held), (side, side), margins)
         for ax, (name, table) in zip(axes[0], held.items(), strict=True):
@@ -80,7 +80,7 @@ def similarity_figure(run: RunFolder, explainers: Sequence[str] = ()) -> Figure 
     shown = names if confusion is None else ["", *names]
     left = 0.2 + 0.062 * max(map(len, classes))
     side = (WIDTH - left - 0.15 - 0.15 * 4) / 5
-    with look():
+    with styled():
         margins = Margins(left=left, top=0.22 + title_room(names), bottom=left, down=title_room(names))
         figure, axes = panels(len(shown), min(5, len(shown)), (side, side), margins)
         for ax, name in zip(chain(*axes), shown, strict=False):
@@ -191,9 +191,9 @@ def verdict_figure(run: RunFolder, checks: Sequence[str] = ()) -> Figure | None:
     wide, high = (WIDTH - left - 0.15) / max(len(checks), 6), 0.21
     longest = max(len(part) for name in checks for part in name.split("-")) + 1
     size = min(7.0, wide * 72 / longest / 0.6)
-    headers = [words.folded(name, longest) for name in checks]
+    headers = [wording.folded(name, longest) for name in checks]
     top = 0.4 + 0.0175 * size * max(header.count("\n") + 1 for header in headers)
-    with look():
+    with styled():
         figure = canvas(left + wide * len(checks) + 0.15, top + high * len(names) + 0.1)
         width, height = (float(each) for each in figure.get_size_inches())
         ax = figure.add_axes((left / width, 0.1 / height, wide * len(checks) / width, high * len(names) / height))

@@ -11,10 +11,10 @@ import jinja2
 import pandas as pd
 from PIL import Image
 
-from harness.report import answer, figures, ladder, reading, tables, words
+from harness.report import answer, figures, ladder, reading, rendering, tables, wording
 from harness.report.answer import Belief, State
-from harness.report.look import DPI, VERDICTS
 from harness.report.reading import ALL
+from harness.report.style import DPI, VERDICTS
 from harness.store import RunFolder
 
 TABLES = (("deletion-gain", "spectrum-null"), ("insertion-gain", "spectrum-null"))
@@ -104,7 +104,7 @@ def _contents(run: RunFolder) -> dict[str, Any]:
         "sections": _sections(run),
         "missing_figures": _absent(run),
         "checks": _checks(run),
-        "nulls": words.NULLS,
+        "nulls": wording.NULLS,
         "rule": _rule(run),
         "provenance": _provenance(run),
         "explainers": _explainers(run),
@@ -117,7 +117,7 @@ def _asked(run: RunFolder) -> str:
     faces, chosen = run.info["faces"], run.info.get("chosen")
     images = len(run.scores[["image", "target"]].drop_duplicates())
     counts = list(chosen.values()) if isinstance(chosen, Mapping) else [chosen] if chosen else []
-    each = f", {words.span(counts)} a class" if counts else ""
+    each = f", {wording.span(counts)} a class" if counts else ""
     beside = f"{_counted(controls, 'control')} that cannot be faithful" if controls else "no controls"
     return (
         f"{_counted(methods, 'way')} of explaining the network {run.info['subject']['name']} and {beside} were tested "
@@ -206,7 +206,7 @@ def _verdict_cell(row: Mapping[Any, Any] | None) -> Cell:
 def _scores(run: RunFolder, metric: str, variant: str) -> Grid:
     """Return a metric class by class, coloured by how far from zero."""
     table = tables.metric_table(run, metric, variant, by="explainer")
-    shown = tables.readable(table)
+    shown = rendering.readable(table)
     names = table.attrs["explainers"]
     top = float(table.loc[names].astype(float).abs().max().max()) or 1.0
     controls = [*reading.controls(run), *reading.oracles(run)]
@@ -221,7 +221,7 @@ def _scores(run: RunFolder, metric: str, variant: str) -> Grid:
 
 def _plain_grid(table: pd.DataFrame) -> Grid:
     """Return a table as it is printed."""
-    shown = tables.readable(table)
+    shown = rendering.readable(table)
     rows = [(str(row[0]), False, [Cell(str(text)) for text in row[1:]]) for row in shown.to_numpy()]
     return Grid(str(table.attrs["title"]), [str(name) for name in shown.columns], rows, list(table.attrs["notes"]))
 
@@ -299,8 +299,8 @@ def _rule(run: RunFolder) -> str:
         "inconclusive, and the reason says what would settle it. An image for which an explainer has no map, or a "
         "constant one, gains nothing. An explainer can be believed where every deciding claim passes, at least one of "
         "them on faithfulness; it cannot where one fails; where one could not be asked it is undecided. What decides: "
-        f"{words.listed(decisive)}. Other checks repeat these by other means, or ask for virtues that a false map can "
-        "have; they are shown. Checks over classes say nothing of a single map."
+        f"{wording.listed(decisive)}. Other checks repeat these by other means, or ask for virtues that a false map "
+        "can have; they are shown. Checks over classes say nothing of a single map."
     )
 
 

@@ -52,8 +52,9 @@ class Counts:
 
 
 def classes(run: RunFolder) -> list[str]:
-    """Return the subject's classes in their order."""
-    return [str(name) for name in run.info["subject"]["classes"]]
+    """Return the classes that are judged, in the subject's order: all where they are few, else those that occur."""
+    held = run.info["subject"]
+    return [str(name) for name in held.get("judged") or held["classes"]]
 
 
 def families(run: RunFolder) -> dict[str, str]:
@@ -135,6 +136,11 @@ def measure(run: RunFolder, metric: str) -> Measure:
         fact["low"] is None or fact["low"] < 0,
         fact["kind"] != "score",
     )
+
+
+def check_faults(run: RunFolder) -> dict[str, str]:
+    """Return the checks of somebody else that broke down, and how, by name."""
+    return {str(each["name"]): str(each["fault"]) for each in run.info.get("checks", []) if each.get("fault")}
 
 
 def metric_faults(run: RunFolder) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 
 class Hierarchy(NamedTuple):
@@ -20,20 +20,28 @@ class Hierarchy(NamedTuple):
 
 
 def hierarchical(
-    whole: Float[np.ndarray, " m"], parts: Float[np.ndarray, "m k"], alpha: float, *, own: float = 0.5
+    whole: Float[np.ndarray, " m"],
+    parts: Float[np.ndarray, "m k"],
+    alpha: float,
+    *,
+    own: float = 0.5,
+    order: Int[np.ndarray, " m"] | None = None,
 ) -> Hierarchy:
     """Adjust p-values of m claims and of each claim's k parts, so that alpha bounds the chance of any error.
 
-    An inheritance procedure. Alpha is shared equally among the claims with something left to show. A claim keeps the
-    part `own` of its share for itself and lends the rest equally to its parts; once the claim is made they have all
-    of it, and a part that is made leaves its share to its siblings. A claim whose parts are all made has the whole
-    share, and one that is made with all its parts leaves its share to the other claims. So a part is tested at ``alpha
-    / (m k)`` or better under a claim that is made, and at half of that where the claim is not or goes the other way:
-    a class may be found to differ from the whole.
+    An inheritance procedure. Alpha is shared among the claims with something left to show: equally, or, where they
+    come in an `order`, in inverse proportion to their places among those that are left, so that what has to be
+    known first is tested at the largest share and leaves it to what follows. A claim keeps the part `own` of its
+    share for itself and lends the rest equally to its parts; once the claim is made they have all of it, and a
+    part that is made leaves its share to its siblings. A claim whose parts are all made has the whole share, and
+    one that is made with all its parts leaves its share to the other claims. So of claims of equal rank a part is
+    tested at ``alpha / (m k)`` or better under a claim that is made, and at half of that where the claim is not
+    or goes the other way: a class may be found to differ from the whole.
 
-    Proof: at every stage shares sum to at most 1, and no share falls as more claims are made (each step above only
-    adds to what is left). By the sequential rejection principle of Goeman & Solari the chance of making any false
-    claim is then at most alpha, under any dependence among the p-values.
+    Proof: at every stage shares sum to at most 1, and no share falls as more claims are made (each step above only adds
+    to what is left; a claim's place among those left only comes nearer to the first, and the shares of those left
+    are divided by a smaller sum). By the sequential rejection principle of Goeman & Solari the chance of making any
+    false claim is then at most alpha, under any dependence among the p-values.
 
     Parameters
     ----------
@@ -45,6 +53,9 @@ def hierarchical(
         Where the procedure stops, for the shares; adjusted p-values do not hang on it.
     own
         Share of its alpha that a claim keeps while it is open, inside (0, 1).
+    order
+        Claims are placed by it, smallest first, those of one number in the order given; set before p-values are seen.
+        None for claims of equal rank.
 
     Returns
     -------
@@ -59,9 +70,10 @@ def hierarchical(
     References
     ----------
     Goeman & Solari, The sequential rejection principle of familywise error control, Ann. Statist. 38 (2010); Goeman &
-    Finos, The inheritance procedure, SAGMB 11 (2012), after Meinshausen, Hierarchical testing of variable importance,
-    Biometrika 95 (2008); Bretz et al., A graphical approach to sequentially rejective multiple test procedures, Stat.
-    Med. 28 (2009).
+    Finos, The inheritance procedure, SAGMB 11 (2012), after Meinshausen, Hierarchical testing of variable
+    importance, Biometrika 95 (2008); Wiens, A fixed sequence Bonferroni procedure for testing multiple endpoints,
+    Pharm. Stat. 2 (2003), for claims in an order; Bretz et al., A graphical approach to sequentially rejective
+    multiple test procedures, Stat. Med. 28 (2009).
 
     Examples
     --------
@@ -75,9 +87,9 @@ def hierarchical(
     if not 0 < alpha < 1 or not 0 < own < 1:
         raise ValueError(f"alpha is {alpha} and own {own}; give numbers between 0 and 1")
     open_ = ~np.isnan(p)
-    adjusted, stopped, reached = np.full(p.shape, np.nan), _shares(open_, own), 0.0
+    adjusted, stopped, reached = np.full(p.shape, np.nan), _shares(open_, own, order), 0.0
     while open_.any():
-        shares = _shares(open_, own)
+        shares = _shares(open_, own, order)
         if reached < alpha:
             stopped = np.where(open_, shares, stopped)
         needed = np.where(open_, p / np.where(open_, shares, 1.0), np.inf)
@@ -88,12 +100,25 @@ def hierarchical(
     return Hierarchy(adjusted[:, 0], adjusted[:, 1:], stopped[:, 0], stopped[:, 1:])
 
 
-def _shares(open_: Bool[np.ndarray, "m k1"], own: float) -> Float[np.ndarray, "m k1"]:
+def _shares(
+    open_: Bool[np.ndarray, "m k1"], own: float, order: Int[np.ndarray, " m"] | None = None
+) -> Float[np.ndarray, "m k1"]:
     """Return each open claim's and part's share of alpha: whole claims in column 0."""
-    alive = open_.any(axis=1, keepdims=True)
-    each = alive / max(int(alive.sum()), 1)
+    alive = np.asarray(open_.any(axis=1))
+    weights: np.ndarray = alive.astype(np.float64)
+    if order is not None:
+        weights = weights / _places(alive, order)
+    each = (weights / max(float(weights.sum()), 1.0))[:, None]
     whole, count = open_[:, :1], open_[:, 1:].sum(axis=1, keepdims=True)
     kept = np.where(count == 0, 1.0, own) * whole
     lent = (1 - kept) / np.maximum(count, 1)
     shares: np.ndarray = each * np.concatenate([kept, lent * open_[:, 1:]], axis=1)
     return shares
+
+
+def _places(alive: Bool[np.ndarray, " m"], order: Int[np.ndarray, " m"]) -> Int[np.ndarray, " m"]:
+    """Return the place from 1 of each claim among those alive; of others, that of the next before them, or 1."""
+    rank = np.argsort(order, kind="stable")
+    places = np.empty(len(order), np.int64)
+    places[rank] = np.maximum(np.cumsum(alive[rank]), 1)
+    return places

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pandas as pd
 import pytest
-from tiny import SMALL, bright_patch_faces, patch_subject
+import tiny
 
-import harness
 from harness.errors import UsageError
 
 HEAD = """
@@ -40,10 +41,9 @@ Tests = Callable[..., pytest.RunResult]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def loaded() -> None:
-    """What a run loads late is loaded here, since a test run in this process would load it anew."""
-    given = (patch_subject(), bright_patch_faces())
-    harness.evaluate(*given, explainers="gradient", checks="randomization-full", profile=SMALL, feed="contiguous:64")
+def parquet() -> None:
+    """What a test inside loads is forgotten after it, and pandas' types of parquet can be registered but once."""
+    pd.DataFrame({"one": [1]}).to_parquet(BytesIO())
 
 
 @pytest.fixture
@@ -105,9 +105,9 @@ def test_wrong_use_fails_in_one_line(tests: Tests) -> None:
 
 @pytest.mark.parametrize("words", [("-n", "2"), ("-n", "2", "--dist", "loadfile")], ids=["load", "loadfile"])
 def test_workers_agree(
-    words: tuple[str, ...], pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: tuple[str, ...], pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(tiny.__file__).parent), prepend=os.pathsep)
     pytester.makepyfile(test_somebody=HEAD + BODY.format(PICTURE + f", out={str(tmp_path / 'run')!r}"))
     result = pytester.runpytest_subprocess("-p", "no:hypothesispytest", "--assert=plain", *words)
     result.assert_outcomes(passed=3, xfailed=1)

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from tiny import SIDE, SMALL, acting_faces, make_case, parts_subject, tiny_network
 
-from harness.bench import Bench
 from harness.evaluation import Request
+from harness.evaluation.runner import Runner
 from harness.explainers import registered
+from harness.explainers.base import COMPLETENESS
 from harness.metrics.cards import described, gain_of, metric_cards
 from harness.store import RunFolder
 from harness.subject import Subject
@@ -29,7 +30,7 @@ NOT_SCORES = {
 }
 """Cards that no run has rows of, and why."""
 
-NO_VIRTUE = {"sparseness", "entropy-complexity", "effective-complexity", "histogram-entropy"}
+NO_VIRTUE = {"sparseness", "entropy-complexity", "pixels-above-floor", "histogram-entropy"}
 """Measured, and better in neither direction: how concentrated a map is."""
 
 
@@ -43,15 +44,20 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     labels[:6] = (labels[:6] + 1) % 3  # on which the network is wrong
     faces = replace(faces, labels=labels, evidence={"mark": mark, "displacement": mark})
     # It draws, and claims every axiom.
-    subject, explainer = parts_subject(), registered()["expected-gradients"]
+    drawing = registered()["expected-gradients"]
+    claims = replace(drawing.facts, axioms=drawing.facts.axioms | {COMPLETENESS})
+    subject, explainer = parts_subject(), replace(drawing, facts=claims)
     # A network of one layer has no other of equal answers; one of two layers has.
     deep = Subject(tiny_network(), name="deep", classes=subject.classes, spec=subject.spec)
     folder = RunFolder(tmp_path_factory.mktemp("run"))
     twin = Subject(subject.network, name="twin", classes=subject.classes, spec=subject.spec)
     measurements = Request(subject, faces, (explainer,), (), SMALL, everything=True, random_labels=twin).measurements()
     invariance = [each for each in measurements if each.name == "invariance"]
-    benches = Bench(make_case(subject, faces), measurements, folder), Bench(make_case(deep, faces), invariance, folder)
-    return pd.concat([bench.measured(explainer).scores for bench in benches])
+    runners = (
+        Runner(make_case(subject, faces), measurements, folder),
+        Runner(make_case(deep, faces), invariance, folder),
+    )
+    return pd.concat([runner.measured(explainer).scores for runner in runners])
 
 
 def measured(scores: pd.DataFrame) -> set[str]:

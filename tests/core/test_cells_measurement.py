@@ -10,14 +10,14 @@ from tiny import CLASSES, EXACT, SIDE, SPEC, kept_once, make_case
 from torch import Tensor, nn
 
 from harness.case import Case
-from harness.cell_truth import Games, target_maps
 from harness.faces.faceset import FaceSet
-from harness.known_maps import truths
 from harness.measurements import Cells, CellsByClass, Explained
 from harness.measurements.cells import of_the_network, runners_up
+from harness.oracles.known import truths
 from harness.perturbation import BlurFill, MeanFill, PictureFill
 from harness.subject import InputSpec, Subject
 from harness.truth import games_of
+from harness.truth.images import Games, target_maps
 
 MEAN_FACE = PictureFill(torch.zeros(1, SIDE, SIDE))
 PLAYED = games_of(3, 2, (("mean", MeanFill()), ("blur", BlurFill(1 / 8)), ("mean-face", MEAN_FACE)))

@@ -140,7 +140,8 @@ def test_an_explainers_deciding_claims_and_their_classes_are_corrected_together(
     one = check([good(0.001), good(0.0002, "a"), good(0.5, "b")], "one", family="first")
     two = check([good(0.03), good(0.4, "a"), good(0.5, "b")], "two", family="second")
     table = judged([one, two], EVIDENCE, ["e"])
-    expected = hierarchical(np.array([0.001, 0.03]), np.array([[0.0002, 0.5], [0.4, 0.5]]), ALPHA)
+    parts = np.array([[0.0002, 0.5], [0.4, 0.5]])
+    expected = hierarchical(np.array([0.001, 0.03]), parts, ALPHA, order=np.arange(2))
     told = np.concatenate([expected.whole[:, None], expected.parts], axis=1)
     assert table["p_adjusted"].tolist() == told.ravel().tolist()
 
@@ -149,7 +150,9 @@ def test_claims_of_one_rung_pass_together_without_correcting_each_other() -> Non
     pair = [check([good(p)], f"c{p}", rung=3) for p in (0.008, 0.002)]
     assert judged(pair, EVIDENCE, ["e"])["p_adjusted"].tolist() == [0.008, 0.002]
     other = check([good(0.9)], "other", rung=4)
-    assert judged([*pair, other], EVIDENCE, ["e"])["p_adjusted"].tolist() == [0.016, 0.004, 0.9]
+    # Two thirds of alpha go to the lower of two rungs, and all of it to the one that is left.
+    told = judged([*pair, other], EVIDENCE, ["e"])["p_adjusted"].tolist()
+    assert told == pytest.approx([0.012, 0.003, 0.9])
 
 
 def test_fails_of_one_rung_are_corrected_since_any_of_them_ends_it() -> None:
@@ -157,13 +160,22 @@ def test_fails_of_one_rung_are_corrected_since_any_of_them_ends_it() -> None:
     assert judged(pair, EVIDENCE, ["e"])["p_fail_adjusted"].iloc[0] == 0.016
 
 
-def test_fails_are_corrected_as_passes_are() -> None:
+def test_passes_are_corrected_in_the_order_of_the_ladder_and_fails_alike() -> None:
     p = [0.001, 0.004, 0.03]
     passing = judged([check([good(each)], f"c{k}") for k, each in enumerate(p)], EVIDENCE, ["e"])
     failing = judged([check([good(1.0, p_fail=each)], f"c{k}") for k, each in enumerate(p)], EVIDENCE, ["e"])
-    assert passing["p_adjusted"].tolist() == failing["p_fail_adjusted"].tolist()
+    # 6/11, then 2/3 of what two have, then all; a third, a half, all.
+    assert passing["p_adjusted"].tolist() == pytest.approx([0.001 * 11 / 6, 0.006, 0.03])
+    assert failing["p_fail_adjusted"].tolist() == pytest.approx([0.003, 0.008, 0.03])
     assert passing["verdict"].tolist() == ["pass", "pass", "inconclusive"]
     assert failing["verdict"].tolist() == ["fail", "fail", "inconclusive"]
+
+
+def test_a_lower_rung_is_decided_by_a_larger_p_than_a_higher_one_whichever_is_named_first() -> None:
+    rungs = [check([good(0.005)], f"c{rung}", rung=rung) for rung in (5, 3, 4)]
+    assert judged(rungs, EVIDENCE, ["e"])["p_adjusted"].tolist() == pytest.approx([0.005 * 11 / 6] * 3)
+    high = [check([good(p)], f"c{rung}", rung=rung) for rung, p in ((5, 0.005), (3, 0.9), (4, 0.9))]
+    assert judged(high, EVIDENCE, ["e"])["p_adjusted"].tolist() == pytest.approx([0.0275, 1.0, 1.0])
 
 
 def test_a_class_can_fail_under_a_claim_that_passes() -> None:

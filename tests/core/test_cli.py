@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
-from harness import cli
 from harness.checks import CHECKS
-from harness.cli import asked_checks, default_folder, main
+from harness.checks.asked import asked_checks
+from harness.cli import asked_request, default_folder, main, runs
+from harness.cli.main import command_parser
 from harness.errors import UsageError
 from harness.faces.loading import FACES
 from harness.metrics.cards import metric_cards
@@ -43,7 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(Subject, "tuned", lambda self: self)
-        patch.setattr(cli, "write_report", lambda run: [run.path / "report.html"])
+        patch.setattr(runs, "write_report", lambda run: [run.path / "report.html"])
         yield folder
 
 
@@ -156,7 +158,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
 @pytest.mark.parametrize("mistake", WRONG)
 def test_wrong_use_is_one_line_and_status_two(mistake: str, capsys: pytest.CaptureFixture[str]) -> None:
     words, said = WRONG[mistake]
-    if "cuda" in words and cli.torch.cuda.is_available():
+    if "cuda" in words and torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
     assert main(words) == 2
     printed = capsys.readouterr()
@@ -243,18 +245,23 @@ def test_a_list_is_printed_for_people(what: str, capsys: pytest.CaptureFixture[s
 # ---------------------------------------------------------------------- words
 
 
+def names(words: list[str] | None) -> tuple[str, ...]:
+    """The package's own checks among those that words name."""
+    return tuple(check.name for check in asked_checks(words).checks if not check.origin)
+
+
 def test_a_family_stands_for_its_checks() -> None:
-    assert asked_checks(["confusion"]) == tuple(name for name in CHECKS if name.startswith("confusion"))
+    assert names(["confusion"]) == tuple(name for name in CHECKS if name.startswith("confusion"))
 
 
 @pytest.mark.parametrize("words", [None, [], ["all"], ["confusion", "all"]])
 def test_nothing_asked_is_every_check(words: list[str] | None) -> None:
-    assert asked_checks(words) == tuple(CHECKS)
+    assert names(words) == tuple(CHECKS)
 
 
 def test_a_check_asked_twice_is_made_once() -> None:
-    assert asked_checks(["confusion-recall", "confusion", "confusion-recall"])[0] == "confusion-recall"
-    assert len(asked_checks(["confusion-recall", "confusion"])) == 3
+    assert names(["confusion-recall", "confusion", "confusion-recall"])[0] == "confusion-recall"
+    assert len(names(["confusion-recall", "confusion"])) == 3
 
 
 def test_an_unknown_check_lists_what_there_is() -> None:
@@ -263,8 +270,8 @@ def test_an_unknown_check_lists_what_there_is() -> None:
 
 
 def test_the_same_evaluation_finds_its_own_folder(place: Path) -> None:
-    options = cli._parser().parse_args(ASKED)
-    folder = default_folder(cli.asked_request(options), "quick")
+    options = command_parser().parse_args(ASKED)
+    folder = default_folder(asked_request(options), "quick")
     assert folder == Path("results") / "patches-bright-patches-quick"
     assert not os.path.isabs(folder)
 
@@ -274,3 +281,8 @@ def test_list_examined_goes_with_metrics(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().err == (
         "harness: --examined goes with metrics: harness list metrics --examined faces-cnn\n"
     )
+
+
+@pytest.mark.parametrize("command", ["run", "gallery"])
+def test_pictures_that_are_no_faces_are_named_as_images(command: str) -> None:
+    assert command_parser().parse_args([command, "--images", "digits"]).faces == "digits"

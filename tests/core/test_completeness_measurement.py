@@ -12,14 +12,16 @@ from tiny import (
 )
 from torch import Tensor
 
-from harness.bench import Bench
 from harness.case import Case
 from harness.checks import CHECKS, Evidence, judged
 from harness.errors import DefinitionError
+from harness.evaluation.runner import Runner
 from harness.explainers import Explainer, registered
 from harness.explainers.base import COMPLETENESS, explainer
 from harness.faces.faceset import FaceSet
+from harness.faces.loading import load_faces
 from harness.measurements import Completeness, Complexity, Explained, Measured
+from harness.models.loading import load_subject
 from harness.store import RunFolder
 from harness.subject import Subject
 
@@ -48,14 +50,29 @@ def test_on_a_linear_network_the_claim_is_exact(name: str, patch_case: Case) -> 
 
 @pytest.mark.parametrize("name", [name for name in CLAIM if name.startswith(("integrated-gradients", "deeplift"))])
 def test_on_a_small_network_of_relus_it_nearly_holds(name: str, case: Case) -> None:
-    # Of this network's: .034 from noise, whose paths have 8 points, .008 at most from the others.
-    assert np.median(residuals(registered()[name], case)) < 0.05
+    assert np.mean(residuals(registered()[name], case)) < CHECKS[COMPLETENESS].margin
+
+
+def test_on_a_bundled_network_every_claim_holds_at_its_default_settings() -> None:
+    """What the check would say of whoever claims it, on rendered faces; on mini-XCEPTION see suites/findings.toml."""
+    subject, faces = load_subject("faces-cnn"), load_faces("rendered").take(np.arange(0, 1050, 88))
+    probabilities = subject.probabilities(subject.prepare(faces.images)).double().numpy()
+    case = Case(subject, faces, probabilities, 0)
+    lacking = {name for name in CLAIM if not np.mean(residuals(registered()[name], case)) < CHECKS[COMPLETENESS].margin}
+    assert not lacking
+
+
+def test_draws_and_few_steps_claim_nothing() -> None:
+    sampled = {"expected-gradients", "integrated-gradients-noise", "blur-ig", "guided-ig"}
+    assert not sampled & set(CLAIM)
+    # What they explain from is known nonetheless: the truth that amounts are held against begins there.
+    assert all(registered()[name].facts.baselines is not None for name in sampled)
 
 
 def test_a_map_that_loses_a_tenth_is_off_by_a_tenth(patch_case: Case) -> None:
     given = explained(registered()["integrated-gradients"], patch_case)
     found = Completeness().measure(replace(given, maps=0.9 * given.maps)).scores
-    np.testing.assert_allclose(found["value"], 0.1, atol=AGAIN)
+    np.testing.assert_allclose(found["value"].mean(), 0.1, atol=AGAIN)
 
 
 def test_another_baseline_than_the_explainers_own_is_noticed(patch_case: Case) -> None:
@@ -78,14 +95,14 @@ def test_an_output_that_does_not_fall_is_undefined_and_says_so(patch_case: Case)
     given = replace(explained(registered()["deeplift"], patch_case), baselines=lambda images: [images])
     scores = Completeness().measure(given).scores
     assert scores["value"].isna().all()
-    assert set(scores["reason"]) == {"the output does not drop"}
+    assert set(scores["reason"]) == {"no image's output drops"}
 
 
 def test_the_bench_passes_the_explainers_baselines_on(
     patch_case: Case, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    bench = Bench(patch_case, [Completeness()], RunFolder(tmp_path_factory.mktemp("run")))
-    found = bench.measured(registered()["expected-gradients"]).scores
+    runner = Runner(patch_case, [Completeness()], RunFolder(tmp_path_factory.mktemp("run")))
+    found = runner.measured(registered()["deeplift-shap"]).scores
     assert found["value"].max() < AGAIN
 
 
@@ -123,9 +140,9 @@ def test_complexity_is_that_of_each_map_and_undefined_for_a_constant_one(patch_c
     maps[1:, 3, 3] = 2.0
     scores = Complexity().measure(Explained(patch_case, maps)).scores
     table = scores.pivot(index="image", columns="metric", values="value")
-    assert set(table) == {"sparseness", "entropy-complexity", "effective-complexity", "histogram-entropy"}
+    assert set(table) == {"sparseness", "entropy-complexity", "pixels-above-floor", "histogram-entropy"}
     assert table.iloc[0].isna().all()
-    assert (table["effective-complexity"].iloc[1:] == 1).all()
+    assert (table["pixels-above-floor"].iloc[1:] == 1).all()
     assert (table["entropy-complexity"].iloc[1:] == 0).all()
     assert scores[scores["value"].isna()]["reason"].str.len().min() > 0
     assert set(scores["variant"]) == {"map"}

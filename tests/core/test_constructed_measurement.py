@@ -10,8 +10,8 @@ import torch
 from tiny import CLASSES, SIDE, SPEC, bright_patch_faces, kept_once, make_case, named, tiny_network
 from torch import Tensor, nn
 
-from harness.bench import Bench
 from harness.case import Case
+from harness.evaluation.runner import Runner
 from harness.explainers import Explainer, registered
 from harness.faces.faceset import FaceSet
 from harness.measurements import Blind, Explained, Planted, Tiles
@@ -315,15 +315,15 @@ def test_what_the_network_answers_is_asked_once_for_all_explainers(case: Case) -
 def test_the_bench_hands_on_the_baselines_under_the_built_network(
     case: Case, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    bench = Bench(case, [TILES], RunFolder(tmp_path_factory.mktemp("run")))
+    bench = Runner(case, [TILES], RunFolder(tmp_path_factory.mktemp("run")))
     found = bench.measured(registered()["integrated-gradients-black"]).scores
     assert found[found["metric"] == "tile-amounts"]["value"].mean() < 0.05
 
 
 def test_a_run_keeps_what_it_has_asked(case: Case, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = RunFolder(tmp_path_factory.mktemp("run"))
-    first = Bench(case, ALL, folder).measured(registered()["saliency"]).scores
+    first = Runner(case, ALL, folder).measured(registered()["saliency"]).scores
     before = case.subject.passes.forward + case.subject.passes.backward
-    again = Bench(case, ALL, folder).measured(registered()["saliency"]).scores
+    again = Runner(case, ALL, folder).measured(registered()["saliency"]).scores
     assert case.subject.passes.forward + case.subject.passes.backward == before
     pd.testing.assert_frame_equal(first, again)

@@ -12,10 +12,9 @@ import torch
 from tiny import CLASSES, PATCHES, SIDE, SMALL, bright_patch_faces, named, no_progress, patch_subject
 from torch import Tensor
 
-from harness import bench
 from harness.checks import CHECKS, Verdict
 from harness.errors import UsageError
-from harness.evaluation import PACKAGES, Request, evaluate
+from harness.evaluation import PACKAGES, Request, evaluate, runner
 from harness.explainers import Explainer, registered
 from harness.explainers.gradient import gradient
 from harness.faces.faceset import Counterfactuals, FaceSet
@@ -291,7 +290,7 @@ class Stopping:
 def test_a_run_stopped_midway_goes_on_and_ends_as_if_it_had_not_been(
     at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench, "BLOCK", 7)
+    monkeypatch.setattr(runner, "BLOCK", 7)
     whole = run(tmp_path / "whole", named("mine", Stopping()), checks=FEW)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "stopped", named("mine", Stopping(at)), checks=FEW)
@@ -302,7 +301,7 @@ def test_a_run_stopped_midway_goes_on_and_ends_as_if_it_had_not_been(
 
 
 def test_a_stopped_run_does_no_piece_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "BLOCK", 7)
+    monkeypatch.setattr(runner, "BLOCK", 7)
     whole = Stopping()
     run(tmp_path / "whole", named("mine", whole), checks=FEW)
     first, second = Stopping(whole.calls - 3), Stopping()

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from harness.checks import CHECKS, Evidence, Verdict, barred, examination_table, examined, judged
-from harness.known_maps import NOISE, ORACLE, oracle_name
+from harness.oracles.known import NOISE, ORACLE, oracle_name
 from harness.store import EXAMINATIONS, MATRICES, SCORES, frame, joined
 
 N = 60

@@ -1,19 +1,18 @@
 """What an explainer must give, and how one that does not is named and kept from touching the others."""
 
-import functools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from tiny import SIDE, named
-from torch import Tensor
+from torch import Tensor, nn
 
-from harness.errors import DefinitionError, ExplainerFault
-from harness.explainers.base import Explainer, Facts, explainer, registered, wrapped
-from harness.subject import Subject
+from harness.errors import ExplainerFault
+from harness.explainers.base import wrapped
+from harness.subject import InputSpec, Subject
 
 
 def good(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
@@ -244,75 +243,45 @@ def test_numbers_from_global_generators_follow_the_runs_seed(subject: Subject, i
 # ---------------------------------------------------------------------- sameness
 
 
+class Curved(nn.Module):
+    """Not linear: each image has a slope of its own."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images**2).mean((1, 2, 3))[:, None] * torch.tensor([1.0, 2.0])
+
+
+class Straight(nn.Module):
+    """Linear: one slope a class."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.mean((1, 2, 3))[:, None] * torch.tensor([1.0, 2.0])
+
+
+def refuse(maps: np.ndarray, network: nn.Module, targets: Sequence[int] = (0, 0, 0), family: str = "user") -> None:
+    """Look whether maps are too much alike."""
+    subject = Subject(network, name="small", classes=("a", "b"), spec=InputSpec(4, 4))
+    images = torch.rand(len(maps), 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    asked = torch.tensor(targets[: len(maps)])
+    named("mine", good, family=family).refuse_sameness(maps, subject, images, asked)
+
+
 def test_one_map_for_every_image_is_refused() -> None:
     with pytest.raises(ExplainerFault, match="mine returned the same map for every image"):
-        named("mine", good).refuse_sameness(np.ones((3, 4, 4), np.float32))
+        refuse(np.ones((3, 4, 4), np.float32), Curved())
+
+
+def test_of_a_linear_network_one_map_may_be_right_for_one_class_alone() -> None:
+    refuse(np.ones((3, 4, 4), np.float32), Straight())
+    with pytest.raises(ExplainerFault, match="mine returned the same map for every image"):
+        refuse(np.ones((3, 4, 4), np.float32), Straight(), targets=(0, 1, 0))
 
 
 def test_a_single_image_and_differing_maps_are_not() -> None:
     differing = np.ones((3, 4, 4), np.float32)
     differing[2, 0, 0] = 2
     for held in (differing, differing[:1]):
-        named("mine", good).refuse_sameness(held)
+        refuse(held, Curved())
 
 
 def test_a_control_may_be_constant() -> None:
-    named("mine", good, family="control").refuse_sameness(np.ones((3, 4, 4), np.float32))
-
-
-# ---------------------------------------------------------------------- names and digests
-
-
-def test_a_decorated_function_is_registered_under_its_name(registry: dict[str, Explainer]) -> None:
-    @explainer(name="my-method", family="gradient", reference="Me 2026")
-    def anything(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
-        return images[:, 0]
-
-    assert registered()["my-method"] is anything
-    assert anything.facts == Facts("gradient", "Me 2026")
-
-
-def test_a_bare_decorator_takes_the_functions_name(registry: dict[str, Explainer]) -> None:
-    @explainer
-    def my_own_method(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
-        return images[:, 0]
-
-    assert my_own_method.name == "my-own-method"
-
-
-def test_a_name_is_taken_once(registry: dict[str, Explainer]) -> None:
-    with pytest.raises(DefinitionError, match=r"'gradient' of .* has the name of harness\.explainers\.gradient"):
-        explainer(name="gradient")(good)
-
-
-def test_registering_the_same_again_is_harmless(registry: dict[str, Explainer]) -> None:
-    for _ in range(2):
-        explainer(name="mine")(good)
-
-
-def test_keyword_settings_with_defaults_are_in_the_digest() -> None:
-    def method(subject: Subject, images: Tensor, targets: Tensor, *, sigma: float = 0.1, seed: int = 0) -> Tensor:
-        return images[:, 0]
-
-    made = wrapped(method)
-    assert made.settings == {"sigma": 0.1}
-    assert replace(made, settings={"sigma": 0.2}).digest != made.digest
-
-
-def test_a_partial_is_an_explainer_with_its_settings(subject: Subject, images: Tensor, targets: Tensor) -> None:
-    def scaled_map(subject: Subject, images: Tensor, targets: Tensor, *, factor: float = 2.0) -> Tensor:
-        return factor * images[:, 0]
-
-    made = wrapped(functools.partial(scaled_map, factor=3.0))
-    assert (made.name, made.settings) == ("scaled-map", {"factor": 3.0})
-    np.testing.assert_array_equal(made.maps(subject, images, targets, 0), 3 * images[:, 0].numpy())
-
-
-def test_an_object_that_can_be_called_is_an_explainer(subject: Subject, images: Tensor, targets: Tensor) -> None:
-    class MyMethod:
-        def __call__(self, subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
-            return images[:, 0]
-
-    made = wrapped(MyMethod())
-    assert made.name == "MyMethod"
-    assert made.maps(subject, images, targets, 0).shape == (len(images), SIDE, SIDE)
+    refuse(np.ones((3, 4, 4), np.float32), Curved(), family="control")

@@ -10,8 +10,8 @@ from test_effects import with_counterfactuals
 from tiny import AGAIN, PATCHES, bright_patch_faces, make_case, patch_subject
 
 from harness.case import Case
-from harness.known_maps import NOISE, ORACLE, known_maps, oracle_name, oracles, true_causes
 from harness.metrics.similarity import spearman_similarity
+from harness.oracles.known import NOISE, ORACLE, known_maps, oracle_name, oracles, true_causes
 
 
 def anew(_what: object, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from guide import examples
 from tiny import acting_faces, bright_patch_faces, make_case, parts_subject, patch_subject
 
-from harness import cli
-from harness.cli import main
+from harness.cli import main, runs
 from harness.errors import DefinitionError, MetricFault, UsageError
 from harness.measurements import asked
 from harness.measurements.asked import asked_metrics
@@ -82,7 +82,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(Subject, "tuned", lambda self: self)
-        patch.setattr(cli, "write_report", lambda run: [])
+        patch.setattr(runs, "write_report", lambda run: [])
         # What the files state is forgotten after the module, and read again by no other.
         patch.setattr(cards, "_cards", dict(cards._cards))
         yield folder
@@ -281,9 +281,8 @@ def test_packages_offer_metrics_and_a_broken_one_keeps_no_other_back(
 
 
 def test_the_example_of_the_guide_runs(metric_registry: dict[str, MetricCard]) -> None:
-    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text().split("## A metric")[1]
     held: dict[str, object] = {"__name__": "guide"}
-    exec(text.split("```python")[1].split("```")[0], held)
+    exec(examples()["A metric"], held)
     case = make_case(patch_subject(), bright_patch_faces())
     pictures = case.subject.spec.to_grey(case.images)
     scores = measured(metric_registry["share-on-bright"], Explained(case, pictures.astype(np.float32)))

@@ -21,11 +21,11 @@ from tiny import (
 from harness.case import Case
 from harness.explainers._segments import segments_of
 from harness.measurements import Explained, Measurement, Regions, Removal, Road, regions
-from harness.measurements.outputs import Outputs
-from harness.measurements.regions import grid_patches
+from harness.measurements.outputs import Outputs, filled
+from harness.measurements.regions import grid_patches, region_sums, removed_by_region, square_regions
 from harness.measurements.removal import BY_EVERY_FILL, BY_ONE_FILL, Trajectories
 from harness.metrics import faithfulness as faith
-from harness.perturbation import BlurFill, MeanFill, NoisyLinearFill, least_first, removed_steps
+from harness.perturbation import BlurFill, MeanFill, NoisyLinearFill, UniformFill, least_first, removed_steps
 from harness.perturbation.orders import SAME_SHARE
 
 STEPS = 12
@@ -36,7 +36,7 @@ FAMILY: list[Measurement] = [
     Removal(MeanFill(), 6, 1, "mean", 3),
     Removal(NoisyLinearFill(), 3, 1, "noisy-linear", 3),
     Road(NoisyLinearFill(), 4, 1),
-    Regions(BlurFill(), 1, 3),
+    Regions(BlurFill(), STEPS, 1, 3),
 ]
 
 
@@ -74,8 +74,8 @@ def by_hand(case: Case, maps: np.ndarray, picture: np.ndarray, steps: int, *, le
     order = np.argsort(maps.reshape(len(maps), -1) * (1 if least else -1), axis=1)
     for step in range(steps + 1):
         changed = case.images.numpy().copy()
-        for image, filled, first in zip(changed, picture, order[:, : round(step * pixels / steps)], strict=True):
-            image.reshape(-1)[first] = filled.reshape(-1)[first]
+        for image, shown, first in zip(changed, picture, order[:, : round(step * pixels / steps)], strict=True):
+            image.reshape(-1)[first] = shown.reshape(-1)[first]
         found.append(answers(case, changed))
     return [np.stack(each, axis=1) for each in zip(*found, strict=True)]
 
@@ -99,8 +99,6 @@ def read_by_hand(case: Case, maps: np.ndarray) -> dict[str, np.ndarray]:
         "deletion-auc-logit": faith.deletion_auc(X, logit),
         "insertion-auc": faith.insertion_auc(X, shown),
         "insertion-auc-logit": faith.insertion_auc(X, shown_logit),
-        "pixel-flipping": faith.pixel_flipping(probability),
-        "aopc": faith.aopc(probability),
         "symmetric-relevance-gain": faith.symmetric_relevance_gain(X, least, probability),
         "comprehensiveness": faith.comprehensiveness(probability[:, 0], probability[:, up_to_half]),
         "sufficiency": faith.sufficiency(probability[:, 0], shown[:, up_to_half]),
@@ -120,7 +118,7 @@ def test_every_row_is_the_metric_of_a_removal_made_by_hand(shape: str, patch_cas
 
 @pytest.mark.parametrize("null", ["spectrum-null", "transplant-null"])
 def test_every_gain_is_the_difference_in_the_metrics_direction(null: str, patch_case: Case, oracle: np.ndarray) -> None:
-    lower = {"deletion-auc", "deletion-auc-logit", "pixel-flipping", "sufficiency"}
+    lower = {"deletion-auc", "deletion-auc-logit", "sufficiency"}
     scores = PLAIN.measure(Explained(patch_case, oracle)).scores
     for metric in read_by_hand(patch_case, oracle):
         gain = metric.replace("-auc", "-gain") if "-auc" in metric else f"{metric}-gain"
@@ -151,7 +149,7 @@ def test_segments_are_found_once_for_all_explainers(
     monkeypatch.setattr(regions, "segments_of", counted)
     shared = keeping()
     for maps in (oracle, -oracle):
-        Regions(BlurFill(), 1, 6).measure(Explained(patch_case, maps, shared=shared))
+        Regions(BlurFill(), STEPS, 1, 6).measure(Explained(patch_case, maps, shared=shared))
     assert len(asked) == len(oracle)
 
 
@@ -218,9 +216,11 @@ def test_road_tells_the_true_map_from_its_reverse(patch_case: Case, oracle: np.n
 # ---------------------------------------------------------------------- regions
 
 
-def region_by_region(case: Case, maps: np.ndarray, labels: np.ndarray, rank: Callable[[np.ndarray], float]) -> list:
-    """Each image's probabilities as its regions go, one at a time."""
-    picture, found = blurred(case), []
+def region_by_region(
+    case: Case, maps: np.ndarray, labels: np.ndarray, rank: Callable[[np.ndarray], float], picture: np.ndarray
+) -> list:
+    """Each image's probabilities as its regions go, one at a time, and `picture` shows."""
+    found = []
     for number, mine in enumerate(labels):
         ranks = np.array([rank(maps[number][mine == region]) for region in np.unique(mine)], dtype=np.float64)
         regions = np.argsort(-ranks)
@@ -247,8 +247,8 @@ def told_apart(maps: np.ndarray, labels: np.ndarray, rank: Callable[[np.ndarray]
 def test_selectivity_is_the_metric_of_patches_removed_by_hand(patch_case: Case, oracle: np.ndarray) -> None:
     labels = grid_patches(oracle.shape)
     assert np.bincount(labels[0].ravel()).tolist() == [4] * 36
-    curves = region_by_region(patch_case, oracle, labels, np.sum)
-    scores = Regions(BlurFill(), 1, 6).measure(Explained(patch_case, oracle)).scores
+    curves = region_by_region(patch_case, oracle, labels, np.sum, blurred(patch_case))
+    scores = Regions(BlurFill(), STEPS, 1, 6).measure(Explained(patch_case, oracle)).scores
     clear = told_apart(oracle, labels, np.sum)
     by_hand = faith.selectivity(np.stack(curves))
     np.testing.assert_allclose(values(scores, "selectivity")[clear], by_hand[clear], atol=AGAIN)
@@ -258,16 +258,45 @@ def test_irof_is_the_metric_of_segments_removed_by_hand(patch_case: Case, oracle
     labels = np.stack([segments_of(image) for image in patch_case.images])
     counts = labels.max(axis=(1, 2)) + 1
     assert len(set(counts)) > 1, "images of unlike numbers of segments are what is to be tested"
-    curves = region_by_region(patch_case, oracle, labels, np.mean)
+    means = patch_case.images.mean(dim=(2, 3), keepdim=True).expand_as(patch_case.images).numpy()
+    curves = region_by_region(patch_case, oracle, labels, np.mean, means)
     wanted = [faith.irof(np.linspace(0, 1, len(curve)), curve[None]).item() for curve in curves]
-    scores = Regions(BlurFill(), 1, 6).measure(Explained(patch_case, oracle)).scores
+    scores = Regions(BlurFill(), STEPS, 1, 6).measure(Explained(patch_case, oracle)).scores
     clear = told_apart(oracle, labels, np.mean)
     np.testing.assert_allclose(values(scores, "irof")[clear], np.array(wanted)[clear], atol=AGAIN)
 
 
-@pytest.mark.parametrize("metric", ["selectivity", "irof"])
+def test_aopc_is_the_mean_fall_as_squares_of_nine_pixels_turn_to_noise(patch_case: Case, oracle: np.ndarray) -> None:
+    labels = square_regions(oracle.shape)
+    assert np.bincount(labels[0].ravel()).tolist() == [81, 27, 27, 9]
+    spec, everything = patch_case.subject.spec, np.ones(oracle.shape, bool)
+    noise = UniformFill(spec.low, spec.high)(patch_case.images, everything, patch_case.seed).numpy()
+    curves = np.stack(region_by_region(patch_case, oracle, labels, np.sum, noise))
+    scores = Regions(BlurFill(), STEPS, 1, 6).measure(Explained(patch_case, oracle)).scores
+    clear = told_apart(oracle, labels, np.sum)
+    np.testing.assert_allclose(values(scores, "aopc")[clear], faith.aopc(curves)[clear], atol=AGAIN)
+
+
+def test_of_many_regions_the_first_are_removed_and_no_more(patch_case: Case, oracle: np.ndarray) -> None:
+    labels, prepared = square_regions(oracle.shape), filled(Explained(patch_case, oracle), MeanFill())
+    whole, first = (removed_by_region(prepared, oracle, labels, region_sums, most=most) for most in (None, 2))
+    np.testing.assert_array_equal(first[0], whole[0][:, :3])
+    np.testing.assert_array_equal(first[1], whole[1][:, :3])
+
+
+def test_pixel_flipping_turns_pixels_to_their_negative(patch_case: Case, oracle: np.ndarray) -> None:
+    spec, maps = patch_case.subject.spec, oracle + 1e-3 * np.random.default_rng(5).random(oracle.shape, np.float32)
+    negative = spec.low + spec.high - patch_case.images.numpy()
+    probability, _, _ = by_hand(patch_case, maps, negative, STEPS)
+    scores = Regions(BlurFill(), STEPS, 1, 6).measure(Explained(patch_case, maps)).scores
+    np.testing.assert_allclose(values(scores, "pixel-flipping"), faith.pixel_flipping(probability), atol=AGAIN)
+    plain = PLAIN.measure(Explained(patch_case, maps)).scores
+    assert np.abs(values(plain, "deletion-auc") - values(scores, "pixel-flipping")).min() > 0
+
+
+@pytest.mark.parametrize("metric", ["selectivity", "irof", "aopc", "pixel-flipping"])
 def test_regions_tell_the_true_map_from_its_reverse(metric: str, patch_case: Case, oracle: np.ndarray) -> None:
-    measure = Regions(BlurFill(), 2, 6).measure
+    measure = Regions(BlurFill(), STEPS, 2, 6).measure
     true, turned = (measure(Explained(patch_case, maps)).scores for maps in (oracle, -oracle))
     assert values(true, f"{metric}-gain", "spectrum-null").mean() > 0
     assert values(turned, f"{metric}-gain", "spectrum-null").mean() < 0
@@ -366,7 +395,8 @@ def test_whole_and_empty_images_are_passed_once_for_all_explainers(
         before = patch_case.subject.passes.forward
         images = measurement.measure(Explained(patch_case, maps, shared=shared)).scores["image"].nunique()
         counts.append(patch_case.subject.passes.forward - before)
-    assert counts[0] - counts[1] == 2 * images
+    fills = 4 if measurement.name == "regions" else 1
+    assert counts[0] - counts[1] == 2 * fills * images
 
 
 def test_a_lonely_images_transplant_is_undefined_throughout() -> None:
@@ -393,8 +423,6 @@ def test_every_metric_reads_its_own_part_of_a_made_up_trajectory() -> None:
         "insertion-auc": faith.insertion_auc(x, rises),
         "insertion-auc-logit": faith.insertion_auc(x, 3 * rises),
         "symmetric-relevance-gain": faith.symmetric_relevance_gain(x, np.array([[1.0, 0.95, 0.7, 0.9, 0.1]]), falls),
-        "pixel-flipping": faith.pixel_flipping(falls),
-        "aopc": faith.aopc(falls),
         "comprehensiveness": np.array([1 - (0.8 + 0.5) / 2]),
         "sufficiency": np.array([1 - (0.9 + 0.7) / 2]),
         "monotonicity-arya": np.array([1.0]),

@@ -195,7 +195,7 @@ def test_run_json_is_strict_json_with_the_schema_version(folder: RunFolder) -> N
         raise AssertionError(constant)
 
     read = json.loads((folder.path / "run.json").read_text(), parse_constant=refuse)
-    assert read == {"schema_version": SCHEMA_VERSION, "seconds": 1.5, "path": "x"}
+    assert read == {"schema_version": SCHEMA_VERSION, "seconds": 1.5, "path": "x", "files": {}}
 
 
 def test_a_finished_run_is_read(finished: Path) -> None:

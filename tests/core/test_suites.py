@@ -5,23 +5,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from guide import examples
 from tiny import bright_patch_faces, no_progress, patch_subject
 
-from harness import pytest_plugin
+import harness
 from harness.checks import CHECKS
 from harness.checks.contract import contract_clauses
+from harness.checks.registry import USER
 from harness.evaluation import Request, evaluate
 from harness.explainers import registered
 from harness.explainers.asked import DEFAULT
 from harness.explainers.gradient import gradient
 from harness.models.bundled import SUBJECTS
 from harness.profiles import PROFILES
-from harness.pytest_plugin import known_findings
-from harness.report import tables
+from harness.pytest_plugin import known_findings, session
+from harness.report import rendering, tables
 from harness.store import RunFolder
 from harness.subject import Subject
 
 SUITES = Path(__file__).parents[2] / "suites"
+PACKAGED = Path(harness.__file__).parent / "suites"
 SUBJECT = "from tiny import patch_subject as make\n"
 FACES = "from tiny import bright_patch_faces as make\n"
 MINE = """
@@ -56,15 +59,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One run folder for all tests: maps and scores are made once, and modules are loaded that runs load late."""
     path = tmp_path_factory.mktemp("run")
     asked = Request(patch_subject(), bright_patch_faces(), (gradient,), (CHECKS["randomization-full"],), QUICK)
-    tables.render(tables.verdict_table(evaluate(asked, RunFolder(path), no_progress)), "text")
+    rendering.render(tables.verdict_table(evaluate(asked, RunFolder(path), no_progress)), "text")
     return path
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, unchecked: None) -> None:
-    """No time is spent on tuning, figures and annotations, which the shared run was checked against."""
+    """No time is spent on tuning, figures and annotations, which the shared run was checked against.
+
+    These tests may run in a worker; the suites that they run do not.
+    """
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     monkeypatch.setattr(Subject, "tuned", lambda self: self)
-    monkeypatch.setattr(pytest_plugin, "write_report", lambda run: [])
+    monkeypatch.setattr(session, "write_report", lambda run: [])
 
 
 @pytest.fixture
@@ -379,15 +386,60 @@ def test_a_claim_without_a_family_is_wrong_use(suites: Run, pytester: pytest.Pyt
     assert result.ret not in (0, 1)
 
 
+# ---------------------------------------------------------------------- somebody else's checks
+
+CLAIMS = """
+from harness.checks import check
+
+@check(metric="share-on-bright", claim="c", control="k", margin=2.0, margin_reason="no share is so large")
+def too_much(scores):
+    return scores["value"]
+
+@check(metric="share-on-bright", claim="c", control="k", margin=0.0, margin_reason="r")
+def broken(scores):
+    raise ValueError("it broke")
+
+@check(metric="sparseness", claim="c", control="k", margin=0.0, margin_reason="r")
+def needy(scores):
+    return scores["value"]
+"""
+
+
+@pytest.mark.usefixtures("check_registry", "metric_registry")
+def test_a_file_adds_an_explainer_a_metric_and_a_check(suites: Run, pytester: pytest.Pytester, folder: Path) -> None:
+    pytester.makepyfile(outside="\n".join([*examples().values(), CLAIMS]))
+    words = ("--explainer", "outside.py:blurred_gradient", "--check", "outside.py:looks_at_bright")
+    result = suites("-v", *words, "--check", "outside.py:too_much", "--check", "outside.py:broken")
+    found = {line.split("[")[1].split("]")[0] for line in result.outlines if "::test_claim[blurred" in line}
+    assert found == {f"blurred-gradient-{name}" for name in ("broken", "looks-at-bright", "too-much")}
+    outcomes = result.parseoutcomes()
+    assert (outcomes["failed"], outcomes["passed"]) == (2, 1)
+    said = result.stdout.str()
+    assert "check 'broken' of" in said
+    assert "it broke" in said
+    assert "blurred-gradient: claimed that c (effect more than 2); found +" in said
+    assert "share-on-bright" in set(RunFolder.existing(folder).scores["metric"])
+
+
+@pytest.mark.usefixtures("check_registry", "metric_registry")
+def test_a_check_that_cannot_be_judged_ends_the_session(suites: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(outside2=CLAIMS)
+    result = suites("--explainer", "gradient", "--check", "outside2.py:needy", *RANDOMIZATION)
+    said = result.stdout.str() + result.stderr.str()
+    assert "needs the measurement 'metric sparseness', which does not exist" in said
+    assert result.ret not in (0, 1)
+
+
 # ---------------------------------------------------------------------- the suites folder
 
 
 def test_every_family_of_checks_has_a_suite() -> None:
-    text = "".join(file.read_text() for file in SUITES.glob("test_*.py"))
-    assert all(f'family("{check.family}")' in text for check in CHECKS.values())
+    text = "".join(file.read_text() for file in PACKAGED.glob("test_*.py"))
+    assert all(f'family("{family}")' in text for family in {USER, *(check.family for check in CHECKS.values())})
 
 
-def test_the_suites_take_every_hook_of_the_plugin() -> None:
-    hooks = {name for name in vars(pytest_plugin) if name.startswith("pytest_")}
-    text = (SUITES / "conftest.py").read_text()
-    assert all(f'"{name}"' in text for name in {*hooks, "claim"})
+def test_the_suites_here_are_the_packages() -> None:
+    for file in PACKAGED.glob("test_*.py"):
+        front = (SUITES / file.name).read_text()
+        assert f"from harness.suites.{file.stem} import" in front
+    assert {file.name for file in SUITES.glob("test_*.py")} == {file.name for file in PACKAGED.glob("test_*.py")}

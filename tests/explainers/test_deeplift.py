@@ -39,7 +39,7 @@ def test_deeplift_equals_captums(activation: type[nn.Module]) -> None:
 
 def test_deeplift_shap_equals_captums_on_the_same_baselines() -> None:
     made, images = pool_first(nn.ReLU), pictures()
-    shades = torch.linspace(-1, 1, 8)[:, None, None, None].expand(-1, 1, 16, 16)
+    shades = torch.linspace(-1, 1, 8, dtype=torch.float64)[:, None, None, None].expand(-1, 1, 16, 16)
     with quiet():
         expected = DeepLiftShap(made).attribute(images.clone(), shades, target=TARGETS).sum(1)
     assert error(EXPLAINERS["deeplift-shap"](subject(made), images, TARGETS), expected) < EQUAL

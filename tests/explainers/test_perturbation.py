@@ -76,9 +76,15 @@ def test_rise_is_the_mean_probability_weighted_by_the_mask(of: Subject) -> None:
     image = pictures(1)
     keep = torch.from_numpy(grid_mask_bank(40, (16, 16), grid=7, seed=5, purpose=Purpose.EXPLAIN)).double()
     seen = keep[:, None] * image + (1 - keep[:, None]) * image.mean()
-    expected = (of.probabilities(seen)[:, 3, None, None] * keep).mean(0) / 0.5
+    expected = (of.probabilities(seen)[:, 3, None, None] * keep).sum(0) / keep.sum(0)
     found = EXPLAINERS["rise"](of, image, torch.tensor([3]), masks=40, seed=5)
     assert error(found[0], expected) < EQUAL
+
+
+def test_rise_gives_every_pixel_the_answer_that_never_changes(of: Subject) -> None:
+    plain = torch.full((1, 1, 16, 16), 0.25, dtype=torch.float64)
+    found = EXPLAINERS["rise"](of, plain, torch.tensor([3]), masks=40, seed=5)
+    assert error(found[0], torch.full_like(found[0], float(of.probabilities(plain)[0, 3]))) < EQUAL
 
 
 def test_rise_uses_other_masks_than_those_that_judge() -> None:

@@ -9,15 +9,25 @@ MAPS = np.array([[[1.0, 2.0]], [[3.0, -1.0]]])
 
 
 def test_a_sum_beyond_or_below_the_drop_is_as_incomplete():
-    assert axioms.completeness(MAPS, np.array([2.0, 4.0])).tolist() == [0.5, 0.5]
+    assert axioms.completeness(MAPS, np.array([1.0, 4.0])).tolist() == [0.8, 0.8]
 
 
-def test_completeness_is_relative_to_a_negative_drop_too():
-    assert axioms.completeness(MAPS, np.array([-3.0, -2.0])).tolist() == [2.0, 2.0]
+def test_completeness_is_relative_to_negative_drops_too():
+    assert axioms.completeness(MAPS, np.array([-3.0, -1.0])).tolist() == [3.0, 1.5]
 
 
-def test_completeness_without_a_drop_is_undefined():
-    assert np.isnan(axioms.completeness(MAPS, np.array([0.0, 1.0]))).tolist() == [True, False]
+def test_a_drop_near_zero_makes_no_map_many_times_as_incomplete():
+    assert axioms.completeness(MAPS, np.array([0.0, 2.0])).tolist() == [3.0, 0.0]
+
+
+def test_a_map_that_adds_up_to_nothing_is_incomplete_however_large_its_values():
+    found = axioms.completeness(np.array([[[500.0, -500.0]]]), np.array([2.0]))
+    assert found.tolist() == [1.0]
+
+
+def test_completeness_without_any_drop_is_undefined():
+    assert np.isnan(axioms.completeness(MAPS, np.zeros(2))).all()
+    assert len(axioms.completeness(MAPS[:0], np.zeros(0))) == 0
 
 
 RELEVANCES = np.array([[10.0, -0.5, 0.0, 0.0, 1.0]])

@@ -56,7 +56,8 @@ def test_every_public_metric_of_a_family_has_a_card(family):
 
 @pytest.mark.parametrize("card", CARDS.values(), ids=CARDS)
 def test_a_card_lies_in_the_family_of_its_function(card):
-    assert card.function.__module__ == f"harness.metrics.{card.family}"
+    home = f"harness.metrics.{card.family}"
+    assert card.function.__module__ == home or card.function.__module__.startswith(f"{home}.")
 
 
 @pytest.mark.parametrize("card", CARDS.values(), ids=CARDS)
@@ -123,7 +124,7 @@ def test_enough_docstrings_state_a_direction_and_a_contradiction_is_found():
 
 @pytest.mark.parametrize("file", sorted(SOURCE.rglob("*.py")), ids=lambda file: str(file.relative_to(SOURCE)))
 def test_no_direction_is_stated_beside_the_cards(file):
-    assert file.parent.name == "metrics" or not stated_elsewhere(file.read_text())
+    assert "metrics" in file.relative_to(SOURCE).parts or not stated_elsewhere(file.read_text())
 
 
 @pytest.mark.parametrize("text", ["f(higher_is_better=False)", "class A:\n    higher_is_better: bool"])

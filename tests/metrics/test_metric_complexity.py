@@ -7,7 +7,7 @@ from tiny import EXACT
 
 from harness.metrics import complexity
 
-OF_MAGNITUDE = [complexity.sparseness, complexity.entropy_complexity, complexity.effective_complexity]
+OF_MAGNITUDE = [complexity.sparseness, complexity.entropy_complexity, complexity.pixels_above_floor]
 MAPS = np.random.default_rng(0).normal(size=(3, 5, 7))
 
 
@@ -38,20 +38,20 @@ def test_a_single_pixel_has_no_entropy_and_two_alike_have_that_of_a_coin():
     assert complexity.entropy_complexity(maps).tolist() == [0, pytest.approx(np.log(2))]
 
 
-def test_effective_complexity_counts_magnitudes_above_the_floor():
+def test_pixels_above_floor_counts_magnitudes_above_the_floor():
     maps = np.array([[[10.0, -1.0, 0.2, 0.05, 0.0]]])
-    assert [complexity.effective_complexity(maps, floor).item() for floor in (0.0, 0.01, 0.1, 0.5)] == [4, 3, 1, 1]
+    assert [complexity.pixels_above_floor(maps, floor).item() for floor in (0.0, 0.01, 0.1, 0.5)] == [4, 3, 1, 1]
 
 
-def test_effective_complexity_of_a_map_does_not_depend_on_its_company():
+def test_pixels_above_floor_of_a_map_does_not_depend_on_its_company():
     company = np.concatenate([MAPS[:1], 1000 * MAPS[1:2]])
-    assert complexity.effective_complexity(company)[0] == complexity.effective_complexity(MAPS[:1]).item()
+    assert complexity.pixels_above_floor(company)[0] == complexity.pixels_above_floor(MAPS[:1]).item()
 
 
 @pytest.mark.parametrize("floor", [-0.1, 1.0])
 def test_a_floor_that_is_no_share_is_refused(floor):
     with pytest.raises(ValueError, match="share of the largest"):
-        complexity.effective_complexity(MAPS, floor)
+        complexity.pixels_above_floor(MAPS, floor)
 
 
 def test_histogram_entropy_is_scipys_of_the_counts():

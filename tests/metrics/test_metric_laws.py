@@ -51,7 +51,7 @@ ON_MAPS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "focus": lambda maps, other: localization.focus(maps, other > 1),
     "sparseness": lambda maps, _: complexity.sparseness(maps),
     "entropy": lambda maps, _: complexity.entropy_complexity(maps),
-    "effective": lambda maps, _: complexity.effective_complexity(maps),
+    "effective": lambda maps, _: complexity.pixels_above_floor(maps),
     "histogram": lambda maps, _: complexity.histogram_entropy(maps),
     "correlation": lambda maps, other: faith.faithfulness_correlation(
         faith.attributed_sums(maps, masks(0)), faith.attributed_sums(other, masks(0))

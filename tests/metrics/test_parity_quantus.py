@@ -188,13 +188,13 @@ def test_a_constant_map_has_a_sparseness_of_zero_in_quantus_and_none_here():
 
 
 @needs_quantus
-def test_effective_complexity_depends_on_the_company_in_quantus_and_not_here():
+def test_pixels_above_floor_depends_on_the_company_in_quantus_and_not_here():
     company = parity.MAPS.copy()
     company[1] *= 1e4
     alone = np.array(parity.quantus("EffectiveComplexity", eps=0.01))
     together = np.array(parity.quantus("EffectiveComplexity", maps=company, eps=0.01))
     assert alone[0] != together[0]
-    assert (complexity.effective_complexity(company) == complexity.effective_complexity(parity.MAPS)).all()
+    assert (complexity.pixels_above_floor(company) == complexity.pixels_above_floor(parity.MAPS)).all()
 
 
 @needs_quantus

@@ -10,9 +10,9 @@ from harness.effects import additive_cells, cell_maps
 from harness.errors import UsageError
 from harness.explainers import registered
 from harness.faces.loading import load_faces
-from harness.known_maps import ORACLE, known_maps, oracles, true_causes
 from harness.models.faces_additive import FacesAdditive, ToCells, ToPicture
 from harness.models.loading import load_subject
+from harness.oracles.known import ORACLE, known_maps, oracles, true_causes
 from harness.subject import InputSpec, Subject
 
 

@@ -6,11 +6,28 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.perturbation import BlurFill, ConstantFill, Fill, MeanFill, NoisyLinearFill, PictureFill
+from harness.perturbation import (
+    BlurFill,
+    ConstantFill,
+    Fill,
+    MeanFill,
+    NegativeFill,
+    NoisyLinearFill,
+    PictureFill,
+    UniformFill,
+)
 from harness.rounding import rounding
 
 PICTURE = PictureFill(torch.linspace(-1, 1, 2 * 9 * 11).reshape(2, 9, 11))
-FILLS = [MeanFill(), ConstantFill(-1.0), BlurFill(), NoisyLinearFill(0.01), NoisyLinearFill(0.0)]
+FILLS = [
+    MeanFill(),
+    ConstantFill(-1.0),
+    BlurFill(),
+    NoisyLinearFill(0.01),
+    NoisyLinearFill(0.0),
+    NegativeFill(-1.0, 1.0),
+    UniformFill(-1.0, 1.0),
+]
 every_fill = pytest.mark.parametrize("fill", FILLS, ids=repr)
 
 
@@ -253,3 +270,26 @@ def test_pictures_are_named_by_their_content():
     other = PictureFill(PICTURE.picture.clone())
     changed = PictureFill(PICTURE.picture + 1)
     assert repr(other) == repr(PICTURE) != repr(changed)
+
+
+def test_the_negative_of_the_negative_is_the_picture():
+    images, everything = torch.rand(3, 2, 9, 11), np.ones((3, 9, 11), bool)
+    fill = NegativeFill(0.0, 1.0)
+    once = fill(images, everything, 0)
+    assert torch.equal(once, 1 - images)
+    # 1 - x rounds to half a unit in the last place of 1, twice.
+    torch.testing.assert_close(fill(once, everything, 0), images, rtol=0, atol=rounding("float32", 2))
+
+
+def test_uniform_noise_fills_its_range_and_hangs_on_seed_and_image_alone():
+    images = some_images(n=4, h=40, w=40)
+    fill, everything, some = UniformFill(-2.0, 3.0), np.ones((4, 40, 40), bool), some_removed(images, 0.3)
+    noise = fill(images, everything, 7)
+    assert noise.min() >= -2
+    assert noise.max() <= 3
+    # 12,800 even draws: each tenth of the range holds a tenth, within six standard deviations.
+    shares = np.histogram(noise, bins=10, range=(-2, 3))[0] / noise.numel()
+    assert np.abs(shares - 0.1).max() < 6 * np.sqrt(0.09 / noise.numel())
+    assert torch.equal(fill(images, some, 7), torch.where(torch.from_numpy(some)[:, None], noise, images))
+    assert not torch.equal(fill(images, everything, 8), noise)
+    assert not torch.equal(noise[0], noise[1])

@@ -9,7 +9,7 @@ from synthetic import FACES, METHODS, Drawn, Plan
 from tiny import EXACT
 
 from harness.errors import UsageError
-from harness.report import comparison, tables
+from harness.report import comparison, rendering
 from harness.statistics import holm, mean_interval, sign_flip_p_two_sided
 from harness.store import RunFolder
 
@@ -73,7 +73,7 @@ def test_an_explainer_without_values_has_no_effect(run: RunFolder) -> None:
     row = comparison.compare([run], ["gradient", "rise"]).iloc[0]
     assert np.isnan(row["effect"])
     assert row["n"] == "0 of 48"
-    assert "no image in common" in tables.render(comparison.compare([run], ["gradient", "rise"]), "text")
+    assert "no image in common" in rendering.render(comparison.compare([run], ["gradient", "rise"]), "text")
 
 
 def test_runs_of_the_same_faces_are_paired_by_image(first: RunFolder, other_subject: RunFolder) -> None:
@@ -138,6 +138,6 @@ def test_one_explainer_of_one_run_is_refused(first: RunFolder) -> None:
 
 
 def test_a_comparison_fits_the_terminal(run: RunFolder) -> None:
-    text = tables.render(comparison.compare([run]), "text")
+    text = rendering.render(comparison.compare([run]), "text")
     assert max(map(len, text.splitlines())) <= 120
     assert "99% interval" in text

@@ -15,7 +15,7 @@ from tiny import EXACT
 
 from harness import report
 from harness.report import figures, labels, reading
-from harness.report.look import FAMILIES, canvas, limits, look, panels, show_map
+from harness.report.style import FAMILIES, canvas, limits, panels, show_map, styled
 from harness.store import RunFolder
 
 SMALLEST = 3.5
@@ -111,7 +111,7 @@ def test_two_drawings_of_a_run_are_the_same_picture(small: RunFolder, tmp_path: 
     for path in paths:
         figure = figures.overview_figure(small)
         assert figure is not None
-        report.look.save(figure, path)
+        report.style.save(figure, path)
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
@@ -188,7 +188,7 @@ def test_drawing_leaves_matplotlib_as_it_was(small: RunFolder) -> None:
 
 def test_the_look_ends_also_after_an_error() -> None:
     before = matplotlib.rcParams["font.size"]
-    with contextlib.suppress(ZeroDivisionError), look():
+    with contextlib.suppress(ZeroDivisionError), styled():
         assert matplotlib.rcParams["font.size"] == 8
         raise ZeroDivisionError
     assert matplotlib.rcParams["font.size"] == before
@@ -201,7 +201,7 @@ def test_no_figure_goes_through_pyplot() -> None:
 
 def test_names_beside_dots_do_not_cover_each_other() -> None:
     points = np.random.default_rng(3).uniform(0, 1, (12, 2))
-    with look():
+    with styled():
         figure, axes = panels(1, 1, (2.8, 1.9))
         axes[0][0].set_xlim(-0.2, 1.2)
         axes[0][0].set_ylim(-0.2, 1.2)
@@ -215,7 +215,7 @@ def test_names_beside_dots_do_not_cover_each_other() -> None:
 
 
 def test_names_on_one_spot_do_cover_each_other_without_placing() -> None:
-    with look():
+    with styled():
         figure, axes = panels(1, 1, (2.8, 1.9))
         held = [axes[0][0].annotate(f"class {i}", (0.5, 0.5)) for i in range(2)]
         drawn = FigureCanvasAgg(figure)

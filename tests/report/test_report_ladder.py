@@ -8,6 +8,7 @@ import pytest
 
 from harness.checks.ladder import RUNGS
 from harness.report import ladder
+from harness.report.ladder_figure import shares
 from harness.store import LADDER, SCORES, RunFolder, frame
 
 CLASSES = ["Happy", "Sad"]
@@ -90,6 +91,13 @@ def test_people_widen_the_interval_where_they_are_known() -> None:
 def test_a_method_without_scores_has_no_share() -> None:
     assert ladder.share(Run(), "broken") is None
     assert ladder.share(Run(), "good", "Angry") is None
+
+
+def test_where_the_game_was_not_played_there_is_no_share_to_draw() -> None:
+    run = Run()
+    assert [one.explainer for one in shares(run)] == ["good", "poor", "edges"]
+    vars(run)["scores"] = run.scores.iloc[:0]
+    assert shares(run) == []
 
 
 def test_tables_hold_every_rung_and_class() -> None:

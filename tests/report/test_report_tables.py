@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tiny import EXACT
 
 from harness.errors import UsageError
-from harness.report import reading, tables, words
+from harness.report import reading, rendering, tables, wording
 from harness.store import RunFolder
 
 
@@ -45,7 +45,7 @@ def test_n_says_defined_of_asked(run: RunFolder) -> None:
 
 
 def test_a_cell_with_fewer_values_than_its_row_says_how_many(run: RunFolder) -> None:
-    shown = tables.readable(tables.metric_table(run)).set_index("class")
+    shown = rendering.readable(tables.metric_table(run)).set_index("class")
     assert shown.loc["Angry", "lime"].endswith(" (6/8)")
     assert "(" not in shown.loc["Angry", "gradient"]
 
@@ -54,13 +54,13 @@ def test_a_class_without_images_has_a_row_that_says_so(run: RunFolder) -> None:
     table = tables.metric_table(run)
     assert table.loc["Disgust", "n"] == "no images"
     assert table.loc["Disgust"].drop(["n", "recall"]).isna().all()
-    assert "no images of: Disgust." in tables.render(table, "text")
+    assert "no images of: Disgust." in rendering.render(table, "text")
 
 
 def test_an_explainer_without_maps_is_undefined_and_its_reason_is_told(run: RunFolder) -> None:
     table = tables.metric_table(run)
     assert np.isnan(table.loc["all", "rise"])
-    text = tables.render(table, "text")
+    text = rendering.render(table, "text")
     assert "undefined" in text
     assert "rise: failed (rise returned NaN for every image)." in text
 
@@ -89,7 +89,7 @@ def test_recall_is_the_diagonal_over_the_row(run: RunFolder) -> None:
 
 def test_recall_of_a_class_without_faces_is_undefined(run: RunFolder) -> None:
     assert np.isnan(tables.metric_table(run).loc["Disgust", "recall"])
-    assert "no faces" in tables.render(tables.metric_table(run), "text")
+    assert "no faces" in rendering.render(tables.metric_table(run), "text")
 
 
 def test_without_labels_there_is_no_recall(unlabelled: RunFolder) -> None:
@@ -119,18 +119,18 @@ def test_what_only_failed_is_no_metric(run: RunFolder) -> None:
 
 def test_an_unknown_format_is_refused_with_those_there_are(run: RunFolder) -> None:
     with pytest.raises(UsageError, match="unknown format 'html'; choose one of: text, md, csv, latex, json"):
-        tables.render(tables.metric_table(run), "html")
+        rendering.render(tables.metric_table(run), "html")
 
 
 @pytest.mark.parametrize("by", ["class", "explainer"])
 def test_text_fits_the_terminal(run: RunFolder, large: RunFolder, by: str) -> None:
     for held in (run, large):
         for table in (tables.metric_table(held, by=by), tables.verdict_table(held), tables.per_class_verdicts(held)):
-            assert max(map(len, tables.render(table, "text").splitlines())) <= 120
+            assert max(map(len, rendering.render(table, "text").splitlines())) <= 120
 
 
 def test_every_column_appears_in_the_text(large: RunFolder) -> None:
-    text = tables.render(tables.metric_table(large), "text").replace("-", "").replace("\n", " ")
+    text = rendering.render(tables.metric_table(large), "text").replace("-", "").replace("\n", " ")
     for name in reading.families(large):
         for word in name.split("-"):
             assert word in text
@@ -138,7 +138,7 @@ def test_every_column_appears_in_the_text(large: RunFolder) -> None:
 
 def test_json_holds_every_digit_and_null_for_undefined(run: RunFolder) -> None:
     table = tables.metric_table(run)
-    read = {each["class"]: each for each in json.loads(tables.render(table, "json"))["classes"]}
+    read = {each["class"]: each for each in json.loads(rendering.render(table, "json"))["classes"]}
     assert read["Happy"]["explainers"]["gradcam"] == {
         "mean": table.loc["Happy", "gradcam"],
         "defined": 8,
@@ -149,18 +149,20 @@ def test_json_holds_every_digit_and_null_for_undefined(run: RunFolder) -> None:
 
 
 def test_json_is_the_same_by_class_and_by_explainer(run: RunFolder) -> None:
-    by_class, by_explainer = (tables.render(tables.metric_table(run, by=by), "json") for by in ("class", "explainer"))
+    by_class, by_explainer = (
+        rendering.render(tables.metric_table(run, by=by), "json") for by in ("class", "explainer")
+    )
     assert json.loads(by_class) == json.loads(by_explainer)
 
 
 def test_json_of_verdicts_holds_every_row(run: RunFolder) -> None:
-    read = json.loads(tables.render(tables.verdict_table(run), "json"))["rows"]
+    read = json.loads(rendering.render(tables.verdict_table(run), "json"))["rows"]
     assert len(read) == (run.verdicts["class"] == "all").sum()
     assert {"effect", "low", "high", "p_adjusted", "n", "undefined"} <= set(read[0])
 
 
 def test_csv_holds_every_digit_and_the_number_of_values(run: RunFolder, tmp_path: object) -> None:
-    lines = tables.render(tables.metric_table(run), "csv").splitlines()
+    lines = rendering.render(tables.metric_table(run), "csv").splitlines()
     header, happy = lines[0].split(","), next(line for line in lines if line.startswith("Happy")).split(",")
     row = dict(zip(header, happy, strict=True))
     assert float(row["lime"]) == tables.metric_table(run).loc["Happy", "lime"]
@@ -169,7 +171,7 @@ def test_csv_holds_every_digit_and_the_number_of_values(run: RunFolder, tmp_path
 
 @pytest.mark.parametrize(("format", "mark"), [("md", "| Happy"), ("latex", r"\begin{tabular}")])
 def test_markdown_and_latex_are_what_they_say(run: RunFolder, format: str, mark: str) -> None:
-    assert mark in tables.render(tables.metric_table(run), format)
+    assert mark in rendering.render(tables.metric_table(run), format)
 
 
 def test_a_verdict_is_a_mark_and_its_effect(run: RunFolder) -> None:
@@ -206,7 +208,7 @@ def test_class_verdicts_hold_only_checks_that_judge_classes(run: RunFolder) -> N
 def test_tables_of_a_run_without_verdicts_are_empty_and_print(small: RunFolder) -> None:
     bare = RunFolder(small.path)
     bare.__dict__["verdicts"] = small.verdicts.iloc[:0]
-    assert "gradient" in tables.render(tables.verdict_table(bare), "text")
+    assert "gradient" in rendering.render(tables.verdict_table(bare), "text")
     assert len(tables.per_class_verdicts(bare)) == 0
 
 
@@ -233,14 +235,14 @@ def test_the_overview_is_the_mean_over_defined_images_of_every_metric(small: Run
 @settings(max_examples=50, deadline=None)
 def test_a_folded_name_fits_and_loses_nothing(parts: list[str], width: int) -> None:
     name = "-".join(parts)
-    lines = words.folded(name, width).split("\n")
+    lines = wording.folded(name, width).split("\n")
     assert "".join(lines) == name
     assert max(map(len, lines)) <= width
 
 
 @pytest.mark.parametrize("value", [1e-9, -1e-9, 0.0, -0.0])
 def test_zero_has_no_sign(value: float) -> None:
-    assert words.number(value, signed=True) == "0.000"
+    assert wording.number(value, signed=True) == "0.000"
 
 
 # ---------------------------------------------------------------------- what a run says of its metrics

@@ -67,12 +67,13 @@ def test_what_was_not_tested_does_not_count() -> None:
 @given(st.data(), st.integers(1, 4), st.integers(0, 4))
 def test_shares_sum_to_at_most_one_and_never_fall_as_claims_are_made(data, m: int, k: int) -> None:
     open_ = data.draw(arrays(bool, (m, k + 1)))
-    before = _shares(open_, 0.5)
+    order = data.draw(st.none() | arrays(np.int64, m, elements=st.integers(0, 3)))
+    before = _shares(open_, 0.5, order)
     assert before.sum() <= 1 + EXACT
     for place in np.argwhere(open_):
         left = open_.copy()
         left[tuple(place)] = False
-        after = _shares(left, 0.5)
+        after = _shares(left, 0.5, order)
         assert (after[left] >= before[left] - EXACT).all()
 
 
@@ -99,15 +100,31 @@ def test_levels_and_shares_outside_their_range_are_refused(alpha: float, own: fl
         hierarchical(np.array([0.1]), np.empty((1, 0)), alpha, own=own)
 
 
+def test_of_claims_in_an_order_the_first_has_most_and_leaves_it_to_the_next() -> None:
+    none = np.empty((3, 0))
+    # 1, 1/2 and 1/3 of a sum of 11/6.
+    open_ = hierarchical(np.full(3, 0.9), none, 0.01, order=np.array([2, 0, 1]))
+    assert open_.whole_share.tolist() == pytest.approx([2 / 11, 6 / 11, 3 / 11])
+    made = hierarchical(np.array([0.9, 1e-6, 0.9]), none, 0.01, order=np.array([2, 0, 1]))
+    assert made.whole_share[[0, 2]].tolist() == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_in_an_order_the_parts_of_the_first_claim_are_decided_by_fewer_people() -> None:
+    whole, parts = np.full(6, 1e-6), np.full((6, 7), 0.9)
+    equal, ordered = (hierarchical(whole, parts, 0.01, order=order) for order in (None, np.arange(6)))
+    assert ordered.part_share[0, 0] > 2.4 * equal.part_share[0, 0]
+
+
+@pytest.mark.parametrize("order", [None, np.arange(4)], ids=["equal", "ordered"])
 @pytest.mark.parametrize("true_claims", [0, 2])
-def test_any_error_is_as_rare_as_alpha(true_claims: int) -> None:
+def test_any_error_is_as_rare_as_alpha(true_claims: int, order: np.ndarray | None) -> None:
     rng, m, k = np.random.default_rng(0), 4, 5
     wrong = 0
     for _ in range(1_500):
         whole, parts = rng.random(m), rng.random((m, k))
         # Claims that hold, though in two of five classes alone.
         whole[:true_claims], parts[:true_claims, :2] = 0.0, 0.0
-        made = hierarchical(whole, parts, 0.05)
+        made = hierarchical(whole, parts, 0.05, order=order)
         false = np.concatenate(
             [made.whole[true_claims:], made.parts[:true_claims, 2:].ravel(), made.parts[true_claims:].ravel()]
         )

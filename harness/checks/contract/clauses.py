@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from harness.checks.contract.calls import Answer, ContractSession, gap, same
 from harness.errors import UsageError
-from harness.explainers.base import Explainer
+from harness.explainers.base import Explainer, one_slope
 from harness.explainers.gradient import gradient
 from harness.subject import Subject
 
@@ -252,7 +252,9 @@ def differs_between_images(session: ContractSession) -> str | None:
     if session.explainer.is_control or len(session.images) < 2 or not _sameness(session.first.maps):
         return None
     # Two maps may be alike by chance: nothing may speak for the target of either.
-    return _sameness(session.maps(session.everyone, session.targets))
+    alike = _sameness(session.maps(session.everyone, session.targets))
+    asked = session.given(session.subject, session.everyone, session.targets)
+    return None if alike and one_slope(session.subject, *asked) else alike
 
 
 def _sameness(maps: Answer) -> str | None:

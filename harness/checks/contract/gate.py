@@ -142,4 +142,4 @@ def contract_digest(explainer: Explainer) -> str:
     """Return a name of an explainer's code and settings, of what the explainers share, and of the clauses."""
     shared = sorted(Path(__file__).parents[2].glob("explainers/_[!_]*.py"))
     own = sorted(Path(__file__).parent.glob("*.py"))
-    return digest(explainer.digest, *[file.read_text() for file in (*shared, *own)])
+    return digest(explainer.digest, *[file.read_text(encoding="utf-8") for file in (*shared, *own)])

@@ -1,0 +1,129 @@
+"""The command line: reads words, calls the library, prints tables. Its errors are one line and exit status 2."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from harness import __version__
+from harness.cli.listing import LISTS, list_command
+from harness.cli.making import fetch_command, gallery_command, train_command
+from harness.cli.options import add_feed, add_run_options, seed
+from harness.cli.runs import compare_command, report_command, run_command, table_command
+from harness.cli.status import DONE, WRONG_USE
+from harness.errors import HarnessError, UsageError
+from harness.explainers.asked import load_entry_points
+
+FORMATS = ("text", "md", "csv", "latex", "json")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0 done, 1 a check failed under --strict, 2 wrong use."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        options = command_parser().parse_args(words)
+        options.command_line = shlex.join(["harness", *words])
+        load_entry_points()
+        status: int = options.run(options)
+        return status
+    except HarnessError as error:
+        print(f"harness: {error}", file=sys.stderr)
+        return WRONG_USE
+    except KeyboardInterrupt:
+        print("harness: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return DONE
+
+
+class _OneLine(argparse.ArgumentParser):
+    """Says what is wrong in one line instead of printing the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = _OneLine(prog="harness", description="Tells which explanations of an image classifier can be believed.")
+    parser.add_argument("--version", action="version", version=f"harness {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_OneLine)
+
+    run = commands.add_parser("run", help="evaluate explainers and store a run")
+    add_run_options(run)
+    run.add_argument(
+        "--check",
+        metavar="C",
+        action="append",
+        help="a check, a family, all or file.py:function; repeat for more (all)",
+    )
+    run.add_argument("--per-class", metavar="N", type=int, help="images of each predicted class (as the profile says)")
+    run.add_argument("--engine", choices=("local",), default="local", help="where jobs run (default %(default)s)")
+    run.add_argument("--strict", action="store_true", help="exit with 1 where a check failed")
+    run.set_defaults(run=run_command)
+
+    table = commands.add_parser("table", help="print a per-class comparison table")
+    table.add_argument("folder", metavar="RUN", type=Path)
+    table.add_argument("--metric", metavar="M", help="as in scores.parquet, with /variant where it has several")
+    table.add_argument("--by", choices=("class", "explainer"), default="class", help="rows (default %(default)s)")
+    table.add_argument("--format", choices=FORMATS, default="text", help="(default %(default)s)")
+    table.set_defaults(run=table_command)
+
+    compare = commands.add_parser("compare", help="explainers or runs side by side, paired by image")
+    compare.add_argument("folders", metavar="RUN", nargs="+", type=Path)
+    compare.add_argument("--explainer", metavar="E", action="append")
+    compare.add_argument("--metric", metavar="M")
+    compare.add_argument("--format", choices=FORMATS, default="text", help="(default %(default)s)")
+    compare.set_defaults(run=compare_command)
+
+    report = commands.add_parser("report", help="write the tables, figures and page of a run")
+    report.add_argument("folder", metavar="RUN", type=Path)
+    report.set_defaults(run=report_command)
+
+    gallery = commands.add_parser("gallery", help="the figures of a classic report, and what measurement says of them")
+    gallery.add_argument("--subject", metavar="S", default="faces-cnn", help="as in run (default %(default)s)")
+    gallery.add_argument(
+        "--faces", "--images", dest="faces", metavar="F", default="rendered", help="as in run (default %(default)s)"
+    )
+    gallery.add_argument("--out", metavar="DIR", type=Path, help="where figures, page and run go")
+    gallery.add_argument("--run", metavar="RUN", type=Path, dest="run_folder", help="a run to take the numbers from")
+    gallery.add_argument("--image", metavar="ID", type=int, help="whose filter outputs are shown (5607 where there is)")
+    gallery.add_argument("--after-activation", action="store_true", help="show filter outputs after their activation")
+    gallery.add_argument("--seed", metavar="K", type=seed, default=0, help="of every random draw (default %(default)s)")
+    gallery.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default %(default)s)")
+    add_feed(gallery.add_argument)
+    gallery.set_defaults(run=gallery_command)
+
+    listing = commands.add_parser("list", help="say what there is")
+    listing.add_argument("what", choices=tuple(LISTS))
+    listing.add_argument("--json", action="store_true", help="for machines")
+    listing.add_argument(
+        "--examined", metavar="SUBJECT", help="metrics: whether each tells true causes from noise on this subject"
+    )
+    listing.add_argument(
+        "--faces",
+        "--images",
+        dest="faces",
+        metavar="F",
+        default="rendered",
+        help="on which --examined is made (default %(default)s)",
+    )
+    listing.set_defaults(run=list_command)
+
+    learn = commands.add_parser("train", help="train the bundled architecture on your faces")
+    learn.add_argument(
+        "--faces", "--images", dest="faces", metavar="F", required=True, help="a bundled face set or a path"
+    )
+    learn.add_argument("--out", metavar="W.safetensors", type=Path, required=True, help="where the weights go")
+    learn.add_argument("--epochs", metavar="N", type=int, default=30, help="most epochs (default %(default)s)")
+    learn.add_argument("--seed", metavar="K", type=seed, default=0, help="of every random draw (default %(default)s)")
+    learn.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default %(default)s)")
+    learn.set_defaults(run=train_command)
+
+    bring = commands.add_parser("fetch", help="bring an outside network or face set once, verified")
+    bring.add_argument("names", metavar="NAME", nargs="+")
+    bring.set_defaults(run=fetch_command)
+    return parser

@@ -1,0 +1,57 @@
+"""The words that choose an evaluation, which `harness run` and `pytest suites/` share."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from harness.arithmetic import AUTO
+from harness.profiles import PROFILES
+
+
+def add_run_options(parser: Any) -> None:
+    """Add the words that choose an evaluation; `harness run` and `pytest suites/` share them."""
+    add = parser.addoption if hasattr(parser, "addoption") else parser.add_argument
+    add(
+        "--subject", metavar="S", default="faces-cnn", help="a bundled network or file.py:factory (default %(default)s)"
+    )
+    add(
+        "--faces",
+        "--images",
+        dest="faces",
+        metavar="F",
+        default="rendered",
+        help="a bundled face set or a path to pictures (default %(default)s)",
+    )
+    add(
+        "--groups",
+        metavar="G",
+        help="who is on each picture: a column, array, pattern in file names or file.py:function",
+    )
+    add("--random-labels", metavar="S", help="the subject's architecture trained on permuted labels, as for --subject")
+    add(
+        "--explainer",
+        metavar="E",
+        action="append",
+        help="a name, family, all or file.py:function, with :setting=value,... for other settings; repeat for more",
+    )
+    add("--metric", metavar="M", action="append", help="a metric of yours, as file.py:function; repeat for more")
+    add("--profile", choices=tuple(PROFILES), default="quick", help="how much is measured (default %(default)s)")
+    add("--seed", metavar="K", type=seed, default=0, help="of every random draw (default %(default)s)")
+    add(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the network runs (default %(default)s)"
+    )
+    add_feed(add)
+    add("--out", metavar="DIR", type=Path, help="run folder; the same folder goes on where it stopped")
+
+
+def add_feed(add: Any) -> None:
+    """Add the word that says how images are handed to the network."""
+    words = "memory layout and images a pass: auto, contiguous:64, channels-last:64 or channels-last:FORWARD:BACKWARD"
+    add("--feed", metavar="L:N", default=AUTO, help=f"{words} (default: measured once for the run)")
+
+
+def seed(text: str) -> int:
+    """Return a seed that every generator takes."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed; give a whole number from 0 to {2**32 - 1}")
+    return int(text)

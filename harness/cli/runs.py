@@ -1,0 +1,95 @@
+"""``harness run``, and what reads a run: ``table``, ``compare``, ``report``."""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from harness.cli.asked import asked_request, default_folder, shown_progress
+from harness.cli.status import DONE, FAILED
+from harness.evaluation import Request, evaluate
+from harness.store import RunFolder
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """Evaluate and store a run, print its tables."""
+    # matplotlib is slow to import, and `harness list` does not need it.
+    from harness.report import ladder, reading, rendering, tables
+
+    request = asked_request(options, options.per_class)
+    folder = options.out or default_folder(request, options.profile)
+    run = evaluate(request, RunFolder(folder), shown_progress, options.command_line)
+    for note in run.info.get("notes", []):
+        print(f"harness: note: {note}", file=sys.stderr)
+    for table in [*tables.verdict_tables(run), *_ladder_tables(run)]:
+        print(rendering.render(table, "text"))
+    if len(run.scores):
+        print(rendering.render(tables.metric_table(run, default_metric(run)), "text"))
+    for file in write_report(run):
+        print(file)
+    print("\n".join(["", *ladder.lines(run)]))
+    for line in [*reading.metric_faults(run).values(), *reading.check_faults(run).values()]:
+        print(f"harness: {line}", file=sys.stderr)
+    return FAILED if options.strict and _has_failures(run, request) else DONE
+
+
+def _ladder_tables(run: RunFolder) -> list[pd.DataFrame]:
+    """Return the ladder over all images and class by class, where anything decides."""
+    from harness.report import ladder
+
+    return [ladder.ladder_table(run), ladder.class_table(run)] if len(run.ladder) else []
+
+
+def write_report(run: RunFolder) -> Iterable[Path]:
+    """Write every table, figure and the page of a run, and return the files worth opening."""
+    from harness.report import effects, page, tables
+
+    tables.write_tables(run)
+    effects.write_effects(run)
+    return [page.write_page(run), *sorted(run.path.glob("figures/*.png"))]
+
+
+def _has_failures(run: RunFolder, request: Request) -> bool:
+    """Whether a check failed or an explainer broke its contract, for one that is no control, or a check broke down."""
+    asked = {explainer.name for explainer in request.explainers if not explainer.is_control}
+    failed = set(run.verdicts.loc[run.verdicts["verdict"] == "fail", "explainer"])
+    broken = {about["name"] for about in run.info["explainers"] if about["status"] == "failed"}
+    return bool(asked & (failed | broken)) or any(about["fault"] for about in run.info["checks"])
+
+
+# ---------------------------------------------------------------------- reading runs
+
+
+def table_command(options: argparse.Namespace) -> int:
+    """Print a per-class comparison table."""
+    from harness.report import rendering, tables
+
+    run = RunFolder.existing(options.folder)
+    metric = options.metric or default_metric(run)
+    print(rendering.render(tables.metric_table(run, metric, by=options.by), options.format))
+    return DONE
+
+
+def default_metric(run: RunFolder) -> str:
+    """Return settled pairs, else the deletion gain, else the first metric of a run that has neither."""
+    held = list(run.scores["metric"].unique())
+    return next((name for name in ("settled-pairs", "deletion-gain", *held) if name in held), "deletion-gain")
+
+
+def compare_command(options: argparse.Namespace) -> int:
+    """Print explainers or runs side by side."""
+    from harness.report import comparison, rendering
+
+    runs = [RunFolder.existing(folder) for folder in options.folders]
+    metric = options.metric or default_metric(runs[0])
+    print(rendering.render(comparison.compare(runs, options.explainer or (), metric), options.format))
+    return DONE
+
+
+def report_command(options: argparse.Namespace) -> int:
+    """Write tables, figures and the page anew."""
+    for file in write_report(RunFolder.existing(options.folder)):
+        print(file)
+    return DONE

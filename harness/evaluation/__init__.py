@@ -1,0 +1,9 @@
+"""An evaluation from request to stored run; one visible loop."""
+
+from harness.evaluation.loop import evaluate, examine, prepared
+from harness.evaluation.notes import noted
+from harness.evaluation.provenance import PACKAGES
+from harness.evaluation.request import Request
+from harness.evaluation.runner import Runner
+
+__all__ = ["PACKAGES", "Request", "Runner", "evaluate", "examine", "noted", "prepared"]

@@ -1,0 +1,245 @@
+"""The one visible loop: choose, explain, measure, judge, store."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from harness.arithmetic import on_arithmetic
+from harness.case import Case, chosen_case
+from harness.checks import barred, examination_table, examined, judged, tried
+from harness.checks.cells import resolutions
+from harness.checks.contract import ContractGate
+from harness.checks.ladder import calibrated_ladder
+from harness.digest import code_digest, digest
+from harness.effects import part_effects
+from harness.engines.local import Progress, run_here
+from harness.errors import UsageError
+from harness.evaluation.notes import check_faces, noted
+from harness.evaluation.provenance import about_explainer, about_metrics, passes_of, provenance, seconds_before
+from harness.evaluation.request import Request
+from harness.evaluation.rows import blank_images, evidence_of, examples_of, failed_rows, persons_of
+from harness.evaluation.runner import Runner
+from harness.explainers import Explainer
+from harness.measurements import (
+    Cells,
+    ClassSimilarity,
+    Measured,
+    confusion,
+)
+from harness.measurements.cells import of_the_network
+from harness.oracles.known import TRUTH, has_truth, known_maps, oracle_name, oracles, truths
+from harness.store import BLANK, EFFECTS, RunFolder, frame
+from harness.truth.images import Games
+
+
+def evaluate(
+    request: Request, folder: RunFolder, progress: Progress, command: str = "", *, wait: bool = False
+) -> RunFolder:
+    """Evaluate and store a run; on the same folder it goes on where it was stopped.
+
+    Parameters
+    ----------
+    request
+        What is evaluated; missing controls are added.
+    folder
+        Where results and the cache go.
+    progress
+        Wraps the jobs, so that a caller can show how far they are.
+    command
+        Noted in the run.
+    wait
+        Whether to wait for another process that is at work in the folder.
+
+    Returns
+    -------
+    RunFolder
+        Holding scores, curves, matrices, examinations, verdicts, examples and ``run.json``.
+
+    Raises
+    ------
+    UsageError
+        Where the faces' classes are not the subject's, two faces have one id, the folder cannot be written, or another
+        process is at work in it.
+    """
+    with folder.alone(wait=wait):
+        return _evaluated(request, folder, progress, command)
+
+
+def _evaluated(request: Request, folder: RunFolder, progress: Progress, command: str) -> RunFolder:
+    """Evaluate in a folder that is this process's own meanwhile."""
+    started = time.perf_counter()
+    request = request.with_controls()
+    check_faces(request.subject, request.faces)
+    notes = noted(request)
+    folder.unfinished()
+    folder = prepared(request, folder)
+    probabilities = _probabilities(request, folder)
+    case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
+    runner = Runner(case, request.measurements(), folder)
+    known = (*known_maps(case, request.faces, probabilities.argmax(1), runner.shared), *_truths(case, runner))
+    # Before anything else: who breaks the contract has no scores. Known maps come from no explainer that could.
+    gate = ContractGate(request.subject, request.faces, request.seed, folder.remembered)
+    jobs = gate.jobs(request.explainers)
+    request = replace(request, explainers=request.explainers + known)
+    faults = run_here([*jobs, *runner.plan(request.explainers)], progress)
+
+    sound = [explainer for explainer in request.explainers if explainer.name not in faults]
+    found = Measured.joined(
+        [
+            *_of_the_network(request, case, probabilities),
+            *[of_the_network(games, case, runner.shared) for games in _played(runner)],
+            *[runner.measured(explainer) for explainer in sound],
+            *[failed_rows(case, name, fault) for name, fault in faults.items()],
+        ]
+    )
+    blank = {explainer.name: blank_images(case, runner.maps(explainer)) for explainer in sound}
+    evidence = replace(evidence_of(case, found), blank=blank)
+    examinations = examined(evidence)
+    evidence = replace(evidence, barred=barred(examinations))
+    names = [explainer.name for explainer in request.explainers]
+    checks, broken = tried(request.checks, evidence, names)
+    verdicts = judged(checks, evidence, names)
+    pairs = zip(verdicts["explainer"], verdicts["reason"], strict=True)
+    verdicts["reason"] = [faults.get(explainer, reason) for explainer, reason in pairs]
+
+    effects, effect_passes = _effects(request, folder)
+    tables = {
+        "ladder": _ladder(request, case, verdicts, found.scores, faults),
+        "verdicts": verdicts,
+        "persons": persons_of(case),
+        "blank": frame(BLANK, [{"explainer": name, "image": image} for name, held in blank.items() for image in held]),
+        "effects": effects,
+        "examinations": examination_table(examinations),
+        **vars(found),
+    }
+    for name, table in tables.items():
+        folder.write_table(name, table)
+    folder.write_examples(examples_of(case, runner, sound))
+    explainers = [about_explainer(explainer, runner, faults) for explainer in request.explainers]
+    costs = [vars(gate.passes), runner.cost(), *(about["cost"] for about in explainers)]
+    folder.write_info(
+        {
+            "command": command,
+            **provenance(request, case, broken),
+            "notes": [*notes, *case.notes],
+            "explainers": explainers,
+            "metrics": about_metrics(request, found),
+            "shared_cost": runner.cost(),
+            "passes": passes_of(len(request.faces) + effect_passes, costs),
+            "seconds": round(time.perf_counter() - started + seconds_before(runner, costs), 2),
+        }
+    )
+    return RunFolder(folder.path)
+
+
+def _ladder(
+    request: Request, case: Case, verdicts: pd.DataFrame, scores: pd.DataFrame, faults: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return how far each explainer can be believed."""
+    families = {explainer.name: explainer.facts.family for explainer in request.explainers}
+    exact = {oracle_name(0.0), oracle_name(0.0, TRUTH)}
+    return calibrated_ladder(
+        verdicts,
+        {check.name: check.rung for check in request.checks if check.decides},
+        explainers={name: faults.get(name, "") for name in families},
+        classes=case.classes,
+        resolutions=resolutions(request.checks, scores),
+        truths=exact & set(families),
+        nulls={name for name, family in families.items() if family == "control"},
+    )
+
+
+def prepared(request: Request, folder: RunFolder) -> RunFolder:
+    """Give the networks of a request the feed of a run, and return the folder with the pieces of this arithmetic."""
+    settled = on_arithmetic(request.subject, folder, request.feed)
+    if request.random_labels is not None:
+        request.random_labels.fed(request.subject.feed)
+    return settled
+
+
+def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataFrame:
+    """Return whether each metric tells true causes from noise on a subject, without judging any explainer.
+
+    Parameters
+    ----------
+    request
+        Subject, faces, profile and seed; explainers and checks do not matter.
+    folder
+        Where pieces are kept, so that it goes on where it was stopped.
+    progress
+        Wraps the jobs.
+
+    Returns
+    -------
+    pd.DataFrame
+        See :data:`harness.store.EXAMINATIONS`; metrics that ask an explainer again have no row.
+
+    Raises
+    ------
+    UsageError
+        Where no cause is known of the faces, and as :func:`evaluate`.
+    """
+    check_faces(request.subject, request.faces)
+    if not has_truth(request.subject, request.faces):
+        raise UsageError(f"no cause is known of faces {request.faces.name!r}; examine metrics on rendered faces")
+    folder = prepared(request, folder)
+    probabilities = _probabilities(request, folder)
+    case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
+    everything = replace(request, everything=True).measurements()
+    runner = Runner(case, [each for each in everything if not each.asks_again], folder)
+    known = (*oracles(case, runner.shared), *_truths(case, runner))
+    run_here(runner.plan(known), progress)
+    found = Measured.joined([runner.measured(oracle) for oracle in known])
+    return examination_table(examined(evidence_of(case, found)))
+
+
+def _probabilities(request: Request, folder: RunFolder) -> Float[np.ndarray, "n k"]:
+    """Return the network's class probabilities of all faces."""
+    subject, faces = request.subject, request.faces
+
+    def predict() -> dict[str, np.ndarray]:
+        return {"probabilities": subject.probabilities(subject.prepare(faces.images)).double().cpu().numpy()}
+
+    key = digest("probabilities", subject.digest, faces.digest)
+    found: np.ndarray = folder.remembered(key, predict)["probabilities"]
+    return found
+
+
+def _effects(request: Request, folder: RunFolder) -> tuple[pd.DataFrame, int]:
+    """Return what each face part does for its class, empty where that cannot be known, and the images passed for it."""
+    subject, faces = request.subject, request.faces
+    known = faces.counterfactuals
+    if known is None or faces.labels is None or not len(known.faces):
+        return frame(EFFECTS), 0
+
+    def make() -> dict[str, Any]:
+        before = subject.passes.forward
+        return {"effects": part_effects(subject, faces), "passes": np.array(subject.passes.forward - before)}
+
+    key = digest("effects", subject.digest, faces.digest, *vars(known).values(), code_digest(part_effects))
+    found = folder.remembered(key, make)
+    return found["effects"], int(found["passes"])
+
+
+def _of_the_network(request: Request, case: Case, probabilities: Float[np.ndarray, "n k"]) -> Sequence[Measured]:
+    """Return what is measured once a run: likeness of class-mean images and, with labels, the confusion matrix."""
+    found = [ClassSimilarity().of_images(case)]
+    labels = request.faces.labels
+    if labels is not None:
+        found.append(confusion(case.classes, case.places(labels), case.places(probabilities.argmax(1))))
+    return found
+
+
+def _played(runner: Runner) -> Sequence[Games]:
+    """Return the games that a run plays: those of its measurements, or none."""
+    return [each.games for each in runner.measurements if isinstance(each, Cells)]
+
+
+def _truths(case: Case, runner: Runner) -> Sequence[Explainer]:
+    """Return the truth of the games that a run plays as explainers, with shares of noise."""
+    return [oracle for games in _played(runner) for oracle in truths(case, games, runner.shared)]

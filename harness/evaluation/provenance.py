@@ -1,0 +1,125 @@
+"""What ``run.json`` says: what is needed to make the run again, and what it cost."""
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from harness.arithmetic import arithmetic
+from harness.case import Case
+from harness.checks import ALPHA, CONFIDENCE, Check
+from harness.checks.ladder import RUNGS
+from harness.evaluation.request import Request
+from harness.evaluation.runner import Runner
+from harness.explainers import Explainer
+from harness.explainers.baselines import in_pixels
+from harness.measurements import (
+    Measured,
+)
+from harness.metrics.cards import described
+from harness.networks.random import layer_groups
+from harness.subject import Subject
+
+PACKAGES = ("explanation-harness", "torch", "captum", "lime", "numpy", "scipy", "pandas", "scikit-image")
+
+
+def about_explainer(explainer: Explainer, runner: Runner, faults: dict[str, str]) -> dict[str, Any]:
+    """Return what ``run.json`` says of an explainer."""
+    return {
+        "name": explainer.name,
+        "family": explainer.facts.family,
+        "control": explainer.is_control,
+        "reference": explainer.facts.reference,
+        "origin": explainer.origin,
+        "settings": _settings(explainer, runner.case.subject),
+        "digest": explainer.digest,
+        "status": "failed" if explainer.name in faults else "ok",
+        "reason": faults.get(explainer.name, ""),
+        "cost": runner.cost(explainer),
+    }
+
+
+def _settings(explainer: Explainer, subject: Subject) -> dict[str, str]:
+    """Return an explainer's settings in words; a baseline in input units as the pixel that it is, too."""
+    said = {key: repr(value) for key, value in explainer.settings.items()}
+    baseline = explainer.settings.get("baseline")
+    if isinstance(baseline, float | int):
+        said["baseline"] += f" ({in_pixels(subject.spec, baseline)})"
+    return said
+
+
+def about_metrics(request: Request, found: Measured) -> dict[str, dict[str, Any]]:
+    """Return what ``run.json`` says of each metric that was measured, so that a reader needs nothing else."""
+    names = dict.fromkeys(map(str, found.scores["metric"]))
+    return {name: asdict(facts) for name, facts in described(names, tuple(request.faces.evidence)).items()}
+
+
+def passes_of(before: int, costs: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the images passed for the run, however often it was stopped: those before any map, and the costs'."""
+    forward, backward = (sum(cost[way] for cost in costs) for way in ("forward", "backward"))
+    return {"forward": before + forward, "backward": backward}
+
+
+def seconds_before(runner: Runner, costs: Sequence[Mapping[str, Any]]) -> float:
+    """Return the seconds spent on this run before it was stopped."""
+    return max(0.0, float(sum(cost.get("seconds", 0) for cost in costs)) - runner.seconds_made())
+
+
+def provenance(request: Request, case: Case, broken: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is needed to make the run again, and to tell whether two runs may be compared.
+
+    `broken` says of checks of somebody else why they broke down.
+    """
+    subject, faces, profile = request.subject, request.faces, request.profile
+    chosen = pd.Series(case.target_names).value_counts()
+    return {
+        "subject": {
+            "name": subject.name,
+            "digest": subject.digest,
+            "classes": list(subject.classes),
+            "judged": list(case.classes),
+            "cam_layer": subject.cam_layer,
+        },
+        "faces": {
+            "name": faces.name,
+            "digest": faces.digest,
+            "n": len(faces),
+            "labelled": faces.labels is not None,
+            "licence": faces.licence,
+        },
+        "case": case.digest,
+        "chosen": {name: int(chosen.get(name, 0)) for name in case.classes},
+        "profile": asdict(profile),
+        "seed": request.seed,
+        "rungs": [asdict(rung) for rung in RUNGS],
+        "alpha": ALPHA,
+        "confidence": CONFIDENCE,
+        "checks": [_about_check(check, broken.get(check.name, "")) for check in request.checks],
+        "random_labels": repr(request.random_labels) if request.random_labels else None,
+        "cascade": [list(group) for group in layer_groups(subject, profile.cascade_stages)],
+        "device": str(subject.device),
+        "arithmetic": arithmetic(subject),
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+    }
+
+
+CHECK_FACTS = (
+    *("name", "family", "claim", "control", "margin", "margin_reason", "reference", "figure", "metric"),
+    *("at_most", "decides", "rung", "unit", "origin"),
+)
+
+
+def _about_check(check: Check, fault: str) -> dict[str, Any]:
+    """Return what ``run.json`` says of a check; `fault` is "" where it did not break down."""
+    return {key: getattr(check, key) for key in CHECK_FACTS} | {"needs": sorted(check.needs), "fault": fault}
+
+
+def _version(package: str) -> str | None:
+    """Return an installed package's version; None for one that is used from its folder."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,252 @@
+"""The runner of an evaluation: makes maps and measures them, keeping every piece under a key of its content."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+import harness
+from harness.case import Case
+from harness.digest import digest
+from harness.engines.local import Job
+from harness.explainers import Explainer
+from harness.measurements import Explained, Measured, Measurement
+from harness.networks.random import randomized
+from harness.store import RunFolder
+from harness.subject import Subject
+
+BLOCK = 32
+"""Images explained between two stops: what a killed run loses at most."""
+CALIBRATION_IMAGES = 64
+"""Images on which a random network's activations are brought to scale: past some dozens their spread hardly moves."""
+EXPLAINING_CODE = ("explainers", "subject", "networks", "truth")
+"""What makes maps, beside a user's own file: when it changes, maps are made anew."""
+JUDGING_CODE = ("measurements", "metrics", "perturbation", "truth")
+"""What turns maps into scores: when it changes, scores are measured anew and maps are kept."""
+SHARED = ""
+"""Owner of what depends on no explainer."""
+TABLES = ("scores", "curves", "matrices")
+
+
+@dataclass
+class Ledger:
+    """Passes forward, passes backward and seconds, each booked once on what needed it."""
+
+    subject: Subject
+    booked: np.ndarray = field(default_factory=lambda: np.zeros(3))
+
+    def spent(self) -> np.ndarray:
+        """Return what has been spent and not been booked since the subject was made."""
+        passes = self.subject.passes
+        total: np.ndarray = np.array([passes.forward, passes.backward, time.perf_counter()]) - self.booked
+        return total
+
+    def book(self, before: np.ndarray) -> np.ndarray:
+        """Book and return what was spent since `before`, less what was booked on others meanwhile."""
+        entry: np.ndarray = self.spent() - before
+        self.booked = self.booked + entry
+        return entry
+
+
+class Runner:
+    """Makes what a run needs, each piece once.
+
+    Parameters
+    ----------
+    case
+        The network and the images.
+    measurements
+        What is measured.
+    folder
+        Where pieces are kept.
+    """
+
+    def __init__(self, case: Case, measurements: Sequence[Measurement], folder: RunFolder) -> None:
+        self.case = case
+        self.measurements = tuple(measurements)
+        self.folder = folder
+        self._ledger = Ledger(case.subject)
+        self._networks: dict[tuple[tuple[str, ...], int], Subject] = {}
+        self._keys: dict[str, dict[str, None]] = {}
+        self._within: list[list[tuple[str, str]]] = []
+
+    # ------------------------------------------------------------------ the plan
+
+    def plan(self, explainers: Sequence[Explainer]) -> list[Job]:
+        """Return the jobs of every explainer, in the order in which their results are needed."""
+        return [job for explainer in explainers for job in self._jobs(explainer)]
+
+    def _jobs(self, explainer: Explainer) -> list[Job]:
+        """Return the jobs of one explainer: its maps block by block, then each measurement."""
+        case, name = self.case, explainer.name
+        blocks = [
+            Job(f"{name}: maps", name, partial(self._explained, explainer, *self._of(block)))
+            for block in _blocks(np.arange(len(case.targets)))
+        ]
+        return blocks + [
+            Job(f"{name}: {measurement.name}", name, partial(self._measure, explainer, measurement))
+            for measurement in self._measurements_of(explainer)
+        ]
+
+    def _measurements_of(self, explainer: Explainer) -> list[Measurement]:
+        """Return what can be measured of an explainer: one of known maps cannot be asked for others."""
+        return [each for each in self.measurements if not (each.asks_again and explainer.facts.fixed)]
+
+    # ------------------------------------------------------------------ the pieces
+
+    def maps(self, explainer: Explainer) -> Float[np.ndarray, "n h w"]:
+        """Return an explainer's maps of the trained network.
+
+        Raises
+        ------
+        ExplainerFault
+            Where the explainer breaks its contract.
+        """
+        return self.explain(explainer, self.case.images, self.case.targets)
+
+    def explain(
+        self,
+        explainer: Explainer,
+        images: Float[Tensor, "m c h w"],
+        targets: Int[np.ndarray, " m"],
+        subject: Subject | None = None,
+        seed: int | None = None,
+    ) -> Float[np.ndarray, "m h w"]:
+        """Return an explainer's maps of any images and targets, under any network and seed, each block made once.
+
+        Raises
+        ------
+        ExplainerFault
+            Where the explainer breaks its contract.
+        """
+        blocks = _blocks(np.arange(len(targets)))
+        found = [self._explained(explainer, images[block], targets[block], subject, seed) for block in blocks]
+        return np.concatenate(found)
+
+    def measured(self, explainer: Explainer) -> Measured:
+        """Return all rows of one explainer."""
+        rows = [self._measure(explainer, measurement) for measurement in self._measurements_of(explainer)]
+        found = Measured.joined([Measured(**{name: held[name] for name in TABLES}) for held in rows])
+        return Measured(**{name: table.assign(explainer=explainer.name) for name, table in vars(found).items()})
+
+    def cost(self, explainer: Explainer | None = None) -> dict[str, int | float]:
+        """Return the passes and seconds of an explainer's maps and scores, or of what serves all of them.
+
+        They count whenever they were made.
+        """
+        name = SHARED if explainer is None else explainer.name
+        entries = [self.folder.remembered(key, dict)["cost"] for key in self._keys.get(name, {})]
+        forward, backward, seconds = np.sum(entries, axis=0) if entries else np.zeros(3)
+        return {"forward": int(forward), "backward": int(backward), "seconds": round(float(seconds), 3)}
+
+    def seconds_made(self) -> float:
+        """Return the seconds of the pieces that this runner made itself, as part of every explainer's cost."""
+        return float(self._ledger.booked[2])
+
+    def _of(self, index: Int[np.ndarray, " m"]) -> tuple[Tensor, Int[np.ndarray, " m"]]:
+        """Return some of the case's images and their targets."""
+        return self.case.images[torch.from_numpy(index)], self.case.targets[index]
+
+    def _explained(
+        self,
+        explainer: Explainer,
+        images: Tensor,
+        targets: Int[np.ndarray, " m"],
+        subject: Subject | None = None,
+        seed: int | None = None,
+    ) -> Float[np.ndarray, "m h w"]:
+        """Return the maps of one block of images."""
+        subject, seed = subject or self.case.subject, self.case.seed if seed is None else seed
+        code = _code_digest(EXPLAINING_CODE)
+        key = digest("maps", subject.digest, images, targets, explainer.digest, seed, code)
+
+        def make() -> Mapping[str, Any]:
+            classes = torch.from_numpy(targets).to(subject.device)
+            return {"maps": explainer.maps(subject, images, classes, seed)}
+
+        maps: np.ndarray = self._kept(explainer.name, key, make)["maps"]
+        return maps
+
+    def random_network(self, layers: Sequence[str], draw: int) -> Subject:
+        """Return the network with `layers` drawn at random, drawn once for all explainers."""
+        which = (tuple(layers), draw)
+        if which not in self._networks:
+            images = self.case.images[:CALIBRATION_IMAGES]
+            self._networks[which] = randomized(self.case.subject, layers, seed=self.case.seed + draw, images=images)
+        return self._networks[which]
+
+    def shared(self, what: tuple[object, ...], make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+        """Return arrays that depend on the case alone and serve every explainer, made once by `make`.
+
+        Parameters
+        ----------
+        what
+            Names them, with every setting they depend on.
+        make
+            Returns arrays by name.
+        """
+        key = digest("shared", self.case.digest, *map(repr, what), _code_digest(("subject", *JUDGING_CODE)))
+        return self._kept(SHARED, key, make)
+
+    def _measure(self, explainer: Explainer, measurement: Measurement) -> dict[str, Any]:
+        """Return the score, curve and matrix rows that one measurement gives for one explainer."""
+        code = _code_digest(EXPLAINING_CODE + JUDGING_CODE)
+        key = digest("rows", self.case.digest, explainer.digest, repr(measurement), code)
+        return self._kept(explainer.name, key, lambda: vars(measurement.measure(self._explained_case(explainer))))
+
+    def _explained_case(self, explainer: Explainer) -> Explained:
+        """Return an explainer's maps and the ways to ask for more, as measurements want them."""
+        maps = self.maps(explainer)
+        explainer.refuse_sameness(maps, self.case.subject, self.case.images, self.case.target_tensor())
+        return Explained(
+            self.case,
+            maps,
+            partial(self.explain, explainer),
+            self.random_network,
+            self.shared,
+            explainer.facts.axioms,
+            explainer.is_seeded,
+            lambda images, subject=None: explainer.baselines(subject or self.case.subject, images, self.case.seed),
+        )
+
+    def _kept(self, owner: str, key: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+        """Return what is kept under `key`, making it where it is not, and note whose it is."""
+        before = self._ledger.spent()
+
+        def noted() -> Mapping[str, Any]:
+            self._within.append([])
+            try:
+                made = make()
+            finally:
+                inner = self._within.pop()
+            uses = np.array(inner, dtype=str).reshape(-1, 2)
+            return {**made, "cost": self._ledger.book(before), "uses": uses}
+
+        found = self.folder.remembered(key, noted)
+        # A piece that is found was not made again, nor the pieces that went into it; they cost what they cost.
+        pieces = [(owner, key), *((str(whose), str(used)) for whose, used in found["uses"])]
+        for whose, used in pieces:
+            self._keys.setdefault(whose, {})[used] = None
+        if self._within:
+            self._within[-1] += pieces
+        return found
+
+
+@cache
+def _code_digest(names: tuple[str, ...]) -> str:
+    """Return a digest of modules and folders of the package."""
+    root = Path(harness.__file__).parent
+    files = [sorted((root / name).rglob("*.py")) if "." not in name else [root / name] for name in names]
+    return digest(*[file.read_text(encoding="utf-8") for group in files for file in group])
+
+
+def _blocks(index: Int[np.ndarray, " m"]) -> list[Int[np.ndarray, " b"]]:
+    """Cut image indices into blocks."""
+    return [index[start : start + BLOCK] for start in range(0, len(index), BLOCK)]

@@ -1,0 +1,186 @@
+"""Computes and stores all that a gallery's figures show."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from harness.errors import ExplainerFault
+from harness.explainers import registered
+from harness.explainers._segments import segments_of
+from harness.gallery.asked import FILTERS_SHOWN, IMAGE, MOST_CLASSES, Gallery
+from harness.gallery.choosing import NONE, random_right, surest_right
+from harness.gallery.layers import activation_after, activation_layers, convolution_layers, filter_outputs
+from harness.gallery.regions import speaking_regions
+from harness.gallery.units import asked_layers, stored_layer
+from harness.store import FILTERS, RunFolder, joined
+from harness.subject import Subject
+
+
+def fill(gallery: Gallery, folder: RunFolder, run: RunFolder, command: str = "") -> None:
+    """Compute all that the figures show and store it in `folder`; what is there already is not computed again.
+
+    Parameters
+    ----------
+    gallery
+        What is to be shown.
+    folder
+        Where it goes.
+    run
+        The evaluation whose numbers stand beside the figures.
+    command
+        Noted in the folder.
+    """
+    subject, faces = gallery.subject, gallery.faces
+    gallery.check()
+    images = subject.prepare(faces.images)
+    probabilities = subject.probabilities(images).double().cpu().numpy()
+    shown = min(MOST_CLASSES, len(subject.classes))
+    chance = random_right(faces.labels, probabilities.argmax(1), len(subject.classes), gallery.seed)[:shown]
+    surest = surest_right(faces.labels, probabilities)[:shown]
+    faults: list[str] = []
+    arrays = {
+        **_maps(gallery, images, probabilities, chance, ("random", ("saliency", "grad-cam")), faults),
+        **_maps(gallery, images, probabilities, surest, ("surest", ("lime",)), faults),
+    }
+    arrays |= _regions(gallery, images, surest, arrays["surest_lime"])
+    outputs, about_outputs = _outputs(gallery, images, probabilities, chance)
+    layers = [stored_layer(gallery, folder, images, *each) for each in asked_layers(gallery)]
+    folder.write_arrays(
+        "gallery.npz", arrays | outputs | {f"filters_{i}": made.pictures for i, made in enumerate(layers)}
+    )
+    folder.write_table("filters", joined(FILTERS, [made.table for made in layers]))
+    folder.write_json(
+        "gallery.json",
+        {
+            "command": command,
+            "subject": {"name": subject.name, "digest": subject.digest, "classes": list(subject.classes[:shown])},
+            "faces": {"name": faces.name, "n": len(faces), "labelled": faces.labels is not None},
+            "predicted": _predicted(subject, probabilities),
+            "seed": gallery.seed,
+            "run": str(run.path),
+            "ascent": asdict(gallery.ascent),
+            "outputs": about_outputs,
+            "layers": [made.about for made in layers],
+            "notes": [*_notes(gallery, about_outputs), *faults],
+        },
+    )
+
+
+def _predicted(subject: Subject, probabilities: Float[np.ndarray, "n k"]) -> dict[str, int]:
+    """Return how many faces are seen as each class."""
+    counts = np.bincount(probabilities.argmax(1), minlength=len(subject.classes))
+    return {name: int(count) for name, count in zip(subject.classes, counts, strict=True)}
+
+
+def _notes(gallery: Gallery, outputs: dict[str, Any]) -> list[str]:
+    """Return in what the figures differ from what was asked."""
+    found = [activation_layers(gallery.subject, len(FILTERS_SHOWN)).note, str(outputs["note"])]
+    classes = len(gallery.subject.classes)
+    if classes > MOST_CLASSES:
+        found.append(f"of {classes} classes the first {MOST_CLASSES} are shown")
+    if gallery.faces.labels is None:
+        found.append(
+            "the faces have no labels: where a figure's rule says classified right, the predicted class is taken, "
+            "and whether it is right cannot be known"
+        )
+    return [note for note in found if note]
+
+
+# ---------------------------------------------------------------------- figures 1, 3 and 4
+
+
+def _maps(
+    gallery: Gallery,
+    images: Float[torch.Tensor, "n c h w"],
+    probabilities: Float[np.ndarray, "n k"],
+    chosen: Int[np.ndarray, " k"],
+    shown: tuple[str, Sequence[str]],
+    faults: list[str],
+) -> dict[str, np.ndarray]:
+    """Return the chosen images, one a class, with their maps; a class without an image has id -1 and empty maps.
+
+    An explainer that breaks its contract has maps of NaN, and why is added to `faults`.
+    """
+    (name, explainers), subject, held = shown, gallery.subject, np.flatnonzero(chosen != NONE)
+    index = chosen[held]
+    shape = (len(chosen), *images.shape[-2:])
+    found = {
+        f"{name}_ids": np.full(len(chosen), NONE),
+        f"{name}_probabilities": np.full(len(chosen), np.nan),
+        f"{name}_pictures": np.zeros(shape, np.float32),
+    }
+    found[f"{name}_ids"][held] = gallery.faces.ids[index]
+    found[f"{name}_probabilities"][held] = probabilities[index, held]
+    found[f"{name}_pictures"][held] = subject.spec.to_grey(images[index])
+    targets = torch.from_numpy(held).to(subject.device)
+    for explainer in explainers:
+        found[f"{name}_{explainer}"] = np.zeros(shape, np.float32)
+        if len(held):
+            try:
+                maps = registered()[explainer].maps(subject, images[index], targets, gallery.seed)
+            except ExplainerFault as fault:
+                maps = np.full((len(held), *shape[1:]), np.nan, np.float32)
+                faults.append(f"{fault}; its figure has no maps")
+            found[f"{name}_{explainer}"][held] = maps
+    return found
+
+
+def _regions(
+    gallery: Gallery,
+    images: Float[torch.Tensor, "n c h w"],
+    chosen: Int[np.ndarray, " k"],
+    maps: Float[np.ndarray, "k h w"],
+) -> dict[str, np.ndarray]:
+    """Return each picture's segments, and the pixels of those that speak for the class."""
+    segments = np.zeros(maps.shape, np.int64)
+    speaking = np.zeros(maps.shape, bool)
+    for place, face in enumerate(chosen):
+        if face != NONE:
+            segments[place] = segments_of(images[face])
+            speaking[place] = speaking_regions(maps[place], segments[place])
+    return {"surest_segments": segments, "surest_speaking": speaking}
+
+
+# ---------------------------------------------------------------------- figure 2.2
+
+
+def _outputs(
+    gallery: Gallery,
+    images: Float[torch.Tensor, "n c h w"],
+    probabilities: Float[np.ndarray, "n k"],
+    chosen: Int[np.ndarray, " k"],
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return what the filters of two convolutions give for one image, and what is said of it."""
+    subject, faces = gallery.subject, gallery.faces
+    face, rule = _one_face(gallery, chosen)
+    layers = convolution_layers(subject)
+    read = [activation_after(subject, name) if gallery.after_activation else name for name in layers.names]
+    found = filter_outputs(subject, images[face : face + 1], read)
+    arrays = {f"outputs_{place}": found[name] for place, name in enumerate(read)}
+    about = {
+        "image": int(faces.ids[face]),
+        "rule": rule,
+        "label": "" if faces.labels is None else faces.classes[faces.labels[face]],
+        "predicted": subject.classes[int(probabilities[face].argmax())],
+        "probability": float(probabilities[face].max()),
+        "layers": read,
+        "after_activation": gallery.after_activation,
+        "note": layers.note,
+    }
+    return arrays | {"outputs_picture": subject.spec.to_grey(images[face : face + 1])[0]}, about
+
+
+def _one_face(gallery: Gallery, chosen: Int[np.ndarray, " k"]) -> tuple[int, str]:
+    """Return the face whose filter outputs are shown, and why it is that one."""
+    ids = gallery.faces.ids
+    if gallery.image is not None:
+        return int(np.flatnonzero(ids == gallery.image)[0]), "as asked"
+    if IMAGE in ids:
+        return int(np.flatnonzero(ids == IMAGE)[0]), f"image {IMAGE}, as in the report that this gallery follows"
+    first = chosen[chosen != NONE]
+    why = f"the faces have no image {IMAGE}, so it is the first of figure 1"
+    return (int(first[0]), why) if len(first) else (0, f"the faces have no image {IMAGE}, so it is the first one")

@@ -1,0 +1,61 @@
+"""Whether removing what a map calls relevant changes the network's answer as the map says.
+
+Three kinds of measurement come in, none of which is made here.
+
+A **trajectory** ``values`` (n, steps) is the output for the explained class (a probability or a logit, in
+that unit) as pixels are removed in the map's order, step 0 being the whole image unless said otherwise. A
+**bank** is a set of m random removals: ``attributed`` (n, m) is the relevance that the map gives to what each
+removal takes away, ``drops`` (n, m) the output of the whole image minus the output without it. **Effects**
+(n, f) are the consequences of removing each feature alone. An undefined measurement is NaN and makes its
+image's score NaN.
+"""
+
+from harness.metrics.faithfulness.banks import (
+    attributed_sums,
+    faithfulness_correlation,
+    faithfulness_estimate,
+    infidelity,
+    monotonicity_arya,
+    monotonicity_nguyen,
+    nguyen_effects,
+    scaled_infidelity,
+    sensitivity_n,
+    sensitivity_n_curve,
+)
+from harness.metrics.faithfulness.curves import (
+    aopc,
+    area_under_curve,
+    comprehensiveness,
+    deletion_auc,
+    insertion_auc,
+    pixel_flipping,
+    selectivity,
+    sufficiency,
+    symmetric_relevance_gain,
+)
+from harness.metrics.faithfulness.relative import irof, road, road_curve
+
+__all__ = [
+    "aopc",
+    "area_under_curve",
+    "attributed_sums",
+    "comprehensiveness",
+    "deletion_auc",
+    "faithfulness_correlation",
+    "faithfulness_estimate",
+    "infidelity",
+    "insertion_auc",
+    "irof",
+    "monotonicity_arya",
+    "monotonicity_nguyen",
+    "nguyen_effects",
+    "pixel_flipping",
+    "road",
+    "road_curve",
+    "scaled_infidelity",
+    "selectivity",
+    "sensitivity_n",
+    "sensitivity_n_curve",
+    "sufficiency",
+    "symmetric_relevance_gain",
+]

@@ -1,0 +1,357 @@
+"""The folder of a run."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from harness.errors import UsageError
+from harness.importing import reason
+from harness.store.pieces import FINISHED, file_name, note, read_piece, sha256
+from harness.store.schema import BLANK, EFFECTS, EXAMINATIONS, LADDER, PERSONS, SCHEMA_VERSION, frame
+
+Read = TypeVar("Read")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A few images with the maps of every explainer, for figures.
+
+    Attributes
+    ----------
+    pictures
+        Grey, 0 to 1, shape (k, h, w); one image a class that the network got right where there is one.
+    images, labels, targets
+        Source index, true class ("" where unknown) and explained class of each.
+    explainers
+        Names, length e.
+    maps
+        Shape (e, k, h, w), signed.
+    """
+
+    pictures: np.ndarray
+    images: np.ndarray
+    labels: np.ndarray
+    targets: np.ndarray
+    explainers: np.ndarray
+    maps: np.ndarray
+
+
+class RunFolder:
+    """The folder of one run: reads what is there, writes whole files or none.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    pieces
+        Under which name of the cache pieces are kept: those of one name never serve another.
+    """
+
+    def __init__(self, path: Path, pieces: str = "") -> None:
+        self.path = path
+        self._pieces = pieces
+        self._written: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    # ------------------------------------------------------------------ reading
+
+    @classmethod
+    def existing(cls, path: Path) -> "RunFolder":
+        """Return a finished run.
+
+        Raises
+        ------
+        UsageError
+            Where the folder is not a finished run of this schema.
+        """
+        if not (path / "run.json").is_file():
+            raise UsageError(f"{path} holds no finished run (no run.json); make one with: harness run --out {path}")
+        run = cls(path)
+        version = run.info.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise UsageError(
+                f"{path} has schema version {version}, this is {SCHEMA_VERSION}; run it again into a new folder"
+            )
+        return run
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.name
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """``run.json``: command, seeds, versions, digests, passes, seconds, device."""
+        file = self.path / "run.json"
+        try:
+            loaded: Any = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UsageError(f"{file} is damaged ({error}); run it again into the same folder") from error
+        if not isinstance(loaded, dict):
+            raise UsageError(f"{file} is damaged (it holds no object); run it again into the same folder")
+        return loaded
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """One row an image, metric and variant; see :data:`SCORES`."""
+        return self._table("scores")
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """One row a point of an image's curve; see :data:`CURVES`."""
+        return self._table("curves")
+
+    @cached_property
+    def matrices(self) -> pd.DataFrame:
+        """Class by class tables; see :data:`MATRICES`."""
+        return self._table("matrices")
+
+    @cached_property
+    def verdicts(self) -> pd.DataFrame:
+        """One row an explainer, check and class; see :data:`VERDICTS`."""
+        return self._table("verdicts")
+
+    @cached_property
+    def ladder(self) -> pd.DataFrame:
+        """How far each explainer can be believed, or nothing where no claim decides; see :data:`LADDER`."""
+        return self._table("ladder") if (self.path / "ladder.parquet").is_file() else frame(LADDER)
+
+    @cached_property
+    def persons(self) -> pd.DataFrame:
+        """Who is on each image, or nothing; see :data:`PERSONS`."""
+        return self._table("persons") if (self.path / "persons.parquet").is_file() else frame(PERSONS)
+
+    @cached_property
+    def blank(self) -> pd.DataFrame:
+        """The images for which a map is constant, or nothing; see :data:`BLANK`."""
+        return self._table("blank") if (self.path / "blank.parquet").is_file() else frame(BLANK)
+
+    @cached_property
+    def effects(self) -> pd.DataFrame:
+        """What each face part does for the true class, or nothing; see :data:`EFFECTS`."""
+        return self._table("effects") if (self.path / "effects.parquet").is_file() else frame(EFFECTS)
+
+    @cached_property
+    def examinations(self) -> pd.DataFrame:
+        """Whether each metric tells true causes from noise on this subject, or nothing; see :data:`EXAMINATIONS`."""
+        held = (self.path / "examinations.parquet").is_file()
+        return self._table("examinations") if held else frame(EXAMINATIONS)
+
+    @cached_property
+    def examples(self) -> Examples:
+        """A few images with the maps of every explainer."""
+        held = self._read("examples.npz", _arrays)
+        return Examples(**{name: held[name] for name in Examples.__dataclass_fields__})
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Return what :meth:`write_json` wrote."""
+        return self._read(name, _object)
+
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        """Return what :meth:`write_arrays` wrote."""
+        return self._read(name, _arrays)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return what :meth:`write_table` wrote."""
+        return self._table(name)
+
+    def _table(self, name: str) -> pd.DataFrame:
+        """Read one table."""
+        return self._read(f"{name}.parquet", pd.read_parquet)
+
+    def _read(self, name: str, read: Callable[[Path], Read]) -> Read:
+        """Read one file, or say that it is missing or damaged."""
+        file = self.path / name
+        if not file.is_file():
+            raise UsageError(f"{file} is missing; run it again into the same folder to restore it")
+        try:
+            held = read(file)
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
+            raise UsageError(f"{file} is damaged ({reason(error)}); run it again into the same folder") from error
+        self._check_belongs(name)
+        return held
+
+    def _check_belongs(self, name: str) -> None:
+        """Refuse a file that is not the one that ``run.json`` names."""
+        file = self.path / name
+        noted = self.info.get("files", {}).get(name) if (self.path / "run.json").is_file() else None
+        if noted is not None and sha256(file) != noted:
+            raise UsageError(
+                f"{file} is not the file that run.json speaks of (damaged, or of another run); run it again into the "
+                "same folder"
+            )
+
+    # ------------------------------------------------------------------ writing
+
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Write ``name.parquet``."""
+        self._whole(f"{name}.parquet", lambda file: table.to_parquet(file, index=False))
+
+    def write_examples(self, examples: Examples) -> None:
+        """Write ``examples.npz``."""
+        self.write_arrays("examples.npz", vars(examples))
+
+    def write_info(self, info: Mapping[str, Any]) -> None:
+        """Write ``run.json``, which marks the run as finished and names the files that belong to it."""
+        said = {"schema_version": SCHEMA_VERSION, **info, "files": dict(sorted(self._written.items()))}
+        text = json.dumps(said, indent=2, default=str) + "\n"
+        self.write_text("run.json", text)
+
+    def write_json(self, name: str, held: Mapping[str, Any]) -> None:
+        """Write a text file of names and values."""
+        self.write_text(name, json.dumps(held, indent=2) + "\n")
+
+    def first_json(self, name: str, held: Mapping[str, Any]) -> dict[str, Any]:
+        """Write a text file of names and values unless there is one, and return what is there.
+
+        Of several processes that call this at once one writes, and all return the same.
+        """
+        self._whole(name, lambda file: file.write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8"), first=True)
+        return self.read_json(name)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file."""
+        self._whole(name, lambda file: file.write_text(text, encoding="utf-8"))
+
+    def write_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
+        """Write a compressed npz file."""
+        self._whole(name, lambda file: _savez(file, arrays))
+
+    def unfinished(self) -> None:
+        """Take away ``run.json``, so that a run in progress is not read as a finished one."""
+        try:
+            (self.path / "run.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    # ------------------------------------------------------------------ cache
+
+    def remembered(self, key: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+        """Return the arrays and tables stored under `key`, made once by `make`.
+
+        Tables (pandas) and arrays may be mixed; each is written whole, so that a killed run leaves nothing half done.
+        """
+        name = "/".join(part for part in ("cache", self._pieces, key) if part)
+        held = read_piece(self.path / name)
+        if held is None:
+            self._write_piece(name, make())
+            held = read_piece(self.path / name)
+        if held is None:
+            raise UsageError(f"{self.path / name} does not hold what was just written; choose another --out")
+        return held
+
+    def _write_piece(self, name: str, parts: Mapping[str, Any]) -> None:
+        """Write the files of a piece, and last what says that they are whole."""
+        digests = {}
+        for part, value in parts.items():
+            file = file_name(part, value)
+            if isinstance(value, pd.DataFrame):
+                self.write_table(f"{name}/{part}", value)
+            else:
+                self.write_arrays(f"{name}/{file}", {"value": value})
+            digests[file] = self._written.pop(f"{name}/{file}")
+        self.write_text(f"{name}/{FINISHED}", note(digests))
+        del self._written[f"{name}/{FINISHED}"]
+
+    @contextmanager
+    def alone(self, *, wait: bool = False) -> Iterator[None]:
+        """Keep other commands out of this folder meanwhile; the lock goes with the process, however it ends.
+
+        Parameters
+        ----------
+        wait
+            Whether to wait for another that is at work here, for processes that share one run.
+
+        Raises
+        ------
+        UsageError
+            Where another is at work here, or the folder cannot be written.
+        """
+        file = self.path / "cache" / "lock"
+        lock = FileLock(file, timeout=-1 if wait else 0)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            raise UsageError(
+                f"another command is at work in {self.path}; wait until it has ended, or choose another --out"
+            ) from None
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _whole(self, name: str, write: Callable[[Path], object], *, first: bool = False) -> None:
+        """Write beside the file and move it into place, so that a reader sees the old file or the new one.
+
+        The `first` file of its name stays.
+        """
+        file = self.path / name
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".writing-", suffix=file.suffix)
+            os.close(handle)
+            try:
+                os.chmod(temporary, 0o644)
+                write(Path(temporary))
+                written = sha256(Path(temporary))
+                if first:
+                    _link(Path(temporary), file)
+                    written = sha256(file)
+                else:
+                    os.replace(temporary, file)
+                self._written[name] = written
+            finally:
+                Path(temporary).unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(file.parent, error) from error
+
+
+def _link(temporary: Path, file: Path) -> None:
+    """Give a whole file its name, unless another has it."""
+    try:
+        os.link(temporary, file)
+    except FileExistsError:
+        return
+    except OSError:  # no links on this file system: then the first of two that write at once may be lost
+        if not file.exists():
+            os.replace(temporary, file)
+
+
+def _unwritable(folder: Path, error: OSError) -> UsageError:
+    """Say that a folder cannot be written."""
+    return UsageError(f"cannot write to {folder} ({error.strerror or reason(error)}); choose another --out")
+
+
+def _object(file: Path) -> dict[str, Any]:
+    """Read names and values."""
+    held: Any = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(held, dict):
+        raise ValueError("it holds no object")
+    return held
+
+
+def _arrays(file: Path) -> dict[str, np.ndarray]:
+    """Read arrays under their names."""
+    with np.load(file, allow_pickle=False) as held:
+        return {name: held[name] for name in held.files}
+
+
+def _savez(file: Path, arrays: Mapping[str, Any]) -> None:
+    """Write arrays under their names."""
+    np.savez_compressed(file, allow_pickle=False, **arrays)

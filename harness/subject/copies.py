@@ -1,0 +1,70 @@
+"""Copies of a user's network, which is left as it is."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
+
+from harness.errors import UsageError
+from harness.importing import reason
+
+
+def copied(network: nn.Module) -> nn.Module:
+    """Return a copy of a network; a tensor that it keeps from a pass before is copied by its values.
+
+    Raises
+    ------
+    UsageError
+        Where a part of it cannot be copied; the message names it.
+    """
+    memo: dict[int, Any] = {}
+    for module in network.modules():
+        for held in vars(module).values():
+            for value in (
+                held.values() if isinstance(held, dict) else held if isinstance(held, list | tuple) else [held]
+            ):
+                if isinstance(value, Tensor) and not value.is_leaf:
+                    memo[id(value)] = value.detach().clone()
+    try:
+        return copy.deepcopy(network, memo)
+    except Exception as error:  # whatever a part of a user's network raises
+        raise UsageError(
+            f"the network cannot be copied: {_uncopied(network)} ({reason(error)}); keep it elsewhere"
+        ) from error
+
+
+def _uncopied(network: nn.Module) -> str:
+    """Return the name of the first attribute that cannot be copied."""
+    for name, module in network.named_modules():
+        for attribute, value in vars(module).items():
+            if attribute not in ("_parameters", "_buffers", "_modules"):
+                try:
+                    copy.deepcopy(value)
+                except Exception:
+                    return f"attribute {attribute!r} of {name or 'its outermost module'} ({type(module).__name__})"
+    return "one of its parts"
+
+
+def evaluated(network: nn.Module, name: str) -> nn.Module:
+    """Return a copy of a network in evaluation mode.
+
+    Raises
+    ------
+    UsageError
+        For a network whose layers cannot be read: compiled, scripted or exported; the message says what to give.
+    """
+    if hasattr(network, "_orig_mod"):
+        raise UsageError(
+            f"subject {name!r} is made by torch.compile, which hides its layers; give the network before, which is its "
+            "_orig_mod"
+        )
+    if isinstance(network, torch.jit.ScriptModule):
+        raise UsageError(f"subject {name!r} is TorchScript, whose layers cannot be read; give the Python module")
+    if isinstance(network, GraphModule) and "eval" in vars(network):  # an exported program's own eval raises
+        raise UsageError(
+            f"subject {name!r} is an exported program, which has no layers to read; give the Python module "
+            "that it was exported from"
+        )
+    return copied(network).eval()
