@@ -120,14 +120,14 @@ class _Shared:
     broken: frozenset[str] = field(default_factory=frozenset)
 
     @cached_property
-    def _found(self) -> Mapping[tuple[str, str], Judgement] | HarnessError:
+    def _found(self) -> Mapping[tuple[str, str], Judgement] | Exception:
         """What came of every check, or why nothing did: that is found out once too."""
         try:
             request = asked(_called(self.subject), _called(self.images), **self.ask)
             # The run lives as long as its judgements, so that what they point to is there.
             self.run = made(request, self.out, command="harness.parametrize_with_checks")
             return judgements(request, self.run)
-        except HarnessError as error:
+        except Exception as error:  # whatever the user's network or faces raise: it is not tried again for each test
             return error
 
     def judgement(self, explainer: str, check: str) -> Judgement:
@@ -135,6 +135,8 @@ class _Shared:
         found = self._found
         if isinstance(found, HarnessError):
             pytest.fail(f"harness: {found}", pytrace=False)
+        if isinstance(found, Exception):
+            raise found
         return found[explainer, check]
 
 
