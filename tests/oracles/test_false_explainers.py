@@ -65,7 +65,7 @@ def test_fault_lies_on_the_wrong_side_of_a_claim_of_its_rung_or_below(rendered: 
 @pytest.mark.xfail(
     strict=True,
     reason=(
-        "Not caught: blurred by 6.4 pixels, DeepLIFT orders parts of 8 pixels as well as before (+.23 over edges, both). "
+        "Not caught: blurred by 6.4 pixels, DeepLIFT orders parts of 8 pixels as well as before (+.23 over edges). "
         "What lies between cells of 16 pixels follows from its neighbours: the part beside a weighty cell weighs more. "
         "No null of the finer level has the map's own coarser picture, and every one is beaten by it."
     ),
