@@ -104,10 +104,9 @@ def _shares(
     open_: Bool[np.ndarray, "m k1"], own: float, order: Int[np.ndarray, " m"] | None = None
 ) -> Float[np.ndarray, "m k1"]:
     """Return each open claim's and part's share of alpha: whole claims in column 0."""
-    alive = np.asarray(open_.any(axis=1))
-    weights: np.ndarray = alive.astype(np.float64)
-    if order is not None:
-        weights = weights / _places(alive, order)
+    alive: Bool[np.ndarray, " m"] = np.asarray(open_.any(axis=1), dtype=bool)
+    places = np.ones(len(alive), np.int64) if order is None else _places(alive, order)
+    weights: Float[np.ndarray, " m"] = alive / places
     each = (weights / max(float(weights.sum()), 1.0))[:, None]
     whole, count = open_[:, :1], open_[:, 1:].sum(axis=1, keepdims=True)
     kept = np.where(count == 0, 1.0, own) * whole

@@ -2,25 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from harness.bench import Bench
-from harness.known_maps import known_maps
 from torch import Tensor
 
 from harness.case import chosen_case
-from harness.checks import ALPHA, CHECKS, Evidence, Finding
+from harness.checks import CHECKS, Evidence, Finding
 from harness.checks.base import EVERYTHING
 from harness.digest import digest
+from harness.evaluation.runner import Runner
 from harness.explainers import Explainer, registered
 from harness.faces.loading import load_faces
 from harness.measurements import Cells, CellsByClass, Measured, Measurement, ParameterRandomization
 from harness.models.loading import load_subject
 from harness.oracles import faults
 from harness.oracles.faults import PlantedFault, planted_faults
+from harness.oracles.known import known_maps
 from harness.perturbation import BlurFill, MeanFill, PictureFill
 from harness.store import RunFolder
 from harness.truth import games_of
@@ -33,45 +32,40 @@ COUNTED = ("cells-edges", "cells-centre", "cells-mean-face", "cells-scattered")
 FINE = tuple(f"{name}-fine" for name in COUNTED)
 CLASSES = ("cells-rival", "cells-contrast")
 IMAGES = ("cells-another", "cells-portrait")
-CLAIMS = {2: NETWORK, 3: COUNTED, 4: CLASSES, 5: IMAGES}
 
 
 @dataclass
 class Sample:
-    """A pair at a few images a class, on which explainers are measured once each."""
+    """A pair at a few images a class, on which explainers are measured as far as a check needs, once each."""
 
-    bench: Bench
+    runner: Runner
     planted: dict[str, PlantedFault]
-    probing: dict[str, PlantedFault]
     mean_face: Explainer
 
-    @cached_property
-    def _controls(self) -> pd.DataFrame:
-        """Scores of the maps that know nothing of the network."""
-        cells = [each for each in self.bench.measurements if isinstance(each, Cells)]
-        bench = Bench(self.bench.case, cells, self.bench.folder)
-        made = [*(registered()[name] for name in CONTROLS), self.mean_face]
-        return pd.concat([bench.measured(each).scores for each in made])
+    def _scores(self, explainer: Explainer, needs: frozenset[str]) -> pd.DataFrame:
+        """Score an explainer by the measurements that a check needs."""
+        needed = [each for each in self.runner.measurements if each.name in needs]
+        return Runner(self.runner.case, needed, self.runner.folder).measured(explainer).scores
 
     def finding(self, explainer: Explainer, check: str) -> Finding:
         """What the check finds over all images, before it is corrected for other claims."""
-        scores = pd.concat([self.bench.measured(explainer).scores, self._controls])
-        case, claim = self.bench.case, CHECKS[check]
+        case, claim = self.runner.case, CHECKS[check]
+        beside = [*(registered()[name] for name in CONTROLS), self.mean_face] if check in COUNTED + FINE else []
+        scores = pd.concat([self._scores(each, claim.needs) for each in (explainer, *beside)])
         people = dict(zip(case.faces.ids.tolist(), case.faces.persons.tolist(), strict=True))
         evidence = Evidence(scores, Measured().matrices, case.subject.classes, case.seed, persons=people)
         return next(each for each in claim.judge(claim, evidence, explainer.name) if each.kind == EVERYTHING)
 
-    def holds(self, explainer: Explainer, check: str) -> bool:
-        """Whether the check would pass alone."""
-        return bool(self.finding(explainer, check).p < ALPHA)
+    def sides(self, explainer: Explainer, checks: tuple[str, ...]) -> dict[str, bool]:
+        """Whether each check's effect, whatever its interval, lies on the claim's side of its margin."""
+        found = {}
+        for check in checks:
+            effect, claim = self.finding(explainer, check).effect, CHECKS[check]
+            found[check] = effect < claim.margin if claim.at_most else effect > claim.margin
+        return found
 
-    def right_side(self, explainer: Explainer, check: str) -> bool:
-        """Whether the effect, whatever its interval, lies on the claim's side of its margin."""
-        claim, effect = CHECKS[check], self.finding(explainer, check).effect
-        return effect < claim.margin if claim.at_most else effect > claim.margin
 
-
-def sample(subject_name: str, faces_name: str, folder: Path, measurements: tuple[str, ...] | None = None) -> Sample:
+def sample(subject_name: str, faces_name: str, folder: Path) -> Sample:
     """The sample of a pair."""
     subject, faces = load_subject(subject_name), load_faces(faces_name)
     pictures = subject.prepare(faces.images)
@@ -83,16 +77,14 @@ def sample(subject_name: str, faces_name: str, folder: Path, measurements: tuple
     measured: tuple[Measurement, ...] = (
         Cells(games, 1),
         CellsByClass(games, PER_CLASS),
-        ParameterRandomization(1, 1, 0),
+        ParameterRandomization(1, 1, 1),
     )
-    bench = Bench(case, measured, RunFolder(folder))
+    runner = Runner(case, measured, RunFolder(folder))
     donors = case.images, case.target_tensor()
-    by_name = [
-        {each.explainer.name.removeprefix("fault-"): each for each in planted_faults(subject, *donors, base=base)}
-        for base in ("integrated-gradients", "occlusion")
-    ]
-    mean_face = next(each for each in known_maps(case, faces, predicted, bench.shared) if each.name == "mean-face")
-    return Sample(bench, *by_name, mean_face)
+    planted = planted_faults(subject, *donors, base="deeplift", probing="occlusion")
+    by_name = {each.explainer.name.removeprefix("fault-"): each for each in planted}
+    mean_face = next(each for each in known_maps(case, faces, predicted, runner.shared) if each.name == "mean-face")
+    return Sample(runner, by_name, mean_face)
 
 
 def remembering(maps: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
