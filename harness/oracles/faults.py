@@ -255,7 +255,7 @@ def _out_of_place(base: str, probing: str) -> Sequence[PlantedFault]:
             2 * pixels,
             base=probing,
             how="moved",
-            amount=pixels,
+            amount=float(pixels),
         )
         for pixels in (2, 4, 8, 16)
     ]
@@ -329,7 +329,7 @@ def _other_values(base: str) -> Sequence[PlantedFault]:
     return [
         fault("sign-flipped", spoiled, SHOWS_WHAT_COUNTS, "signs exchanged", base=base, how="sign-flipped"),
         fault("absolute", spoiled, AMOUNTS, "signs dropped", base=base, how="absolute"),
-        fault("quantised", spoiled, AMOUNTS, "rounded to five values", base=base, how="quantised", amount=2),
+        fault("quantised", spoiled, AMOUNTS, "rounded to five values", base=base, how="quantised", amount=2.0),
         fault("clipped", spoiled, AMOUNTS, "cut at the 90th percentile", base=base, how="clipped", amount=0.9),
         fault("half-noise", mixed, TELLS_IMAGES, "half noise", 16, base=base, other="random"),
         fault("half-edges", mixed, AMOUNTS, "half edges", base=base, other="edges"),

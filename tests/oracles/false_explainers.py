@@ -17,7 +17,6 @@ from harness.explainers import Explainer, registered
 from harness.faces.loading import load_faces
 from harness.measurements import Cells, CellsByClass, Measured, Measurement, ParameterRandomization
 from harness.models.loading import load_subject
-from harness.oracles import faults
 from harness.oracles.faults import PlantedFault, planted_faults
 from harness.oracles.known import known_maps
 from harness.perturbation import BlurFill, MeanFill, PictureFill
@@ -98,6 +97,3 @@ def remembering(maps: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
         return held[key].copy()
 
     return base_maps
-
-
-faults._base_maps = remembering(faults._base_maps)

@@ -4,16 +4,21 @@ DeepLIFT is spoiled, and occlusion where a fault needs a method that asks the ne
 pair, so that what a fault loses is the fault's doing.
 """
 
+from collections.abc import Iterator
+
 import pytest
-from false_explainers import CLASSES, COUNTED, FINE, IMAGES, NETWORK, Sample, sample
+from false_explainers import CLASSES, COUNTED, FINE, IMAGES, NETWORK, Sample, remembering, sample
 
 from harness.checks import ALPHA
 from harness.explainers import registered
+from harness.oracles import faults
 
 
 @pytest.fixture(scope="module")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    return sample("faces-cnn", "rendered", tmp_path_factory.mktemp("run"))
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(faults, "base_maps", remembering(faults.base_maps))
+        yield sample("faces-cnn", "rendered", tmp_path_factory.mktemp("run"))
 
 
 @pytest.mark.parametrize("check", [*NETWORK, *COUNTED, "cells-rival"])
