@@ -105,7 +105,7 @@ QUICK = Profile(
     imputed_steps=5,
     built_networks=3,
     built_images=8,  # 24 in all: twice the least for which an exact sign-flip test can pass among seven rungs
-    cells_per_class=8,  # 3,072 passes an image, and 1,700 within cells: all images are judged, classes take more
+    cells_per_class=8,  # 3,072 passes an image and 1,700 within cells; 8 cannot decide a class, whatever they show
     parts_per_class=3,
 )
 STANDARD = Profile(

@@ -196,16 +196,16 @@ def as_checks(given: str | Check | Iterable[str | Check] | None, faces: FaceSet 
     words = [given] if isinstance(given, str | Check) else list(given)
     if not words:
         raise UsageError("checks are empty; give one at least, or None for those that decide")
-    named = asked_checks([word for word in words if isinstance(word, str)]) if any(map(_is_word, words)) else None
-    if named is not None and named.refused:
+    found = [check for word in words for check in ([word] if isinstance(word, Check) else _named(word))]
+    return list({check.name: check for check in found}.values())
+
+
+def _named(word: str) -> tuple[Check, ...]:
+    """Return the checks of one name, family or place."""
+    named = asked_checks([word])
+    if named.refused:
         raise UsageError(named.refused[0])
-    given_checks = [word for word in words if isinstance(word, Check)]
-    return list({check.name: check for check in (*given_checks, *(named.checks if named else ()))}.values())
-
-
-def _is_word(given: object) -> bool:
-    """Whether a check is asked for by its name."""
-    return isinstance(given, str)
+    return named.checks
 
 
 def as_profile(given: str | Profile, per_class: int | None = None) -> Profile:

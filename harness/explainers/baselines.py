@@ -57,8 +57,11 @@ def baseline_pictures(
 
 def plain(spec: InputSpec, images: Float[Tensor, "*n c h w"], pixel: float) -> Float[Tensor, "*n c h w"]:
     """Return plain pictures of one shade, 0 black to 1 white, as the network reads them: by channel."""
-    values = [(pixel - mean) / std for mean, std in zip(spec.mean, spec.std, strict=True)]
-    return torch.tensor(values, dtype=images.dtype, device=images.device)[:, None, None].expand_as(images).contiguous()
+    return (
+        torch.tensor(spec.shade(pixel), dtype=images.dtype, device=images.device)[:, None, None]
+        .expand_as(images)
+        .contiguous()
+    )
 
 
 def plain_baseline(

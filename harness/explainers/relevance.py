@@ -26,6 +26,7 @@ from harness.explainers._interception import (
     with_backward,
 )
 from harness.explainers.base import explainer
+from harness.explainers.baselines import plain
 from harness.subject import InputSpec, Subject
 
 STABILIZER = 1e-6
@@ -124,8 +125,7 @@ def box_rule(spec: InputSpec) -> LayerRule:
     """Return the rule for pixels between the lowest and highest values that the network reads."""
 
     def rule(step: LinearStep, x: Tensor, relevance: Tensor) -> Tensor:
-        mean, std = (torch.tensor(v, device=x.device)[:, None, None] for v in (spec.mean, spec.std))
-        low, high = ((edge - mean) / std + torch.zeros_like(x) for edge in (0, 1))
+        low, high = (plain(spec, x, edge) for edge in (0.0, 1.0))
         weight, bias = step.weight, step.bias
         up, down = (None, None) if bias is None else (bias.clamp(min=0), bias.clamp(max=0))
         pieces = [(x, weight, bias), (low, weight.clamp(min=0), up), (high, weight.clamp(max=0), down)]

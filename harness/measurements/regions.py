@@ -65,11 +65,11 @@ class Regions:
         """Return the scores and their gains."""
         explained = explained.some(self.per_class)
         spec, shape = explained.case.subject.spec, explained.maps.shape
+        ends = spec.shade(0), spec.shade(1)
         named = ("segments", SEGMENTS, code_digest(segments_of))
         segments = explained.shared(named, partial(_segments, explained))["segments"]
         filled_, noisy, plain, negative = (
-            filled(explained, fill)
-            for fill in (self.fill, UniformFill(spec.low, spec.high), MeanFill(), NegativeFill(spec.low, spec.high))
+            filled(explained, fill) for fill in (self.fill, UniformFill(*ends), MeanFill(), NegativeFill(*ends))
         )
         patches, squares = grid_patches(shape), square_regions(shape)
 

@@ -134,20 +134,21 @@ class NegativeFill(Fill):
     Parameters
     ----------
     low, high
-        Range of the input; a pixel at one end goes to the other, one in the middle stays.
+        Range of the input, by channel; a pixel at one end goes to the other, one in the middle stays.
 
     Examples
     --------
-    >>> NegativeFill(0.0, 1.0)(torch.tensor([[[[0.0, 0.25]]]]), np.array([[[True, True]]]), 0)
+    >>> NegativeFill((0.0,), (1.0,))(torch.tensor([[[[0.0, 0.25]]]]), np.array([[[True, True]]]), 0)
     tensor([[[[1.0000, 0.7500]]]])
     """
 
-    low: float
-    high: float
+    low: tuple[float, ...]
+    high: tuple[float, ...]
 
     def prepare(self, images: Float[Tensor, "n c h w"]) -> Replacement:
         """Turn every pixel."""
-        return _Paste(images.detach(), self.low + self.high - images.detach())
+        ends = torch.tensor([self.low, self.high], dtype=images.dtype, device=images.device)
+        return _Paste(images.detach(), ends.sum(0)[:, None, None] - images.detach())
 
 
 @dataclass(frozen=True)
@@ -160,11 +161,11 @@ class UniformFill(Fill):
     Parameters
     ----------
     low, high
-        Range of the input.
+        Range of the input, by channel.
     """
 
-    low: float
-    high: float
+    low: tuple[float, ...]
+    high: tuple[float, ...]
 
     def prepare(self, images: Float[Tensor, "n c h w"]) -> Replacement:
         """Name the images."""
@@ -263,13 +264,14 @@ class _Drawn:
 
     images: Tensor
     keys: Int[np.ndarray, " n"]
-    low: float
-    high: float
+    low: tuple[float, ...]
+    high: tuple[float, ...]
 
     def __call__(self, removed: Bool[np.ndarray, "n h w"], seed: int) -> Float[Tensor, "n c h w"]:
         """Draw every image's noise and paste it where pixels are removed."""
         shape = tuple(self.images.shape[1:])
-        drawn = [generator(seed, Stream.NOISE, key).uniform(self.low, self.high, shape) for key in self.keys]
+        low, high = (np.array(ends)[:, None, None] for ends in (self.low, self.high))
+        drawn = [generator(seed, Stream.NOISE, key).uniform(low, high, shape) for key in self.keys]
         gone = _on_device(removed, self.images)
         return torch.where(gone, torch.from_numpy(np.array(drawn)).to(self.images), self.images)
 

@@ -198,7 +198,7 @@ class RunFolder:
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """Write ``name.parquet``."""
-        self._whole(f"{name}.parquet", lambda file: table.to_parquet(file, index=False))
+        self._belongs(f"{name}.parquet", lambda file: table.to_parquet(file, index=False))
 
     def write_examples(self, examples: Examples) -> None:
         """Write ``examples.npz``."""
@@ -228,7 +228,7 @@ class RunFolder:
 
     def write_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
         """Write a compressed npz file."""
-        self._whole(name, lambda file: _savez(file, arrays))
+        self._belongs(name, lambda file: _savez(file, arrays))
 
     def unfinished(self) -> None:
         """Take away ``run.json``, so that a run in progress is not read as a finished one."""
@@ -264,7 +264,6 @@ class RunFolder:
                 self.write_arrays(f"{name}/{file}", {"value": value})
             digests[file] = self._written.pop(f"{name}/{file}")
         self.write_text(f"{name}/{FINISHED}", note(digests))
-        del self._written[f"{name}/{FINISHED}"]
 
     @contextmanager
     def alone(self, *, wait: bool = False) -> Iterator[None]:
@@ -296,10 +295,14 @@ class RunFolder:
         finally:
             lock.release()
 
-    def _whole(self, name: str, write: Callable[[Path], object], *, first: bool = False) -> None:
+    def _belongs(self, name: str, write: Callable[[Path], object]) -> None:
+        """Write a file that is part of the results, which ``run.json`` will name with its digest."""
+        self._written[name] = self._whole(name, write)
+
+    def _whole(self, name: str, write: Callable[[Path], object], *, first: bool = False) -> str:
         """Write beside the file and move it into place, so that a reader sees the old file or the new one.
 
-        The `first` file of its name stays.
+        The `first` file of its name stays. Return the digest of what was written.
         """
         file = self.path / name
         try:
@@ -312,10 +315,9 @@ class RunFolder:
                 written = sha256(Path(temporary))
                 if first:
                     _link(Path(temporary), file)
-                    written = sha256(file)
                 else:
                     os.replace(temporary, file)
-                self._written[name] = written
+                return written
             finally:
                 Path(temporary).unlink(missing_ok=True)
         except OSError as error:

@@ -67,15 +67,19 @@ class InputSpec:
         """1 for grey, 3 for colour, or as many as were stated."""
         return len(self.mean)
 
+    def shade(self, pixel: float) -> tuple[float, ...]:
+        """Return what a pixel of 0 to 1 is in input units, channel by channel."""
+        return tuple((pixel - m) / s for m, s in zip(self.mean, self.std, strict=True))
+
     @property
     def low(self) -> float:
-        """Lowest value a pixel can take in input units."""
-        return min((0 - m) / s for m, s in zip(self.mean, self.std, strict=True))
+        """Lowest value a pixel can take in input units, in any channel; one channel's own is in :meth:`shade`."""
+        return min(self.shade(0))
 
     @property
     def high(self) -> float:
-        """Highest value a pixel can take in input units."""
-        return max((1 - m) / s for m, s in zip(self.mean, self.std, strict=True))
+        """Highest value a pixel can take in input units, in any channel; one channel's own is in :meth:`shade`."""
+        return max(self.shade(1))
 
     def prepare(self, pictures: UInt8[np.ndarray, "n h w *colour"]) -> Float[Tensor, "n c height width"]:
         """Resize pictures (bilinear) and express them in input units.

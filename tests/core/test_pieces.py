@@ -124,11 +124,12 @@ def test_a_table_of_another_run_is_refused(folder: RunFolder) -> None:
     assert len(RunFolder.existing(folder.path).curves) == len(TABLE)
 
 
-def test_what_is_written_first_stays_and_belongs(folder: RunFolder) -> None:
+def test_what_outlives_a_run_may_change_after_it(folder: RunFolder) -> None:
     RunFolder(folder.path).first_json("feed.json", {"feed": "one"})
     assert folder.first_json("feed.json", {"feed": "other"}) == {"feed": "one"}
     folder.write_info({"command": "one"})
-    assert RunFolder(folder.path).read_json("feed.json") == {"feed": "one"}
+    folder.write_json("feed.json", {"feed": "another, which --feed named"})
+    assert RunFolder(folder.path).read_json("feed.json") == {"feed": "another, which --feed named"}
 
 
 # ---------------------------------------------------------------------- one command at a time

@@ -17,6 +17,7 @@ from harness.perturbation import (
     UniformFill,
 )
 from harness.rounding import rounding
+from harness.subject import InputSpec
 
 PICTURE = PictureFill(torch.linspace(-1, 1, 2 * 9 * 11).reshape(2, 9, 11))
 FILLS = [
@@ -25,8 +26,8 @@ FILLS = [
     BlurFill(),
     NoisyLinearFill(0.01),
     NoisyLinearFill(0.0),
-    NegativeFill(-1.0, 1.0),
-    UniformFill(-1.0, 1.0),
+    NegativeFill((-1.0,), (1.0,)),
+    UniformFill((-1.0,), (1.0,)),
 ]
 every_fill = pytest.mark.parametrize("fill", FILLS, ids=repr)
 
@@ -274,7 +275,7 @@ def test_pictures_are_named_by_their_content():
 
 def test_the_negative_of_the_negative_is_the_picture():
     images, everything = torch.rand(3, 2, 9, 11), np.ones((3, 9, 11), bool)
-    fill = NegativeFill(0.0, 1.0)
+    fill = NegativeFill((0.0,), (1.0,))
     once = fill(images, everything, 0)
     assert torch.equal(once, 1 - images)
     # 1 - x rounds to half a unit in the last place of 1, twice.
@@ -283,7 +284,7 @@ def test_the_negative_of_the_negative_is_the_picture():
 
 def test_uniform_noise_fills_its_range_and_hangs_on_seed_and_image_alone():
     images = some_images(n=4, h=40, w=40)
-    fill, everything, some = UniformFill(-2.0, 3.0), np.ones((4, 40, 40), bool), some_removed(images, 0.3)
+    fill, everything, some = UniformFill((-2.0,), (3.0,)), np.ones((4, 40, 40), bool), some_removed(images, 0.3)
     noise = fill(images, everything, 7)
     assert noise.min() >= -2
     assert noise.max() <= 3
@@ -293,3 +294,24 @@ def test_uniform_noise_fills_its_range_and_hangs_on_seed_and_image_alone():
     assert torch.equal(fill(images, some, 7), torch.where(torch.from_numpy(some)[:, None], noise, images))
     assert not torch.equal(fill(images, everything, 8), noise)
     assert not torch.equal(noise[0], noise[1])
+
+
+COLOUR = InputSpec(6, 6, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def test_the_negative_of_black_is_white_in_every_channel():
+    black, white = (COLOUR.prepare(np.full((1, 6, 6, 3), pixel, np.uint8)) for pixel in (0, 255))
+    found = NegativeFill(COLOUR.shade(0), COLOUR.shade(1))(black, np.ones((1, 6, 6), bool), 0)
+    # A shade is a difference and a quotient of numbers below 1, divided by .2: some units in the last place of 5.
+    torch.testing.assert_close(found, white, rtol=0, atol=rounding("float32", 6, scale=5))
+
+
+def test_uniform_noise_stays_within_each_channels_range():
+    fill, everything = UniformFill(COLOUR.shade(0), COLOUR.shade(1)), np.ones((2, 40, 40), bool)
+    noise = fill(torch.zeros(2, 3, 40, 40), everything, 0)
+    for channel, (low, high) in enumerate(zip(COLOUR.shade(0), COLOUR.shade(1), strict=True)):
+        drawn = noise[:, channel]
+        # 3,200 even draws: the nearest to an end is a 3,200th of the range from it, five times that once in 150.
+        reach, rounded = 20 * (high - low) / drawn.numel(), rounding("float32", 2, scale=5)
+        assert low - rounded <= float(drawn.min()) < low + reach
+        assert high - reach < float(drawn.max()) <= high + rounded
