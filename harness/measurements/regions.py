@@ -65,7 +65,7 @@ class Regions:
         """Return the scores and their gains."""
         explained = explained.some(self.per_class)
         spec, shape = explained.case.subject.spec, explained.maps.shape
-        ends = spec.shade(0), spec.shade(1)
+        ends = spec.shade(0.0), spec.shade(1.0)
         named = ("segments", SEGMENTS, code_digest(segments_of))
         segments = explained.shared(named, partial(_segments, explained))["segments"]
         filled_, noisy, plain, negative = (

@@ -74,12 +74,12 @@ class InputSpec:
     @property
     def low(self) -> float:
         """Lowest value a pixel can take in input units, in any channel; one channel's own is in :meth:`shade`."""
-        return min(self.shade(0))
+        return min(self.shade(0.0))
 
     @property
     def high(self) -> float:
         """Highest value a pixel can take in input units, in any channel; one channel's own is in :meth:`shade`."""
-        return max(self.shade(1))
+        return max(self.shade(1.0))
 
     def prepare(self, pictures: UInt8[np.ndarray, "n h w *colour"]) -> Float[Tensor, "n c height width"]:
         """Resize pictures (bilinear) and express them in input units.

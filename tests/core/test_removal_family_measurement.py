@@ -270,7 +270,7 @@ def test_aopc_is_the_mean_fall_as_squares_of_nine_pixels_turn_to_noise(patch_cas
     labels = square_regions(oracle.shape)
     assert np.bincount(labels[0].ravel()).tolist() == [81, 27, 27, 9]
     spec, everything = patch_case.subject.spec, np.ones(oracle.shape, bool)
-    noise = UniformFill(spec.shade(0), spec.shade(1))(patch_case.images, everything, patch_case.seed).numpy()
+    noise = UniformFill(spec.shade(0.0), spec.shade(1.0))(patch_case.images, everything, patch_case.seed).numpy()
     curves = np.stack(region_by_region(patch_case, oracle, labels, np.sum, noise))
     scores = Regions(BlurFill(), STEPS, 1, 6).measure(Explained(patch_case, oracle)).scores
     clear = told_apart(oracle, labels, np.sum)

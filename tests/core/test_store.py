@@ -164,11 +164,11 @@ def test_a_piece_that_was_half_written_is_made_again(
 ) -> None:
     written = RunFolder._whole
 
-    def killed(self: RunFolder, name: str, write: Callable[[Path], object], calls: list[str] = []) -> None:  # noqa: B006
+    def killed(self: RunFolder, name: str, write: Callable[[Path], object], calls: list[str] = []) -> str:  # noqa: B006
         calls.append(name)
         if len(calls) == stop:
             raise Killed
-        written(self, name, write)
+        return written(self, name, write)
 
     with monkeypatch.context() as patched:
         patched.setattr(RunFolder, "_whole", killed)

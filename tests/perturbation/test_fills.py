@@ -301,17 +301,17 @@ COLOUR = InputSpec(6, 6, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 def test_the_negative_of_black_is_white_in_every_channel():
     black, white = (COLOUR.prepare(np.full((1, 6, 6, 3), pixel, np.uint8)) for pixel in (0, 255))
-    found = NegativeFill(COLOUR.shade(0), COLOUR.shade(1))(black, np.ones((1, 6, 6), bool), 0)
+    found = NegativeFill(COLOUR.shade(0.0), COLOUR.shade(1.0))(black, np.ones((1, 6, 6), bool), 0)
     # A shade is a difference and a quotient of numbers below 1, divided by .2: some units in the last place of 5.
-    torch.testing.assert_close(found, white, rtol=0, atol=rounding("float32", 6, scale=5))
+    torch.testing.assert_close(found, white, rtol=0, atol=rounding("float32", 6, scale=5.0))
 
 
 def test_uniform_noise_stays_within_each_channels_range():
-    fill, everything = UniformFill(COLOUR.shade(0), COLOUR.shade(1)), np.ones((2, 40, 40), bool)
+    fill, everything = UniformFill(COLOUR.shade(0.0), COLOUR.shade(1.0)), np.ones((2, 40, 40), bool)
     noise = fill(torch.zeros(2, 3, 40, 40), everything, 0)
-    for channel, (low, high) in enumerate(zip(COLOUR.shade(0), COLOUR.shade(1), strict=True)):
+    for channel, (low, high) in enumerate(zip(COLOUR.shade(0.0), COLOUR.shade(1.0), strict=True)):
         drawn = noise[:, channel]
         # 3,200 even draws: the nearest to an end is a 3,200th of the range from it, five times that once in 150.
-        reach, rounded = 20 * (high - low) / drawn.numel(), rounding("float32", 2, scale=5)
+        reach, rounded = 20 * (high - low) / drawn.numel(), rounding("float32", 2, scale=5.0)
         assert low - rounded <= float(drawn.min()) < low + reach
         assert high - reach < float(drawn.max()) <= high + rounded
