@@ -37,9 +37,7 @@ from harness.store import BLANK, EFFECTS, RunFolder, frame
 from harness.truth.images import Games
 
 
-def evaluate(
-    request: Request, folder: RunFolder, progress: Progress, command: str = "", *, wait: bool = False
-) -> RunFolder:
+def evaluate(request: Request, folder: RunFolder, progress: Progress, command: str = "") -> RunFolder:
     """Evaluate and store a run; on the same folder it goes on where it was stopped.
 
     Parameters
@@ -52,8 +50,6 @@ def evaluate(
         Wraps the jobs, so that a caller can show how far they are.
     command
         Noted in the run.
-    wait
-        Whether to wait for another process that is at work in the folder.
 
     Returns
     -------
@@ -66,7 +62,7 @@ def evaluate(
         Where the faces' classes are not the subject's, two faces have one id, the folder cannot be written, or another
         process is at work in it.
     """
-    with folder.alone(wait=wait):
+    with folder.alone():
         return _evaluated(request, folder, progress, command)
 
 

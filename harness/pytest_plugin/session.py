@@ -53,7 +53,7 @@ class Session:
             command = shlex.join(["pytest", *(str(word) for word in self.config.invocation_params.args)])
             try:
                 with capture.global_and_fixture_disabled():
-                    self.run = evaluate(self.request, RunFolder(self.folder), shown_progress, command, wait=True)
+                    self.run = evaluate(self.request, RunFolder(self.folder), shown_progress, command)
                     list(write_report(self.run))
             except HarnessError as error:
                 pytest.exit(f"harness: {error}", returncode=2)

@@ -266,13 +266,8 @@ class RunFolder:
         self.write_text(f"{name}/{FINISHED}", note(digests))
 
     @contextmanager
-    def alone(self, *, wait: bool = False) -> Iterator[None]:
+    def alone(self) -> Iterator[None]:
         """Keep other commands out of this folder meanwhile; the lock goes with the process, however it ends.
-
-        Parameters
-        ----------
-        wait
-            Whether to wait for another that is at work here, for processes that share one run.
 
         Raises
         ------
@@ -280,7 +275,7 @@ class RunFolder:
             Where another is at work here, or the folder cannot be written.
         """
         file = self.path / "cache" / "lock"
-        lock = FileLock(file, timeout=-1 if wait else 0)
+        lock = FileLock(file, timeout=0)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
