@@ -139,7 +139,10 @@ def contract_targets(subject: Subject, images: Float[Tensor, "n c h w"]) -> Int[
 
 
 def contract_digest(explainer: Explainer) -> str:
-    """Return a name of an explainer's code and settings, of what the explainers share, and of the clauses."""
-    shared = sorted(Path(__file__).parents[2].glob("explainers/_[!_]*.py"))
+    """Return a name of an explainer's code and settings, of all explainers' code, and of the clauses.
+
+    One explainer is made of others' functions as much as of shared ones: which a change reaches is not told apart.
+    """
+    shared = sorted(Path(__file__).parents[2].glob("explainers/*.py"))
     own = sorted(Path(__file__).parent.glob("*.py"))
     return digest(explainer.digest, *[file.read_text(encoding="utf-8") for file in (*shared, *own)])
