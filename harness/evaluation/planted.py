@@ -77,9 +77,9 @@ PAIRS: Mapping[str, Pair] = MappingProxyType(
     {
         pair.subject_name: pair
         for pair in (
-            Pair("faces-additive", "rendered", "deeplift", "occlusion", 12, costly=True),
-            Pair("faces-cnn", "rendered", "deeplift", "occlusion", 10),
-            Pair("fer2013-minixception", "orl", "occlusion", "occlusion", 8),
+            Pair("faces-additive", "rendered", "deeplift", "occlusion", 6, costly=True),
+            Pair("faces-cnn", "rendered", "deeplift", "occlusion", 6),
+            Pair("fer2013-minixception", "orl", "occlusion", "occlusion", 4),
         )
     }
 )
