@@ -73,8 +73,7 @@ def _evaluated(request: Request, folder: RunFolder, progress: Progress, command:
     notes = noted(request)
     folder.unfinished()
     folder = prepared(request, folder)
-    probabilities = _probabilities(request, folder)
-    case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
+    case, probabilities = case_of(request, folder)
     runner = Runner(case, request.measurements(), folder)
     known = (*known_maps(case, request.faces, probabilities.argmax(1), runner.shared), *_truths(case, runner))
     # Before anything else: who breaks the contract has no scores. Known maps come from no explainer that could.
@@ -135,6 +134,13 @@ def prepared(request: Request, folder: RunFolder) -> RunFolder:
     return settled
 
 
+def case_of(request: Request, folder: RunFolder) -> tuple[Case, Float[np.ndarray, "n k"]]:
+    """Return the images that a request's explainers are judged on, and the network's answers to all faces."""
+    probabilities = _probabilities(request, folder)
+    profile = request.profile
+    return chosen_case(request.subject, request.faces, probabilities, profile.per_class, request.seed), probabilities
+
+
 def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataFrame:
     """Return whether each metric tells true causes from noise on a subject, without judging any explainer.
 
@@ -161,8 +167,7 @@ def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataF
     if not has_truth(request.subject, request.faces):
         raise UsageError(f"no cause is known of faces {request.faces.name!r}; examine metrics on rendered faces")
     folder = prepared(request, folder)
-    probabilities = _probabilities(request, folder)
-    case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
+    case, _ = case_of(request, folder)
     everything = replace(request, everything=True).measurements()
     runner = Runner(case, [each for each in everything if not each.asks_again], folder)
     known = (*oracles(case, runner.shared), *_truths(case, runner))

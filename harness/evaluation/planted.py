@@ -5,14 +5,20 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 
+import numpy as np
+import pandas as pd
+
 from harness.checks import CHECKS
 from harness.engines.local import Progress
-from harness.evaluation.loop import evaluate
+from harness.evaluation.loop import case_of, evaluate, prepared
 from harness.evaluation.request import Request, has_evidence
+from harness.evaluation.runner import Runner
 from harness.explainers import Explainer
 from harness.explainers.asked import asked_explainers
 from harness.faces.faceset import FaceSet
 from harness.faces.loading import load_faces
+from harness.measurements.cells import Ordered, share_right
+from harness.metrics.cards import MetricCard
 from harness.models.loading import load_subject, load_twin
 from harness.oracles.faults import PlantedFault, planted_faults
 from harness.oracles.good import KnownGood, known_goods
@@ -102,36 +108,34 @@ def pool_profile(per_class: int) -> Profile:
     )
 
 
-def planted_run(
+def planted_request(
     pair: Pair,
-    folder: RunFolder,
-    progress: Progress,
     *,
     only: Sequence[str] = (),
     beside: Sequence[str] = (),
     everything: bool = False,
-    command: str = "",
-) -> RunFolder:
-    """Run explainers of known worth on a pair, and return what was stored; what was measured before stays.
+    metrics: Sequence[MetricCard] = (),
+) -> Request:
+    """Return what is asked of explainers of known worth on a pair.
 
     Parameters
     ----------
     pair
         Network and pictures.
-    folder, progress, command
-        As of :func:`harness.evaluation.loop.evaluate`.
     only
         Names of the explainers to be run; all of them where there are none.
     beside
         Words for registered explainers that are run too.
     everything
         Whether every metric is measured, not what decides alone.
+    metrics
+        Somebody else's that are measured too.
     """
     known = [each.explainer for each in pair.faults] + [each.explainer for each in pair.goods if each.explainer]
     spoiled = asked_explainers(list(dict.fromkeys([pair.base, pair.probing, *beside])))
     chosen: list[Explainer] = [each for each in (*spoiled, *known) if not only or each.name in only]
     checks = [check for check in CHECKS.values() if has_evidence(check, pair.faces)]
-    request = Request(
+    return Request(
         pair.subject,
         pair.faces,
         tuple(chosen),
@@ -139,6 +143,49 @@ def planted_run(
         pool_profile(pair.per_class),
         everything=everything,
         random_labels=load_twin(None, pair.subject, pair.subject_name) if everything else None,
+        metrics=tuple(metrics),
     )
+
+
+def planted_run(request: Request, folder: RunFolder, progress: Progress, command: str = "") -> RunFolder:
+    """Run what :func:`planted_request` asks for, and return what was stored; what was measured before stays."""
     with bases_remembered():
         return evaluate(request, folder, progress, command)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What settled pairs say of maps on two halves of the games that share no fill and no grid.
+
+    Tables of an explainer a column and an image a row, in [0, 1], NaN where a map or a game orders nothing.
+
+    Attributes
+    ----------
+    truth
+        By the last fill alone (the mean face), on the last grid.
+    judge
+        By the other fills together, on the first grid.
+    """
+
+    truth: pd.DataFrame
+    judge: pd.DataFrame
+
+
+def held_out(request: Request, folder: RunFolder, names: Sequence[str]) -> HeldOut:
+    """Return what each half of the games says of explainers of a run, from the pieces that it left."""
+    request = request.with_controls()
+    folder = prepared(request, folder)
+    case, _ = case_of(request, folder)
+    runner, games = Runner(case, request.measurements(), folder), request.games()
+    truth, chosen = games.truth(case, runner.shared), games.chosen(case)
+    first, last = truth.cells[0], truth.cells[-1]
+    halves = [replace(last, values=last.values[-1:]), replace(first, values=first.values[:-1])]
+    ordered = [[Ordered.of(half, half.of(truth.case.targets))] for half in halves]
+    found: list[dict[str, np.ndarray]] = [{}, {}]
+    for explainer in request.explainers:
+        if explainer.name in names:
+            maps = runner.maps(explainer)[chosen]
+            for held, half in zip(found, ordered, strict=True):
+                held[explainer.name] = share_right(half, maps)
+    of_truth, of_judge = (pd.DataFrame(held, index=truth.case.faces.ids) for held in found)
+    return HeldOut(of_truth, of_judge)

@@ -1,17 +1,21 @@
 """A run's evidence with people drawn anew, so that it can be told how a decision varies with who was looked at."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TypeVar
+from functools import cached_property, partial
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
-from harness.checks import Check, Evidence
+from harness.checks import EVERYTHING, Check, Evidence
+from harness.digest import digest
+from harness.evaluation.decision import decided, stored_evidence, stored_families, stored_faults
+from harness.evaluation.runner import package_digest
 from harness.metrics.score import Score
-from harness.store import IDENTITY
+from harness.store import IDENTITY, RunFolder
 
 Table = TypeVar("Table", pd.DataFrame, pd.Series)
 
@@ -111,3 +115,61 @@ def redrawn(whole: Evidence, per_class: int, seed: int) -> Evidence:
         whole=whole,
         drawn=np.array(drawn, np.int64),
     )
+
+
+DECIDING_CODE = ("statistics", "checks", "evaluation")
+"""What turns scores into a decision: when it changes, draws are decided anew."""
+NOISY = "-noise-"
+"""In the names of known maps with a share of noise: metrics are examined by them, and nobody asks what they reach."""
+
+Shown = Callable[[Iterable[pd.DataFrame], str, int], Iterable[pd.DataFrame]]
+"""Passes tables through and shows how far they are, under a title."""
+
+
+def redrawn_ladders(
+    run: RunFolder, checks: Sequence[Check], per_class: int, seeds: Sequence[int], jobs: int, shown: Shown
+) -> pd.DataFrame:
+    """Return the ladder over all images of each of several draws of people, with the draw's seed.
+
+    Parameters
+    ----------
+    run
+        What was measured; draws are kept beneath it.
+    checks
+        Claims that are judged.
+    per_class, seeds
+        As of :func:`redrawn`.
+    jobs
+        Processes that decide at once.
+    shown
+        Shows how far it is.
+    """
+    whole = compact(stored_evidence(run), checks)
+    families = {name: family for name, family in stored_families(run).items() if NOISY not in name}
+    faults = stored_faults(run)
+    sums = {name: rows["value"].sum() for name, rows in whole.scores.groupby("explainer")}
+    key = digest(run.info["case"], families, faults, sums, [repr(check) for check in checks])
+    made = partial(_ladder_of_draw, whole, checks, per_class, families, faults, RunFolder(run.path / "draws"), key)
+    with ProcessPoolExecutor(jobs) as workers:
+        title = f"{run.name}, {per_class} images a class"
+        return pd.concat(list(shown(workers.map(made, seeds), title, len(seeds))), ignore_index=True)
+
+
+def _ladder_of_draw(
+    whole: Evidence,
+    checks: Sequence[Check],
+    per_class: int,
+    families: Mapping[str, str],
+    faults: Mapping[str, str],
+    kept: RunFolder,
+    key: str,
+    seed: int,
+) -> pd.DataFrame:
+    """Return the ladder of one draw, from the folder where it was made before."""
+
+    def make() -> dict[str, Any]:
+        table = decided(redrawn(whole, per_class, seed), checks, families, faults).ladder
+        return {"ladder": table[table["class"] == EVERYTHING]}
+
+    found: pd.DataFrame = kept.remembered(digest(key, per_class, seed, package_digest(DECIDING_CODE)), make)["ladder"]
+    return found.assign(seed=seed)
