@@ -69,13 +69,13 @@ def marked_rows(evidence: Evidence, explainer: str, metric: str, variant: str, o
     if not len(rows):
         return rows.assign(blank=False)
     asked = evidence.asked(metric, variant)
-    whole = rows.reindex(asked.index).assign(target=asked)
+    whole = rows if rows.index.equals(asked.index) else rows.reindex(asked.index)
     # A row is missing where an explainer answered for some images alone.
     blank = whole["status"].isna() | whole.index.isin(evidence.blank.get(explainer, frozenset()))
     if own:
         blank |= evidence.of(explainer, own, MAP)["value"].reindex(whole.index).isna()
     blank &= whole["value"].isna()
-    return whole.assign(blank=blank, reason=whole["reason"].fillna("no score"))
+    return whole.assign(target=asked, blank=blank, reason=whole["reason"].fillna("no score"))
 
 
 def filled(rows: pd.DataFrame, check: Check, blank: float | None) -> pd.DataFrame:
