@@ -303,6 +303,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--subjects", nargs="+", default=list(PAIRS), choices=list(PAIRS))
     parser.add_argument("--pool", type=int, help="images of each class that are measured")
+    parser.add_argument(
+        "--cheap", action="store_true", help="leave out what asks the network a thousand times an image"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="processes that decide at once (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("results/known-worth"))
     parser.add_argument("--figure", type=Path, help="by default judging-the-judge.png beneath --out")
@@ -310,6 +313,7 @@ def main(words: Sequence[str] | None = None) -> int:
     tables = {}
     for name in asked.subjects:
         pair = PAIRS[name] if asked.pool is None else replace(PAIRS[name], per_class=asked.pool)
+        pair = replace(pair, costly=False) if asked.cheap else pair
         found = judged(pair, RunFolder(asked.out / pair.name), asked.jobs)
         tables[name] = pd.concat([score_rows(found), rung_rows(found)], ignore_index=True)
         images = len(found.truth["cells"])

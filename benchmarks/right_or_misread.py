@@ -1,10 +1,10 @@
 """Whether an image that is read right is explained more faithfully than one of the same class that is not.
 
-And whether faithfulness follows the margin, the target's probability less the next one's. Of each explainer of a run that
-knows labels: the slope of an image's faithfulness over being right, or over the margin, within the image's true class,
-people being the sample. The p is that of a mean within-class product above or below 0, two-sided, corrected by Holm
-over explainers and both questions: a family of their own. Beside it stands the least slope that would have been seen
-in four of five draws of people, by simulation.
+And whether faithfulness follows the margin, the target's probability less the next one's. Of each explainer of a run
+that knows labels: the slope of an image's faithfulness over being right, or over the margin, within the image's true
+class, people being the sample. The p is that of a mean within-class product above or below 0, two-sided, corrected by
+Holm over explainers and both questions: a family of their own. Beside it stands the least slope that would have been
+seen in four of five draws of people, by simulation.
 
     python benchmarks/right_or_misread.py --run results/faces-cnn-rendered
     python benchmarks/right_or_misread.py --metric insertion-gain --variant spectrum-null
