@@ -217,9 +217,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--explainers", nargs="+", default=[], help="by name, as the run has them (fault-mirrored)")
     parser.add_argument("--seeds", type=int, default=20, help="draws of people (default %(default)s)")
     parser.add_argument("--pool", type=int, help="images of each class that are measured")
-    parser.add_argument(
-        "--cheap", action="store_true", help="leave out what asks the network a thousand times an image"
-    )
+    parser.add_argument("--cheap", action="store_true", help="leave out what asks a thousand times an image")
     parser.add_argument("--jobs", type=int, default=2, help="processes that decide at once (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("results/known-worth"))
     asked = parser.parse_args(words)

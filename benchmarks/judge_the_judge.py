@@ -303,9 +303,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--subjects", nargs="+", default=list(PAIRS), choices=list(PAIRS))
     parser.add_argument("--pool", type=int, help="images of each class that are measured")
-    parser.add_argument(
-        "--cheap", action="store_true", help="leave out what asks the network a thousand times an image"
-    )
+    parser.add_argument("--cheap", action="store_true", help="leave out what asks a thousand times an image")
     parser.add_argument("--jobs", type=int, default=2, help="processes that decide at once (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("results/known-worth"))
     parser.add_argument("--figure", type=Path, help="by default judging-the-judge.png beneath --out")
