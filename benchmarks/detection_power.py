@@ -4,7 +4,8 @@ Explainers of known fault, and of known worth, are measured once on a pool of im
 folder, so that a stopped call goes on). Then, for every seed, people are drawn anew from the pool and the project's own
 decision is made on their scores: a fault is believed where it reaches the rung that it falsifies, or a resolution
 below which it is false; it is shown to be false where that rung, or one below, is not reached. Intervals are
-Clopper-Pearson's at 95 %, over the draws: of other people like those of the pool, not of other networks.
+Clopper-Pearson's at 95 %, over the draws: of other people like those of the pool, not of other networks. "-" stands
+where no rung decides at that number of images: the truth does not reach it, or edges do. Then nobody is believed.
 
     python benchmarks/detection_power.py --seeds 20
     python benchmarks/detection_power.py --subjects faces-cnn --per-class 20 --explainers fault-mirrored truth
@@ -75,7 +76,7 @@ def good_row(pair: Pair, good: KnownGood, per_class: int, ladders: pd.DataFrame)
         "draws": len(tables),
         "false alarms": sum(len(rows) > 0 for rows in missed),
         "by": _mode(str(rows["check"].iloc[0]) for rows in missed if len(rows)),
-        "reaches all": sum(bool((each.isin([Reached.YES, Reached.NOT_APPLICABLE])).all()) for each in owed),
+        "reaches all": sum(bool(each[each != Reached.NOT_APPLICABLE].eq(Reached.YES).all()) for each in owed),
         "judged": sum(bool((each != Reached.NOT_APPLICABLE).any()) for each in owed),
     }
 
@@ -114,8 +115,8 @@ def _shown_false(fault: PlantedFault, table: pd.DataFrame) -> int:
 
 
 def _judged(fault: PlantedFault, table: pd.DataFrame) -> bool:
-    """Whether the rung that it falsifies decides in this draw, or the contract had decided before."""
-    return _reached(table, CONTRACT) == Reached.NO or _reached(table, fault.falsifies) != Reached.NOT_APPLICABLE
+    """Whether the rung that it falsifies decides in this draw, or one below has shown it to be false."""
+    return bool(_shown_false(fault, table)) or _reached(table, fault.falsifies) != Reached.NOT_APPLICABLE
 
 
 def _catcher(fault: PlantedFault, table: pd.DataFrame) -> str:
@@ -172,8 +173,8 @@ def good_table(rows: pd.DataFrame) -> pd.DataFrame:
     made = []
     for name, held in rows.groupby("explainer", sort=False):
         cells = {
-            f"{row['per class']} a class": f"{rate(row['false alarms'], row['draws'])}, "
-            f"{row['reaches all'] / row['draws']:.0%} yes"
+            f"{row['per class']} a class": rate(row["false alarms"], row["draws"])
+            + (f", {row['reaches all'] / row['draws']:.0%} yes" if row["judged"] else " -")
             for row in held.to_dict("records")
         }
         made.append({"right": name, "owes": held.iloc[0]["owes"], **cells, "by": held.iloc[-1]["by"]})

@@ -63,6 +63,8 @@ def test_a_rung_above_that_which_it_falsifies_shows_nothing() -> None:
 def test_a_rung_that_decides_nothing_is_told_apart_from_one_that_keeps_off() -> None:
     row = power.fault_row(PAIR, fault(3), 5, ladder("yes", "open", "not applicable"))
     assert (row["kept off"], row["judged"]) == (1, 0)
+    below = power.fault_row(PAIR, fault(3), 5, ladder("yes", "no", "not applicable"))
+    assert (below["kept off"], below["judged"]) == (1, 1)
 
 
 def test_a_false_alarm_is_a_rung_denied_that_is_owed() -> None:
