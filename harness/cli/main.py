@@ -77,6 +77,10 @@ def command_parser() -> argparse.ArgumentParser:
     compare.add_argument("--explainer", metavar="E", action="append")
     compare.add_argument("--metric", metavar="M")
     compare.add_argument("--format", choices=FORMATS, default="text", help="(default %(default)s)")
+    compare.add_argument(
+        "--strict", action="store_true", help="of an earlier and a later run: exit with 1 where a rung is lost"
+    )
+    compare.add_argument("--junit", metavar="FILE", type=Path, help="with --strict: a test case for each rung")
     compare.set_defaults(run=compare_command)
 
     report = commands.add_parser("report", help="write the tables, figures and page of a run")

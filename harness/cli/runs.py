@@ -2,13 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from harness.cli.asked import asked_request, default_folder, shown_progress
 from harness.cli.status import DONE, FAILED
+from harness.errors import UsageError
 from harness.evaluation import Request, evaluate
 from harness.store import RunFolder
 
@@ -85,7 +86,24 @@ def compare_command(options: argparse.Namespace) -> int:
     runs = [RunFolder.existing(folder) for folder in options.folders]
     metric = options.metric or default_metric(runs[0])
     print(rendering.render(comparison.compare(runs, options.explainer or (), metric), options.format))
-    return DONE
+    return _rungs_lost(options, runs) if options.strict or options.junit else DONE
+
+
+def _rungs_lost(options: argparse.Namespace, runs: Sequence[RunFolder]) -> int:
+    """Say which rungs the later of two runs has lost, and return the exit status."""
+    from harness.report import losses
+
+    if len(runs) != 2 or not options.strict:
+        raise UsageError("--strict (and --junit with it) takes two runs, the earlier one first")
+    kept = losses.kept_rungs(*runs)
+    asked = [one for one in kept if not options.explainer or one.explainer in options.explainer]
+    lost = losses.lost_rungs(asked)
+    if options.junit:
+        losses.write_junit(asked, options.junit)
+    for one in lost:
+        print(f"harness: {one}", file=sys.stderr)
+    print(f"{len(lost)} of {len(asked)} rungs lost from {runs[0].name} to {runs[1].name}", file=sys.stderr)
+    return FAILED if lost else DONE
 
 
 def report_command(options: argparse.Namespace) -> int:

@@ -216,6 +216,38 @@ def test_explainers_of_a_run_are_compared(run: Path, capsys: pytest.CaptureFixtu
     assert "picture" in text
 
 
+SOUND = "def method(subject, images, targets):\n    return subject.gradients(images, targets).abs().mean(1)\n"
+SPOILED = SOUND.replace(".mean(1)", ".mean(1) / images.mean()")
+
+
+@pytest.fixture(scope="module")
+def before_and_after(place: Path) -> list[str]:
+    """Two runs: of a method, and of the same method once it looks at the whole batch."""
+    for name, text in {"before": SOUND, "after": SPOILED}.items():
+        (place / f"method_{name}.py").write_text(text)
+        assert main([*ASKED, "--explainer", f"method_{name}.py:method", "--out", name]) == 0
+    return [str(place / "before"), str(place / "after")]
+
+
+def test_a_rung_that_is_lost_ends_a_strict_comparison_with_one(
+    before_and_after: list[str], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", *before_and_after, "--strict", "--junit", "rungs.xml"]) == 1
+    said = capsys.readouterr().err
+    assert "method has lost rung 1 (contract), which is refuted: method breaks its contract: batch-invariant" in said
+    assert "failures=" in (place / "rungs.xml").read_text()
+
+
+def test_nothing_is_lost_the_other_way_round(before_and_after: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", *before_and_after[::-1], "--strict"]) == 0
+    assert "0 of " in capsys.readouterr().err
+
+
+def test_a_strict_comparison_takes_two_runs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", str(run), "--explainer", "gradient", "--explainer", "picture", "--strict"]) == 2
+    assert "takes two runs, the earlier one first" in capsys.readouterr().err
+
+
 # ---------------------------------------------------------------------- lists
 
 HELD = {
