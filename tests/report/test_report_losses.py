@@ -18,6 +18,7 @@ class Run(RunFolder):
 
     def __init__(self, name: str, stood: dict[str, list[str]], by_class: dict[str, list[str]] | None = None) -> None:
         super().__init__(Path(name))
+        of_class = {**stood, **(by_class or {})}
         rows = [
             {
                 "explainer": who, "class": where, "rung": rung.number, "name": rung.name, "reached": reached,
@@ -26,7 +27,7 @@ class Run(RunFolder):
             }
             for who, states in stood.items()
             for where in ("all", "Happy")
-            for rung, reached in zip(RUNGS, states if where == "all" else {**stood, **(by_class or {})}[who], strict=False)
+            for rung, reached in zip(RUNGS, states if where == "all" else of_class[who], strict=False)
         ]  # fmt: skip
         explainers = [{"name": who, "family": "user", "control": who == "edges"} for who in STOOD]
         vars(self).update(
