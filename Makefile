@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/installed
 
-.PHONY: demo test lint types unit arithmetic oldest suites suites-rendered suites-orl bench portability contract fixtures clean
+.PHONY: demo test lint types unit arithmetic oldest suites suites-rendered suites-orl bench portability reference contract fixtures clean
 
 demo: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
@@ -64,6 +64,17 @@ bench: $(SETUP)
 portability: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
 	$(BIN)/python benchmarks/portability.py
+
+# Makes anew what README quotes: the committed run on rendered faces, and the table of what was found on both pairs.
+DECIDING := --check cells --check constructed --check randomization-residual --check parts --check mark-spectrum \
+	--check mark-transplant
+SHOWN := --check deletion-spectrum --check insertion-spectrum
+reference: $(SETUP)
+	$(BIN)/harness fetch fer2013-minixception orl
+	$(BIN)/harness run --profile quick $(DECIDING) $(SHOWN) --feed channels-last:64 --out results/reference
+	$(BIN)/harness run --profile quick $(DECIDING) --feed channels-last:64 --subject fer2013-minixception --faces orl \
+		--out results/reference-orl
+	$(BIN)/python docs/findings.py results/reference results/reference-orl
 
 # Puts every explainer to the contract and notes who keeps it, which `harness list explainers` shows.
 contract: $(SETUP)
