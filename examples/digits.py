@@ -3,7 +3,7 @@
     harness run --subject examples/digits.py:network --images examples/digits.py:pictures --profile quick
     python examples/digits.py    # trains the network anew, which takes seconds
 
-The pictures come with scikit-learn (1,797 of them, from the UCI repository, CC BY 4.0). The network has learned from the
+The pictures come with scikit-learn: 1,797 of them, from the UCI repository, CC BY 4.0. The network has learned from the
 first 1,297; what is judged are the last 500.
 """
 
@@ -58,9 +58,9 @@ def train(epochs: int = 40, seed: int = 0) -> float:
     images, labels = spec.prepare(learned.images), torch.from_numpy(learned.labels)
     optimiser = torch.optim.Adam(reader.parameters(), 2e-3, weight_decay=1e-4)
     for _ in range(epochs):
-        for batch in torch.randperm(len(labels)).split(64):
+        for batch in torch.split(torch.randperm(len(labels)), 64):
             optimiser.zero_grad()
-            nn.functional.cross_entropy(reader(images[batch]), labels[batch]).backward()
+            torch.autograd.backward(nn.functional.cross_entropy(reader(images[batch]), labels[batch]))
             optimiser.step()
     save_file(reader.state_dict(), WEIGHTS)
     held, subject = pictures(), network()

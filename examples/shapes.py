@@ -95,9 +95,9 @@ def train(epochs: int = 12, seed: int = 0) -> float:
     images, labels = SPEC.prepare(learned.images), torch.from_numpy(learned.labels)
     optimiser = torch.optim.Adam(reader.parameters(), 3e-3)
     for _ in range(epochs):
-        for batch in torch.randperm(len(labels)).split(50):
+        for batch in torch.split(torch.randperm(len(labels)), 50):
             optimiser.zero_grad()
-            nn.functional.cross_entropy(reader(images[batch]), labels[batch]).backward()
+            torch.autograd.backward(nn.functional.cross_entropy(reader(images[batch]), labels[batch]))
             optimiser.step()
     save_file(reader.state_dict(), WEIGHTS)
     held, subject = pictures(), network()
