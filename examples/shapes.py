@@ -3,8 +3,8 @@
     harness run --subject examples/shapes.py:network --images examples/shapes.py:pictures --profile quick
     python examples/shapes.py    # trains the network anew, which takes a minute
 
-Everything is drawn from a seed by this file (CC0). Colour and place say nothing of the class, and the pixels of the shape
-are known: they come along as evidence.
+Everything is drawn from a seed by this file (CC0). Colour and place say nothing of the class, and the pixels of the
+shape are known: they come along as evidence.
 """
 
 import sys
