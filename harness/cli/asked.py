@@ -2,16 +2,13 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from harness.checks import Check
 from harness.checks.asked import asked_checks, unmeasured
-from harness.engines import Job
 from harness.errors import UsageError
 from harness.evaluation import Request
 from harness.explainers.asked import asked_explainers
@@ -92,11 +89,3 @@ def asked_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: this machine shows no CUDA device; use --device cpu")
     return torch.device(name)
-
-
-def shown_progress(jobs: Sequence[Job]) -> Iterator[Job]:
-    """Pass jobs through under a progress bar on standard error that says what is being done."""
-    with tqdm(jobs, unit="job", dynamic_ncols=True, disable=None) as bar:
-        for job in bar:
-            bar.set_description_str(job.title)
-            yield job

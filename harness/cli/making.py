@@ -6,7 +6,8 @@ from pathlib import Path
 
 from harness.arithmetic import AUTO, on_arithmetic
 from harness.checks import CHECKS
-from harness.cli.asked import asked_device, has_evidence, shown_progress
+from harness.cli.asked import asked_device, has_evidence
+from harness.cli.progress import shown_progress
 from harness.cli.status import DONE
 from harness.evaluation import Request, evaluate
 from harness.explainers.asked import asked_explainers

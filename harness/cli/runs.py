@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness.cli.asked import asked_request, default_folder, shown_progress
+from harness.cli.asked import asked_request, default_folder
+from harness.cli.progress import shown_progress
 from harness.cli.status import DONE, FAILED
 from harness.errors import UsageError
 from harness.evaluation import Request, evaluate

@@ -14,7 +14,7 @@ from harness.subject import InputSpec
 ROOT = Path(harness.__file__).parent
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"names", "waiting", "rounding"}),
+    frozenset({"names", "process", "rounding"}),
     frozenset({"errors"}),
     frozenset({"digest"}),
     frozenset({"importing", "statistics", "perturbation", "metrics", "fixtures_folder", "profiles"}),
