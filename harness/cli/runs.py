@@ -65,20 +65,27 @@ def _has_failures(run: RunFolder, request: Request) -> bool:
 
 
 def table_command(options: argparse.Namespace) -> int:
-    """Print a per-class comparison table."""
-    from harness.report import rendering, tables
+    """Print a per-class comparison table: of the score that was named, else of the rungs, else of the usual score."""
+    from harness.report import ladder, rendering, tables
 
     run = RunFolder.existing(options.folder)
-    metric = _asked_metric(options, run)
-    print(rendering.render(tables.metric_table(run, metric, by=options.by), options.format))
+    if options.metric or run.ladder.empty or any(getattr(options, key) for key in SCORE_PARTS):
+        made = tables.metric_table(run, _asked_metric(options, run), by=options.by)
+    else:
+        made = ladder.class_table(run, by=options.by, controls=True)
+    print(rendering.render(made, options.format))
     return DONE
+
+
+SCORE_PARTS = ("output", "fill", "kind")
+"""Options that say which score of a metric."""
 
 
 def _asked_metric(options: argparse.Namespace, run: RunFolder) -> str:
     """Return the name of the score that the options ask for."""
     from harness.report import reading
 
-    parts = {key: getattr(options, key) for key in ("output", "fill", "kind")}
+    parts = {key: getattr(options, key) for key in SCORE_PARTS}
     if any(parts.values()) and not options.metric:
         raise UsageError("--kind, --output and --fill say which score of a metric; name it with --metric")
     return reading.called(run, options.metric or default_metric(run), **parts)

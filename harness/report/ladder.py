@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -205,17 +206,32 @@ def _cell(reached: str, effect: float) -> str:
     return mark if np.isnan(effect) or mark == "–" else f"{mark} {wording.number(effect, signed=True)}"
 
 
-def class_table(run: RunFolder) -> pd.DataFrame:
-    """Return the highest rung of each explainer for each class: a row a class, a column a method."""
-    methods = reading.methods(run)
+def class_table(run: RunFolder, by: Literal["class", "explainer"] = "class", *, controls: bool = False) -> pd.DataFrame:
+    """Return the highest rung of each explainer for each class, with its share of settled pairs.
+
+    Parameters
+    ----------
+    run
+        A run with a ladder.
+    by
+        What the rows are. Columns are the other, and how many ``images`` of a class are explained.
+    controls
+        Whether controls and oracles stand beside the methods.
+    """
+    names = [one.explainer for one in standings(run)] if controls else reading.methods(run)
     rows = {
-        where: {name: _class_cell(run, standing(run, name, where)) for name in methods}
+        where: {name: _class_cell(run, standing(run, name, where)) for name in names}
         for where in (ALL, *reading.classes(run))
     }
-    made = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=methods).rename_axis("class")
+    made = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=names).rename_axis("class")
+    explained = run.scores.drop_duplicates("image")["target"].value_counts()
+    counts = [int(explained.sum()), *(int(explained.get(name, 0)) for name in reading.classes(run))]
+    made.insert(0, "images", [str(count) for count in counts])
+    made = made if by == "class" else made.T.rename_axis("explainer")
     made.attrs = {
         "kind": "ladder", "title": "the highest rung class by class, and the share of settled pairs that is right",
-        "notes": [f"{each['number']}: {each['claim']}." for each in run.info.get("rungs", [])],
+        "notes": [f"{each['number']}: {each['claim']}." for each in run.info.get("rungs", [])]
+        + ["?: what the next rung claims is not settled; for a class few images are there to settle it."],
     }  # fmt: skip
     return made
 

@@ -15,6 +15,8 @@ ORACLE = "oracle"
 """Family of what is made of the true causes."""
 NO_MAPS = "maps"
 """What stands for a metric where an explainer has no maps."""
+USUAL = ("map", "spectrum-null")
+"""Variants that are meant where none is named: a gain has none of the map's own."""
 APART = ("confusion", "mistakes")
 """Families that decide nothing: they are about classes, and about the few images on which the network was wrong."""
 
@@ -167,7 +169,8 @@ def chosen(run: RunFolder, metric: str, variant: str = "") -> tuple[str, str]:
     metric
         A name, or name and variant as ``deletion-gain/transplant-null``.
     variant
-        By default what stands in `metric`, else the spectrum null where there is one, else the first.
+        By default what stands in `metric`, else the map's own score; of a gain, the one over the spectrum null; else
+        the first.
 
     Raises
     ------
@@ -180,7 +183,7 @@ def chosen(run: RunFolder, metric: str, variant: str = "") -> tuple[str, str]:
         raise UsageError(f"{run.name} holds no metric {name!r}; choose one of: {', '.join(sorted(held)) or 'none'}")
     if wanted and wanted not in held[name]:
         raise UsageError(f"{name} has no variant {wanted!r} in {run.name}; choose one of: {', '.join(held[name])}")
-    return name, wanted or ("spectrum-null" if "spectrum-null" in held[name] else held[name][0])
+    return name, wanted or next((each for each in USUAL if each in held[name]), held[name][0])
 
 
 def called(run: RunFolder, metric: str, *, output: str = "", fill: str = "", kind: str = "") -> str:

@@ -29,7 +29,7 @@ def metric_table(
     metric
         A name, or name and variant as ``deletion-gain/transplant-null``.
     variant
-        By default the spectrum null where there is one, else the first.
+        By default as :func:`harness.report.reading.chosen` has it.
     by
         What the rows are.
 

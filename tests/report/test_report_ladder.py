@@ -109,6 +109,11 @@ def test_tables_hold_every_rung_and_class() -> None:
     assert table.loc["poor", "what counts"] == "NO +0.100"
     assert table.loc["broken", "pairs right"] == "–"
     assert list(by_class.index) == ["all", *CLASSES]
+    assert list(by_class["images"]) == ["20", "10", "10"]
+    assert "edges" not in by_class
+    turned = ladder.class_table(run, by="explainer", controls=True)
+    assert list(turned.index) == ["images", "good", "poor", "broken", "edges"]
+    assert turned.loc["good", "Happy"] == by_class.loc["Happy", "good"]
     assert by_class.loc["Happy", "good"] == f"4? {100 * _mean(run, 'good', 'Happy'):.0f} %"
 
 

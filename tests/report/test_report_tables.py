@@ -292,3 +292,9 @@ def test_what_the_run_says_of_a_metric_is_what_a_reader_is_told(run: RunFolder) 
 def test_a_run_that_says_nothing_of_any_metric_is_refused(run: RunFolder) -> None:
     with pytest.raises(UsageError, match="does not say what its metrics are; run it again into the same folder"):
         tables.metric_table(told(run, None), "deletion-gain")
+
+
+def test_the_maps_own_score_is_meant_where_no_variant_is_named(run: RunFolder) -> None:
+    """A score's null stands beside it under the same name; of a gain there is none of the map's own."""
+    assert reading.chosen(run, "deletion-auc")[1] == "map"
+    assert reading.chosen(run, "deletion-gain")[1] == "spectrum-null"
