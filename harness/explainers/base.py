@@ -17,7 +17,7 @@ from harness.explainers._randomness import global_generators_seeded, seeds
 from harness.names import explainer_name_fault, printable
 from harness.subject import Subject, copied
 
-FAMILIES = ("gradient", "backprop", "cam", "perturbation", "surrogate", "user", "control", "oracle")
+FAMILIES = ("gradient", "backprop", "cam", "attention", "perturbation", "surrogate", "user", "control", "oracle")
 """In the order in which tables show them."""
 
 MapFunction = Callable[..., Any]

@@ -15,7 +15,7 @@ Each has a gain (``settled-pairs-gain``, ...) with a row for every variant but t
 scores, paired by image. What depends on the network alone has rows without an explainer, see :func:`of_the_network`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -187,18 +187,19 @@ def of_the_network(games: Games, case: Case, shared: Shared) -> Measured:
     truth = games.truth(case, shared)
     few, deep = truth.case, truth.case.take(truth.deep)
     side = min(games.games.grids[0].sides(*case.images.shape[-2:]))
-    settled = np.concatenate([Ordered.of(one, one.of(few.targets)).order for one in truth.cells], axis=1)
+    settled = np.stack([settled_share(Ordered.of(one, one.of(few.targets)).order) for one in truth.cells])
     inner = Ordered.of(truth.parts, truth.parts.of(deep.targets)).order
     rows = [
-        _row_of_network(few, "settled-share", CELLS, settled_share(settled)),
+        _row_of_network(few, "settled-share", CELLS, truth.over_grids(settled)),
         _row_of_network(deep, "settled-share", WITHIN, settled_share(inner)),
         _row_of_network(few, "resolution", CELLS, np.full(len(few.targets), float(side))),
         _row_of_network(deep, "resolution", WITHIN, np.full(len(deep.targets), side / games.games.grids[0].split)),
     ]
     for number, (name, _) in enumerate(games.games.fills):
         tables = truth.answers[:, number]
-        rows.append(_row_of_network(few, "additivity", name, _mean_additivity(tables, few.targets)))
-        rows.append(_row_of_network(few, "fill-recognition", name, _recognised(tables, few.targets)))
+        additive = np.stack([additivity(_of_class(table, few.targets)) for table in tables])
+        rows.append(_row_of_network(few, "additivity", name, truth.over_grids(additive)))
+        rows.append(_row_of_network(few, "fill-recognition", name, _recognised(truth, tables)))
     return Measured(scores=joined(SCORES, rows))
 
 
@@ -286,13 +287,12 @@ def _of_some(
 
 def _fit(truth: Truth, maps: Float[np.ndarray, "n h w"]) -> Float64[np.ndarray, " n"]:
     """Return the mean fit over all grids and fills."""
+    targets = truth.case.targets
     fits = [
-        coalition_fit(level.sums(maps), _of_class(table, truth.case.targets))
+        np.mean([coalition_fit(level.sums(maps), _of_class(table, targets)) for table in tables], axis=0)
         for level, tables in zip(truth.cells, truth.answers, strict=True)
-        for table in tables
     ]
-    mean: np.ndarray = np.mean(fits, axis=0)
-    return mean
+    return truth.over_grids(np.stack(fits))
 
 
 def _of_class(worth: Float[np.ndarray, "n s k"], classes: Int[np.ndarray, " n"]) -> Float64[np.ndarray, "n s"]:
@@ -300,17 +300,12 @@ def _of_class(worth: Float[np.ndarray, "n s k"], classes: Int[np.ndarray, " n"])
     return np.take_along_axis(worth, classes[:, None, None], axis=2)[..., 0]
 
 
-def _mean_additivity(tables: Iterable[np.ndarray], targets: Int[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-    """Return how additive the answers are, averaged over grids."""
-    mean: np.ndarray = np.mean([additivity(_of_class(table, targets)) for table in tables], axis=0)
-    return mean
-
-
-def _recognised(tables: Float[np.ndarray, "grids n s k"], targets: Int[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+def _recognised(truth: Truth, tables: Float[np.ndarray, "grids n s k"]) -> Float64[np.ndarray, " n"]:
     """Return the share of coalitions of at least half of the cells that are taken for the target."""
     held = coalitions(tables.shape[2].bit_length() - 1)
     large = 2 * held.sum(axis=1) >= held.shape[1]
-    return fill_recognition(tables[:, :, large].argmax(axis=3) == targets[:, None])
+    right = tables[:, :, large].argmax(axis=3) == truth.case.targets[:, None]
+    return truth.over_grids(np.stack([fill_recognition(one[None]) for one in right]))
 
 
 def _unless_constant(maps: Float[np.ndarray, "n h w"], scores: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
