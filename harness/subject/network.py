@@ -19,6 +19,7 @@ from harness.names import name_fault
 from harness.subject.copies import copied, evaluated
 from harness.subject.counting import CountedNetwork, Passes, precision
 from harness.subject.feeding import Feed, measured_feed
+from harness.subject.folding import Marks, folded, hooked, marks
 from harness.subject.spec import InputSpec
 
 
@@ -72,6 +73,7 @@ class Subject:
         self.device = torch.device(device)
         self.passes = Passes()
         self.feed = Feed()
+        self._folded: tuple[Marks, nn.Module] | None = None
         from harness.subject.map_layer import late_map_layer  # it asks a subject, which must be there first
 
         self._network = evaluated(network, name).requires_grad_(False).to(self.device)
@@ -139,9 +141,23 @@ class Subject:
     # ------------------------------------------------------------------ questions without gradient
 
     def logits(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-        """Return the network's logits, without gradient."""
+        """Return the network's logits, without gradient; see :mod:`harness.subject.folding` for what is run."""
         with torch.no_grad():
-            return torch.cat([self.model(batch) for batch in self._fed(images, self.feed.forward_batch)])
+            model = self._for_answers()
+            return torch.cat([model(batch) for batch in self._fed(images, self.feed.forward_batch)])
+
+    def _for_answers(self) -> nn.Module:
+        """Return the network with its normalisations folded, as long as nothing listens to it and it is as it was."""
+        if hooked(self._network):
+            return self.model
+        now = marks(self._network)
+        if self._folded is None or self._folded[0] != now:
+            quick = folded(self._network, self.spec, self.device)
+            self._folded = now, self.model
+            if quick is not self._network:
+                quick.to(memory_format=self.feed.layout())  # type: ignore[call-overload]
+                self._folded = now, CountedNetwork(quick, self.passes).eval()
+        return self._folded[1]
 
     def probabilities(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         """Return the network's class probabilities, without gradient."""
@@ -317,7 +333,7 @@ class Subject:
             device=self.device,
         )
         other.passes = self.passes
-        other.model = CountedNetwork(other._network, self.passes).eval()
+        other.model, other._folded = CountedNetwork(other._network, self.passes).eval(), None
         other.feed = self.feed
         return other
 
@@ -341,11 +357,11 @@ class Subject:
     def put_back(self, network: nn.Module) -> None:
         """Run `network` from now on: a copy from before something changed the subject's own."""
         self._network = network
-        self.model = CountedNetwork(network, self.passes).eval()
+        self.model, self._folded = CountedNetwork(network, self.passes).eval(), None
 
     def fed(self, feed: Feed) -> "Subject":
         """Use a feed from now on, and return the subject."""
-        self.feed = feed
+        self.feed, self._folded = feed, None
         self._network.to(memory_format=feed.layout())  # type: ignore[call-overload]
         return self
 
