@@ -194,9 +194,11 @@ class Attention(nn.Module):
 class Vision(nn.Module):
     """Patches, a class token or none, two blocks, and a head on the class token or on all tokens' mean."""
 
-    def __init__(self, how: str = "plain", class_token: bool = True, classes: int = 3) -> None:
+    def __init__(
+        self, how: str = "plain", class_token: bool = True, classes: int = 3, channels: int = 1, patch: int = PATCH
+    ) -> None:
         super().__init__()
-        self.embed = nn.Conv2d(1, WIDTH, PATCH, PATCH)
+        self.embed = nn.Conv2d(channels, WIDTH, patch, patch)
         self.token = nn.Parameter(torch.randn(1, 1, WIDTH)) if class_token else None
         self.attend = nn.ModuleList(Attention(how) for _ in range(2))
         self.mix = nn.ModuleList(nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.GELU()) for _ in range(2))
