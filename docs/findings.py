@@ -44,9 +44,9 @@ def rule_now() -> str:
 
 def rule_of(run: RunFolder) -> str:
     """Return the rule by which a run was decided."""
-    info = run.info
-    checks = [check for check in info["checks"] if check["decides"]]
-    return rule(checks, info["rungs"], _sizes(info["profile"]), info["alpha"], info["confidence"])
+    record = run.record
+    checks = [vars(check) for check in record.checks if check.decides]
+    return rule(checks, [vars(rung) for rung in record.rungs], record.profile, record.alpha, record.confidence)
 
 
 def _sizes(profile: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,8 +68,8 @@ def found(run: RunFolder) -> dict[str, Any]:
         for one in ladder.standings(run)
     ]
     return {
-        "subject": run.info["subject"]["name"],
-        "images": run.info["faces"]["name"],
+        "subject": run.record.subject.name,
+        "images": run.record.faces.name,
         "rule": rule_of(run),
         "explainers": rows,
     }

@@ -41,6 +41,6 @@ def test_an_example_ends_with_ladder_tables_and_page(
     assert pairs["truth"] == 1
     assert pairs["occlusion"] > pairs["gradient"], "hiding a cell says more of what counted than a small change"
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert all(word in page for word in run.info["subject"]["classes"])
+    assert all(word in page for word in run.record.subject.classes)
     assert main(["table", str(tmp_path), "--by", "class", "--format", "csv"]) == 0
-    assert len(capsys.readouterr().out.strip().splitlines()) == 2 + len(run.info["subject"]["classes"])
+    assert len(capsys.readouterr().out.strip().splitlines()) == 2 + len(run.record.subject.classes)

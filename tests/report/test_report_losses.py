@@ -4,11 +4,12 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from tiny import a_record, an_explainer
 
 from harness.checks.ladder import RUNGS
 from harness.errors import UsageError
 from harness.report.losses import kept_rungs, lost_rungs, write_junit
-from harness.store import LADDER, RunFolder, frame
+from harness.store import LADDER, RunFolder, SubjectRecord, frame
 
 STOOD = {"lime": ["yes", "yes", "yes"], "grad-cam": ["yes", "no", "open"], "edges": ["yes", "yes", "yes"]}
 
@@ -16,7 +17,13 @@ STOOD = {"lime": ["yes", "yes", "yes"], "grad-cam": ["yes", "no", "open"], "edge
 class Run(RunFolder):
     """As much of a run folder as its rungs are read from: `classes` says what is otherwise there."""
 
-    def __init__(self, name: str, stood: dict[str, list[str]], by_class: dict[str, list[str]] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        stood: dict[str, list[str]],
+        by_class: dict[str, list[str]] | None = None,
+        classes: tuple[str, ...] = ("Happy",),
+    ) -> None:
         super().__init__(Path(name))
         of_class = {**stood, **(by_class or {})}
         rows = [
@@ -29,10 +36,9 @@ class Run(RunFolder):
             for where in ("all", "Happy")
             for rung, reached in zip(RUNGS, states if where == "all" else of_class[who], strict=False)
         ]  # fmt: skip
-        explainers = [{"name": who, "family": "user", "control": who == "edges"} for who in STOOD]
-        vars(self).update(
-            ladder=frame(LADDER, rows), info={"explainers": explainers, "subject": {"classes": ["Happy"]}}
-        )
+        explainers = tuple(an_explainer(who, control=who == "edges") for who in STOOD)
+        subject = SubjectRecord("faces", "5b1e", classes, classes, None)
+        vars(self).update(ladder=frame(LADDER, rows), record=a_record(explainers=explainers, subject=subject))
 
 
 def lost(new: RunFolder) -> list[tuple[str, str, int]]:
@@ -87,7 +93,5 @@ def test_junit_holds_a_case_for_each_rung(tmp_path: Path) -> None:
 def test_runs_without_a_ladder_or_of_other_classes_are_refused() -> None:
     with pytest.raises(UsageError, match="empty holds no ladder"):
         kept_rungs(Run("old", STOOD), Run("empty", {}))
-    other = Run("other", STOOD)
-    other.info["subject"]["classes"] = ["Happy", "Sad"]
     with pytest.raises(UsageError, match="judge other classes"):
-        kept_rungs(Run("old", STOOD), other)
+        kept_rungs(Run("old", STOOD), Run("other", STOOD, classes=("Happy", "Sad")))
