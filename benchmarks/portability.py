@@ -104,10 +104,8 @@ LEGS = (
         needs=AVX2,
     ),
     Leg("avx512", {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE", "ATEN_CPU_CAPABILITY": "avx512"}, "channels-last:32", AVX512),
-    Leg("contiguous", {}, "contiguous:64"),
-    Leg("micro-batches of 16", {}, "channels-last:16"),
-    Leg("oneDNN at SSE41 alone", {"ONEDNN_MAX_CPU_ISA": "SSE41"}, "contiguous:32"),
-    Leg("ATen's plain kernels alone", {"ATEN_CPU_CAPABILITY": "default"}),
+    Leg("oneDNN at SSE41 alone, contiguous", {"ONEDNN_MAX_CPU_ISA": "SSE41"}, "contiguous:64"),
+    Leg("ATen's plain kernels alone, batches of 16", {"ATEN_CPU_CAPABILITY": "default"}, "channels-last:16"),
     Leg("two threads", {"OMP_NUM_THREADS": "2"}),
 )
 
