@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness import __version__
+from harness.cli.doctor import doctor_command
 from harness.cli.listing import LISTS, list_command
 from harness.cli.making import fetch_command, gallery_command, train_command
 from harness.cli.options import add_feed, add_metric_options, add_run_options, seed
@@ -116,6 +117,10 @@ def command_parser() -> argparse.ArgumentParser:
         help="on which --examined is made (default %(default)s)",
     )
     listing.set_defaults(run=list_command)
+
+    doctor = commands.add_parser("doctor", help="say what this machine has, and how to bring what it lacks")
+    doctor.add_argument("--json", action="store_true", help="for machines")
+    doctor.set_defaults(run=doctor_command)
 
     learn = commands.add_parser("train", help="train the bundled architecture on your faces")
     learn.add_argument(

@@ -134,7 +134,7 @@ def provenance(
         cascade=tuple(map(tuple, layer_groups(subject, profile.cascade_stages))),
         device=str(subject.device),
         arithmetic=arithmetic(subject),
-        versions={"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        versions={"python": platform.python_version(), **{name: package_version(name) for name in PACKAGES}},
         **found,
     )
 
@@ -145,7 +145,7 @@ def _about_check(check: Check, fault: str) -> CheckRecord:
     return CheckRecord(**stated, needs=tuple(sorted(check.needs)), fault=fault)
 
 
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
     """Return an installed package's version; None for one that is used from its folder."""
     try:
         return importlib.metadata.version(package)

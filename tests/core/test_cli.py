@@ -267,6 +267,23 @@ def test_a_strict_comparison_takes_two_runs(run: Path, capsys: pytest.CaptureFix
     assert "takes two runs, the earlier one first" in capsys.readouterr().err
 
 
+# ---------------------------------------------------------------------- the machine
+
+
+def test_the_doctor_says_what_is_there_and_how_to_bring_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    (tmp_path / "piece").write_bytes(bytes(3 * 2**20))
+    found = json.loads(printed(["doctor", "--json"], capsys))
+    assert found["packages"]["torch"] == torch.__version__
+    assert found["fetched"]["orl"].endswith("with: harness fetch orl")
+    assert found["cache"] == {"folder": str(tmp_path), "size": "3.0 MiB"}
+    assert found["arithmetic"]["threads"] == str(torch.get_num_threads())
+    text = printed(["doctor"], capsys)
+    assert all(part in text for part in found)
+
+
 # ---------------------------------------------------------------------- lists
 
 HELD = {
