@@ -320,7 +320,7 @@ def _found(
 def _parts(explained: Explained, images: Tensor, patch: Patch) -> Float[np.ndarray, "m h w"]:
     """Return each pixel's exact part in what a linear plant of strength 1 adds, over the explainer's own baselines."""
     subject = explained.case.subject
-    slopes = patch.slopes(*images.shape[1:]).numpy()
+    slopes = patch.slopes(*images.shape[2:]).numpy()
     rises = _doubles(images) - _mean_baseline(explained, images, subject, lambda x: x)
     parts: np.ndarray = (slopes * rises).sum(1)
     return parts
