@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from harness.checks import CHECKS, Check
 from harness.checks.asked import asked_checks
-from harness.cli import asked_device, has_evidence
+from harness.cli import asked_device
 from harness.errors import UsageError
+from harness.evaluation.request import has_evidence
 from harness.faces.arrays import from_dataset
 from harness.faces.faceset import FaceSet
 from harness.faces.loading import load_faces

@@ -27,6 +27,10 @@ UNITS = (IMAGES, PEOPLE, CLASSES)
 """What a sample can be made of."""
 
 
+SHOWN = ("target", "value", "status", "reason")
+"""Columns of one score's rows, by image."""
+
+
 class Verdict(StrEnum):
     """What is said of a claim."""
 
@@ -68,7 +72,8 @@ class Evidence:
     def _by_key(self) -> dict[tuple[str, str, str], pd.DataFrame]:
         """The scores of each explainer, score by its name, and variant, indexed by image."""
         grouped = self.scores.groupby(["explainer", *IDENTITY, "variant"], sort=False)
-        return {(str(e), _name(which), str(v)): rows.set_index("image") for (e, *which, v), rows in grouped}
+        tables = {(str(e), _name(which), str(v)): rows.set_index("image") for (e, *which, v), rows in grouped}
+        return {key: rows[list(SHOWN)] for key, rows in tables.items()}
 
     @cached_property
     def measured(self) -> frozenset[str]:
@@ -80,8 +85,8 @@ class Evidence:
 
         Here and below `metric` is the name of a score, as :attr:`harness.metrics.score.Score.name` has it.
         """
-        empty = self.scores.iloc[:0].set_index("image")
-        return self._by_key.get((explainer, metric, variant), empty)[["target", "value", "status", "reason"]]
+        held = self._by_key.get((explainer, metric, variant))
+        return self.scores.iloc[:0].set_index("image")[list(SHOWN)] if held is None else held
 
     @cached_property
     def _asked(self) -> dict[tuple[str, str], pd.Series]:

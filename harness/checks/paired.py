@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from harness.checks.base import CONFIDENCE, EVERYTHING, IMAGES, PEOPLE, Check, Evidence, Finding
 from harness.measurements.base import MAP
@@ -68,13 +69,13 @@ def marked_rows(evidence: Evidence, explainer: str, metric: str, variant: str, o
     if not len(rows):
         return rows.assign(blank=False)
     asked = evidence.asked(metric, variant)
-    whole = rows.reindex(asked.index).assign(target=asked)
+    whole = rows if rows.index.equals(asked.index) else rows.reindex(asked.index)
     # A row is missing where an explainer answered for some images alone.
     blank = whole["status"].isna() | whole.index.isin(evidence.blank.get(explainer, frozenset()))
     if own:
         blank |= evidence.of(explainer, own, MAP)["value"].reindex(whole.index).isna()
     blank &= whole["value"].isna()
-    return whole.assign(blank=blank, reason=whole["reason"].fillna("no score"))
+    return whole.assign(target=asked, blank=blank, reason=whole["reason"].fillna("no score"))
 
 
 def filled(rows: pd.DataFrame, check: Check, blank: float | None) -> pd.DataFrame:
@@ -85,11 +86,10 @@ def filled(rows: pd.DataFrame, check: Check, blank: float | None) -> pd.DataFram
 
 def findings(check: Check, evidence: Evidence, rows: pd.DataFrame, *, by_class: bool = True) -> list[Finding]:
     """Return what effects, one an image, say over all images, then, where classes are judged, of each."""
-    clusters = evidence.clusters(rows.index)
-    found = [finding(check, EVERYTHING, rows, clusters)]
+    whole, targets = _Sample.of(rows, evidence.clusters(rows.index)), rows["target"].to_numpy(object)
+    found = [_finding(check, EVERYTHING, whole)]
     for name in evidence.classes if by_class else ():
-        here = (rows["target"] == name).to_numpy()
-        found.append(finding(check, name, rows[here], None if clusters is None else clusters[here]))
+        found.append(_finding(check, name, whole.take(targets == name)))
     return found
 
 
@@ -103,18 +103,43 @@ def _less(rows: pd.DataFrame, control: pd.DataFrame, name: str) -> pd.DataFrame:
 
 def finding(check: Check, kind: str, rows: pd.DataFrame, clusters: Int[np.ndarray, " n"] | None) -> Finding:
     """Return what paired differences say of a claim."""
-    values: Float[np.ndarray, " n"] = rows["value"].to_numpy(np.float64)
+    return _finding(check, kind, _Sample.of(rows, clusters))
+
+
+class _Sample(NamedTuple):
+    """Columns of some rows, (n,) each, and who is on each image, where that is known."""
+
+    values: Float[np.ndarray, " n"]
+    blank: Bool[np.ndarray, " n"]
+    reasons: Shaped[np.ndarray, " n"]
+    clusters: Int[np.ndarray, " n"] | None
+
+    @staticmethod
+    def of(rows: pd.DataFrame, clusters: Int[np.ndarray, " n"] | None) -> "_Sample":
+        """Return the columns of rows."""
+        values, blank = rows["value"].to_numpy(np.float64), rows["blank"].to_numpy(bool)
+        return _Sample(values, blank, rows["reason"].to_numpy(object), clusters)
+
+    def take(self, held: Bool[np.ndarray, " n"]) -> "_Sample":
+        """Return some of the rows."""
+        clusters = None if self.clusters is None else self.clusters[held]
+        return _Sample(self.values[held], self.blank[held], self.reasons[held], clusters)
+
+
+def _finding(check: Check, kind: str, sample: _Sample) -> Finding:
+    """Return what the rows of a sample say of a claim."""
+    values = sample.values
     held = ~np.isnan(values)
-    known, who = values[held], None if clusters is None else clusters[held]
+    known, who = values[held], None if sample.clusters is None else sample.clusters[held]
     unit, units = (IMAGES, len(known)) if who is None else (PEOPLE, len(np.unique(who)))
     undefined = len(values) - len(known)
-    blank = int(rows["blank"].to_numpy(bool)[held].sum())
+    blank = int(sample.blank[held].sum())
     if not len(values):
         return Finding(kind, 0, reason="no image is of this class", unit=unit)
     if len(known) < 2 or units < 2:
         said = f"{len(known)} of {len(values)} scores are defined"
-        reasons = rows.loc[~held, "reason"]
-        said += f" ({reasons.iloc[0]})" if len(reasons) else ""
+        reasons = sample.reasons[~held]
+        said += f" ({reasons[0]})" if len(reasons) else ""
         said = f"all {len(known)} images are of one person; two people are needed" if len(known) > 1 else said
         return Finding(kind, len(known), undefined, reason=said, unit=unit, units=units, blank=blank)
     interval = people_interval(known, who, confidence=CONFIDENCE)

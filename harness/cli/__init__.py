@@ -1,6 +1,6 @@
 """The command line: reads words, calls the library, prints tables. Its errors are one line and exit status 2."""
 
-from harness.cli.asked import asked_device, asked_request, default_folder, has_evidence
+from harness.cli.asked import asked_device, asked_request, default_folder
 from harness.cli.main import main
 from harness.cli.options import add_run_options
 from harness.cli.progress import shown_progress
@@ -12,7 +12,6 @@ __all__ = [
     "asked_request",
     "default_folder",
     "default_metric",
-    "has_evidence",
     "main",
     "shown_progress",
     "write_report",

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import torch
 
-from harness.checks import Check
 from harness.checks.asked import asked_checks, unmeasured
 from harness.errors import UsageError
 from harness.evaluation import Request
+from harness.evaluation.request import has_evidence
 from harness.explainers.asked import asked_explainers
-from harness.faces import FaceSet
 from harness.faces.loading import load_faces
 from harness.measurements.asked import asked_metrics, with_needed
 from harness.models.loading import load_subject, load_twin
@@ -74,12 +73,6 @@ def _measurable(request: Request) -> tuple[Request, list[str]]:
     lines = {check.name: unmeasured(check, names) for check in request.checks if check.origin}
     kept = tuple(check for check in request.checks if not lines.get(check.name))
     return replace(request, checks=kept), [line for line in lines.values() if line]
-
-
-def has_evidence(check: Check, faces: FaceSet) -> bool:
-    """Whether the faces have what the check needs to know; one that does not mean anything is not made by default."""
-    known = {*faces.evidence, *(["counterfactuals"] if faces.counterfactuals is not None else [])}
-    return not check.evidence or check.evidence in known
 
 
 def asked_device(name: str) -> torch.device:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from harness.arithmetic import AUTO, on_arithmetic
 from harness.checks import CHECKS
-from harness.cli.asked import asked_device, has_evidence
+from harness.cli.asked import asked_device
 from harness.cli.progress import shown_progress
 from harness.cli.status import DONE
 from harness.evaluation import Request, evaluate
+from harness.evaluation.request import has_evidence
 from harness.explainers.asked import asked_explainers
 from harness.faces.loading import load_faces
 from harness.fetching import fetch

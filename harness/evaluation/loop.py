@@ -1,7 +1,7 @@
 """The one visible loop: choose, explain, measure, judge, store."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,14 +11,13 @@ from jaxtyping import Float
 
 from harness.arithmetic import on_arithmetic
 from harness.case import Case, chosen_case
-from harness.checks import barred, examination_table, examined, judged, tried
-from harness.checks.cells import resolutions
+from harness.checks import examination_table, examined
 from harness.checks.contract import ContractGate
-from harness.checks.ladder import calibrated_ladder
 from harness.digest import code_digest, digest
 from harness.effects import part_effects
 from harness.engines.local import Progress, run_here
 from harness.errors import UsageError
+from harness.evaluation.decision import decided
 from harness.evaluation.notes import check_faces, noted
 from harness.evaluation.provenance import about_explainer, about_metrics, passes_of, provenance, seconds_before
 from harness.evaluation.request import Request
@@ -32,7 +31,7 @@ from harness.measurements import (
     confusion,
 )
 from harness.measurements.cells import of_the_network
-from harness.oracles.known import TRUTH, has_truth, known_maps, oracle_name, oracles, truths
+from harness.oracles.known import has_truth, known_maps, oracles, truths
 from harness.store import BLANK, EFFECTS, RunFolder, frame
 from harness.truth.images import Games
 
@@ -74,8 +73,7 @@ def _evaluated(request: Request, folder: RunFolder, progress: Progress, command:
     notes = noted(request)
     folder.unfinished()
     folder = prepared(request, folder)
-    probabilities = _probabilities(request, folder)
-    case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
+    case, probabilities = case_of(request, folder)
     runner = Runner(case, request.measurements(), folder)
     known = (*known_maps(case, request.faces, probabilities.argmax(1), runner.shared), *_truths(case, runner))
     # Before anything else: who breaks the contract has no scores. Known maps come from no explainer that could.
@@ -95,22 +93,17 @@ def _evaluated(request: Request, folder: RunFolder, progress: Progress, command:
     )
     blank = {explainer.name: blank_images(case, runner.maps(explainer)) for explainer in sound}
     evidence = replace(evidence_of(case, found), blank=blank)
-    examinations = examined(evidence)
-    evidence = replace(evidence, barred=barred(examinations))
-    names = [explainer.name for explainer in request.explainers]
-    checks, broken = tried(request.checks, evidence, names)
-    verdicts = judged(checks, evidence, names)
-    pairs = zip(verdicts["explainer"], verdicts["reason"], strict=True)
-    verdicts["reason"] = [faults.get(explainer, reason) for explainer, reason in pairs]
+    families = {explainer.name: explainer.facts.family for explainer in request.explainers}
+    made = decided(evidence, request.checks, families, faults)
 
     effects, effect_passes = _effects(request, folder)
     tables = {
-        "ladder": _ladder(request, case, verdicts, found.scores, faults),
-        "verdicts": verdicts,
+        "ladder": made.ladder,
+        "verdicts": made.verdicts,
         "persons": persons_of(case),
         "blank": frame(BLANK, [{"explainer": name, "image": image} for name, held in blank.items() for image in held]),
         "effects": effects,
-        "examinations": examination_table(examinations),
+        "examinations": examination_table(made.examinations),
         **vars(found),
     }
     for name, table in tables.items():
@@ -121,7 +114,7 @@ def _evaluated(request: Request, folder: RunFolder, progress: Progress, command:
     record = provenance(
         request,
         case,
-        broken,
+        made.broken,
         command=command,
         notes=(*notes, *case.notes),
         explainers=explainers,
@@ -134,29 +127,19 @@ def _evaluated(request: Request, folder: RunFolder, progress: Progress, command:
     return RunFolder(folder.path)
 
 
-def _ladder(
-    request: Request, case: Case, verdicts: pd.DataFrame, scores: pd.DataFrame, faults: Mapping[str, str]
-) -> pd.DataFrame:
-    """Return how far each explainer can be believed."""
-    families = {explainer.name: explainer.facts.family for explainer in request.explainers}
-    exact = {oracle_name(0.0), oracle_name(0.0, TRUTH)}
-    return calibrated_ladder(
-        verdicts,
-        {check.name: check.rung for check in request.checks if check.decides},
-        explainers={name: faults.get(name, "") for name in families},
-        classes=case.classes,
-        resolutions=resolutions(request.checks, scores),
-        truths=exact & set(families),
-        nulls={name for name, family in families.items() if family == "control"},
-    )
-
-
 def prepared(request: Request, folder: RunFolder) -> RunFolder:
     """Give the networks of a request the feed of a run, and return the folder with the pieces of this arithmetic."""
     settled = on_arithmetic(request.subject, folder, request.feed)
     if request.random_labels is not None:
         request.random_labels.fed(request.subject.feed)
     return settled
+
+
+def case_of(request: Request, folder: RunFolder) -> tuple[Case, Float[np.ndarray, "n k"]]:
+    """Return the images that a request's explainers are judged on, and the network's answers to all faces."""
+    probabilities = _probabilities(request, folder)
+    profile = request.profile
+    return chosen_case(request.subject, request.faces, probabilities, profile.per_class, request.seed), probabilities
 
 
 def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataFrame:
@@ -185,8 +168,7 @@ def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataF
     if not has_truth(request.subject, request.faces):
         raise UsageError(f"no cause is known of faces {request.faces.name!r}; examine metrics on rendered faces")
     folder = prepared(request, folder)
-    probabilities = _probabilities(request, folder)
-    case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
+    case, _ = case_of(request, folder)
     everything = replace(request, everything=True).measurements()
     runner = Runner(case, [each for each in everything if not each.asks_again], folder)
     known = (*oracles(case, runner.shared), *_truths(case, runner))

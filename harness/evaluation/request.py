@@ -149,3 +149,9 @@ class Request:
         fills = (("mean", MeanFill()), ("blur", BlurFill(1 / 8)), ("mean-face", mean_face))
         played = games_of(size.cells_per_side, size.cell_grids, fills)
         return Games(played, size.cells_per_class, size.parts_per_class, size.one_grid)
+
+
+def has_evidence(check: Check, faces: FaceSet) -> bool:
+    """Whether the faces have what the check needs to know; one that does not mean anything is not made by default."""
+    known = {*faces.evidence, *(["counterfactuals"] if faces.counterfactuals is not None else [])}
+    return not check.evidence or check.evidence in known

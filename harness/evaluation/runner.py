@@ -164,7 +164,7 @@ class Runner:
     ) -> Float[np.ndarray, "m h w"]:
         """Return the maps of one block of images."""
         subject, seed = subject or self.case.subject, self.case.seed if seed is None else seed
-        code = _code_digest(EXPLAINING_CODE)
+        code = package_digest(EXPLAINING_CODE)
         key = digest("maps", subject.digest, images, targets, explainer.digest, seed, code)
 
         def make() -> Mapping[str, Any]:
@@ -192,12 +192,12 @@ class Runner:
         make
             Returns arrays by name.
         """
-        key = digest("shared", self.case.digest, *map(repr, what), _code_digest(("subject", *JUDGING_CODE)))
+        key = digest("shared", self.case.digest, *map(repr, what), package_digest(("subject", *JUDGING_CODE)))
         return self._kept(SHARED, key, make)
 
     def _measure(self, explainer: Explainer, measurement: Measurement) -> dict[str, Any]:
         """Return the score, curve and matrix rows that one measurement gives for one explainer."""
-        code = _code_digest(EXPLAINING_CODE + JUDGING_CODE)
+        code = package_digest(EXPLAINING_CODE + JUDGING_CODE)
         key = digest("rows", self.case.digest, explainer.digest, repr(measurement), code)
         return self._kept(explainer.name, key, lambda: vars(measurement.measure(self._explained_case(explainer))))
 
@@ -240,7 +240,7 @@ class Runner:
 
 
 @cache
-def _code_digest(names: tuple[str, ...]) -> str:
+def package_digest(names: tuple[str, ...]) -> str:
     """Return a digest of modules and folders of the package."""
     root = Path(harness.__file__).parent
     files = [sorted((root / name).rglob("*.py")) if "." not in name else [root / name] for name in names]

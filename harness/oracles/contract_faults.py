@@ -5,14 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from harness.oracles.making import CONTRACT, PlantedFault, base_maps, fault
 from harness.subject import Subject
 
 
-def break_the_contract(base: str) -> Sequence[PlantedFault]:
-    """Return explainers that break a clause."""
+def break_the_contract(subject: Subject, base: str) -> Sequence[PlantedFault]:
+    """Return explainers that break a clause; one is a fault only where the network normalises batches."""
+    normalises = any(isinstance(module, _BatchNorm) for module in subject.network.modules())
+    by_batch = fault("by-batch", normalised_by_batch, CONTRACT, "activations normalised over the batch", base=base)
     return [
+        *([by_batch] if normalises else []),
         fault("one-target", one_target, CONTRACT, "the first target for all of a batch", base=base),
         fault("over-the-batch", smoothed_over_batch, CONTRACT, "maps smoothed over the batch", base=base),
         fault("batch-scaled", batch_scaled, CONTRACT, "divided by the batch's largest value", base=base),
@@ -54,6 +58,19 @@ def in_training_mode(
     maps = base_maps(base, subject, images, targets, seed)
     subject.network.train()
     return maps
+
+
+def normalised_by_batch(
+    subject: Subject, images: Tensor, targets: Tensor, *, base: str, seed: int = 0
+) -> Float[np.ndarray, "n h w"]:
+    """Explain a copy whose batch normalisation takes the batch's own mean and spread, as in training."""
+    other = subject.with_network(subject.network, subject.name)
+    for module in other.network.modules():
+        if isinstance(module, _BatchNorm):
+            # Nothing is kept of a batch, so that the copy itself stays as it is.
+            module.train()
+            module.momentum, module.num_batches_tracked = 0.0, None
+    return base_maps(base, other, images, targets, seed)
 
 
 def unseeded(subject: Subject, images: Tensor, targets: Tensor, *, base: str) -> Float[np.ndarray, "n h w"]:

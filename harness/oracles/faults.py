@@ -5,7 +5,7 @@ they measure how often a check lets a false map pass.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from harness.digest import digest, image_keys
 from harness.explainers._randomness import generators
 from harness.explainers._segments import segments_of
-from harness.explainers.base import Explainer
+from harness.explainers.controls import mean_face
 from harness.oracles.contract_faults import break_the_contract
 from harness.oracles.making import (
     AMOUNTS,
@@ -51,19 +51,19 @@ def planted_faults(
         The registered methods that are spoiled: one that reads gradients and one that asks the network.
     """
     return (
-        *_never_read_the_network(),
+        *_never_read_the_network(images, predicted),
         *_of_something_else(subject, images, predicted, base, probing),
         *_out_of_place(base, probing),
         *_other_values(base),
-        *break_the_contract(base),
+        *break_the_contract(subject, base),
     )
 
 
 # ---------------------------------------------------------------------- maps that never read the network
 
 
-def _never_read_the_network() -> Sequence[PlantedFault]:
-    """Return the registered controls and their products with what the network answers."""
+def _never_read_the_network(images: Tensor, predicted: Tensor) -> Sequence[PlantedFault]:
+    """Return the controls and their products with what the network answers."""
     why = {
         "random": "noise",
         "edges": "a Sobel filter",
@@ -84,7 +84,9 @@ def _never_read_the_network() -> Sequence[PlantedFault]:
         )
         for name in ("edges", "centre")
     ]
-    return [*controls, *scaled]
+    face = mean_face(images, predicted)
+    portrayed = fault("mean-face", face.function, SHOWS_NETWORK, "the class's mean face", **face.settings)
+    return [*controls, portrayed, *scaled]
 
 
 def control_times_logit(
@@ -265,6 +267,7 @@ def _out_of_place(base: str, probing: str) -> Sequence[PlantedFault]:
         fault("upside-down", spoiled, SHOWS_WHAT_COUNTS, "top and bottom exchanged", base=base, how="upside-down"),
         fault("blurred", spoiled, SHOWS_WHAT_COUNTS, "blurred by 6.4 pixels", 13, base=base, how="blurred", amount=6.4),
         fault("blurred-away", spoiled, SHOWS_WHAT_COUNTS, "blurred away", base=base, how="blurred", amount=40.0),
+        fault("cells-swapped", cells_swapped, SHOWS_WHAT_COUNTS, "its best and worst cell exchanged", base=base),
         fault("scattered-segments", permuted_segments, SHOWS_WHAT_COUNTS, "segments with permuted weights", base=base),
     ]
     return [*moved, *turned]
@@ -308,6 +311,25 @@ def _clipped(maps: np.ndarray, share: float) -> np.ndarray:
     return cut
 
 
+SWAPPED_SIDE = 3
+"""Cells a side of which two are exchanged."""
+
+
+def cells_swapped(
+    subject: Subject, images: Tensor, targets: Tensor, *, base: str, seed: int = 0
+) -> Float[np.ndarray, "n h w"]:
+    """Return a method's maps in which the cell of the largest sum and that of the least have changed places."""
+    maps = base_maps(base, subject, images, targets, seed)
+    height, width = (side // SWAPPED_SIDE for side in maps.shape[1:])
+    corners = [(row * height, column * width) for row in range(SWAPPED_SIDE) for column in range(SWAPPED_SIDE)]
+    cells = [(slice(top, top + height), slice(left, left + width)) for top, left in corners]
+    sums = np.stack([maps[:, rows, columns].sum((1, 2)) for rows, columns in cells], axis=1)
+    made = maps.copy()
+    for number, (best, worst) in enumerate(zip(sums.argmax(1), sums.argmin(1), strict=True)):
+        made[number][cells[best]], made[number][cells[worst]] = maps[number][cells[worst]], maps[number][cells[best]]
+    return made
+
+
 def permuted_segments(
     subject: Subject, images: Tensor, targets: Tensor, *, base: str, segments: int = 36, seed: int = 0
 ) -> Float[np.ndarray, "n h w"]:
@@ -336,6 +358,7 @@ def _other_values(base: str) -> Sequence[PlantedFault]:
         fault("half-centre", mixed, TELLS_IMAGES, "ranks mixed with a centre blob", base=base, other="centre"),
         fault("wrong-units", wrong_units, AMOUNTS, "the picture read in other units than the network's", base=base),
         fault("plain-gradient", plain_gradient, AMOUNTS, "the gradient of a layer that nobody asked for"),
+        fault("inert-hooks", inert_hooks, AMOUNTS, "guided backpropagation whose hooks never act: the gradient"),
         fault("for-deletion", tuned_to_deletion, AMOUNTS, "ones where hiding hurts most, tuned to deletion alone"),
     ]
 
@@ -369,8 +392,13 @@ def plain_gradient(subject: Subject, images: Tensor, targets: Tensor) -> Float[T
     return subject.gradients(images, targets).sum(1)
 
 
-TUNED_SIDE = 6
-"""Cells a side that a map tuned to deletion asks about."""
+def inert_hooks(subject: Subject, images: Tensor, targets: Tensor) -> Float[Tensor, "n h w"]:
+    """Return what a rule of backpropagation leaves where it never acts: the gradient, summed over channels."""
+    return subject.gradients(images, targets).sum(1)
+
+
+TUNED_SIDE = 4
+"""Cells a side that a map tuned to deletion asks about: 135 passes an image."""
 
 
 def tuned_to_deletion(subject: Subject, images: Tensor, targets: Tensor) -> Float[np.ndarray, "n h w"]:
@@ -399,10 +427,4 @@ def _greedy(subject: Subject, image: Tensor, target: int, cells: Tensor) -> Floa
     return found
 
 
-def known_good(base: str = "integrated-gradients") -> Explainer:
-    """Return a right method whose maps differ from the registered one's in their last bits alone: no fault at all."""
-    last_bits = fault("last-bits", spoiled, 0, "", base=base, how="last-bits").explainer
-    return replace(last_bits, name="good-last-bits")
-
-
-__all__ = ["PlantedFault", "known_good", "planted_faults"]
+__all__ = ["PlantedFault", "planted_faults"]

@@ -187,8 +187,8 @@ def test_a_change_of_judging_code_keeps_the_maps_and_measures_anew(
     explainer = named("count", count)
     instruments = [REMOVAL]
     run(Runner(case, instruments, folder), explainer)
-    code = runner._code_digest
-    monkeypatch.setattr(runner, "_code_digest", lambda names: code(names) + ("changed" if "metrics" in names else ""))
+    code = runner.package_digest
+    monkeypatch.setattr(runner, "package_digest", lambda names: code(names) + ("changed" if "metrics" in names else ""))
     before = case.subject.passes.forward
     run(Runner(case, instruments, folder), explainer)
     assert count.asked == [7, 7, 4]
@@ -200,7 +200,7 @@ def test_a_change_of_explaining_code_makes_the_maps_anew(
 ) -> None:
     count = Counting()
     Runner(case, NOTHING, folder).maps(named("count", count))
-    monkeypatch.setattr(runner, "_code_digest", lambda _names: "changed")
+    monkeypatch.setattr(runner, "package_digest", lambda _names: "changed")
     Runner(case, NOTHING, folder).maps(named("count", count))
     assert count.asked == [7, 7, 4] * 2
 

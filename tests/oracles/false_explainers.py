@@ -1,17 +1,13 @@
 """A small sample of each quick pair, and what the checks' own measurements say of an explainer on it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from torch import Tensor
 
 from harness.case import chosen_case
 from harness.checks import CHECKS, Evidence, Finding
 from harness.checks.base import EVERYTHING
-from harness.digest import digest
 from harness.evaluation.runner import Runner
 from harness.explainers import Explainer, registered
 from harness.faces.loading import load_faces
@@ -84,16 +80,3 @@ def sample(subject_name: str, faces_name: str, folder: Path) -> Sample:
     by_name = {each.explainer.name.removeprefix("fault-"): each for each in planted}
     mean_face = next(each for each in known_maps(case, faces, predicted, runner.shared) if each.name == "mean-face")
     return Sample(runner, by_name, mean_face)
-
-
-def remembering(maps: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
-    """The same maps of registered methods, each made once: faults spoil the same few."""
-    held: dict[str, np.ndarray] = {}
-
-    def base_maps(base: str, subject: object, images: Tensor, targets: Tensor, seed: int) -> np.ndarray:
-        key = digest(base, subject.digest, images, targets, seed)
-        if key not in held:
-            held[key] = maps(base, subject, images, targets, seed)
-        return held[key].copy()
-
-    return base_maps

@@ -7,17 +7,16 @@ pair, so that what a fault loses is the fault's doing.
 from collections.abc import Iterator
 
 import pytest
-from false_explainers import CLASSES, COUNTED, FINE, IMAGES, NETWORK, Sample, remembering, sample
+from false_explainers import CLASSES, COUNTED, FINE, IMAGES, NETWORK, Sample, sample
 
 from harness.checks import ALPHA
 from harness.explainers import registered
-from harness.oracles import faults
+from harness.oracles.making import bases_remembered
 
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(faults, "base_maps", remembering(faults.base_maps))
+    with bases_remembered():
         yield sample("faces-cnn", "rendered", tmp_path_factory.mktemp("run"))
 
 
