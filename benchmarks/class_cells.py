@@ -33,9 +33,10 @@ FLIPS = 9_999
 def effects_of(run: RunFolder, explainer: str) -> pd.DataFrame:
     """Return an image's settled pairs beyond each thing that the rung compares them with, and its class."""
     scores = run.scores[run.scores["status"] == "ok"]
-    shares = scores[(scores["metric"] == "settled-pairs") & (scores["variant"] == "map")]
+    pairs = scores[scores["metric"] == "settled-pairs"]
+    shares = pairs[(pairs["kind"] == "score") & (pairs["variant"] == "map")]
     table = shares.pivot(index="image", columns="explainer", values="value")
-    gains = scores[(scores["metric"] == "settled-pairs-gain") & (scores["variant"] == "spectrum-null")]
+    gains = pairs[(pairs["kind"] == "gain") & (pairs["variant"] == "spectrum-null")]
     own = gains[gains["explainer"] == explainer].set_index("image")["value"]
     found = {name: table[explainer] - table[name] for name in BESIDE} | {SCATTERED: own}
     classes = shares.drop_duplicates("image").set_index("image")["target"]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -11,8 +12,11 @@ from harness.case import Case, chosen_case
 from harness.engines import Job
 from harness.explainers.base import Explainer, Facts, wrapped
 from harness.faces.faceset import Counterfactuals, FaceSet
+from harness.metrics.cards import metric_cards, names_of
+from harness.metrics.score import Score
 from harness.profiles import Profile
 from harness.rounding import rounding
+from harness.store import IDENTITY
 from harness.subject import InputSpec, Subject
 
 SIDE = 12
@@ -43,6 +47,20 @@ SMALL = Profile(
     built_images=2,
 )
 """Sizes at which an explainer is judged in tenths of a second."""
+
+
+def names_in(scores: pd.DataFrame) -> pd.Series:
+    """What each row's score is called."""
+    found = [Score(*row).name for row in scores[list(IDENTITY)].itertuples(index=False)]
+    return pd.Series(found, scores.index, dtype="str", name="metric")
+
+
+def score_called(name: str) -> Score:
+    """The score of a name that a card tells of, else the usual one of a metric called so."""
+    for card in metric_cards().values():
+        if name in (told := names_of(card)):
+            return Score(told[name][0], kind=told[name][1])
+    return Score(name)
 
 
 def fan_ins(network: nn.Module) -> int:

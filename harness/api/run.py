@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 PAGE = "report.html"
 
+Kind = Literal["", "score", "gain", "excess"]
+"""Which number of a metric is meant; "" for its own score, or as its name says."""
+
 
 class Run:
     """A finished run: its tables as DataFrames, its figures and its page.
@@ -82,7 +85,10 @@ class Run:
 
     @property
     def scores(self) -> pd.DataFrame:
-        """One row an image, explainer, metric and variant; undefined is null with a status, never 0."""
+        """One row an image, explainer, score and variant; undefined is null with a status, never 0.
+
+        Which score is said by the columns ``metric``, ``output``, ``fill`` and ``kind``: score, gain or excess.
+        """
         return self._folder.scores
 
     @property
@@ -92,13 +98,23 @@ class Run:
 
     # ------------------------------------------------------------------ what is made of it
 
-    def table(self, metric: str | None = None, *, by: Literal["class", "explainer"] = "class") -> pd.DataFrame:
+    def table(
+        self,
+        metric: str | None = None,
+        *,
+        output: str = "",
+        fill: str = "",
+        kind: Kind = "",
+        by: Literal["class", "explainer"] = "class",
+    ) -> pd.DataFrame:
         """Return what ``harness table`` prints: the mean of a metric for each class and explainer.
 
         Parameters
         ----------
         metric
             A name, or name and variant as ``deletion-gain/transplant-null``; by default settled pairs where measured.
+        output, fill, kind
+            With one of these, all four are as in the columns of :attr:`scores`: ``table("deletion-auc", kind="gain")``.
         by
             What the rows are.
 
@@ -113,12 +129,27 @@ class Run:
         UsageError
             Where the run holds no such metric; the message lists those it holds.
         """
-        return tables.metric_table(self._folder, metric or default_metric(self._folder), by=by)
+        return tables.metric_table(self._folder, self._score(metric, output, fill, kind), by=by)
 
-    def compare(self, *others: "Run", explainers: Sequence[str] = (), metric: str | None = None) -> pd.DataFrame:
-        """Return what ``harness compare`` prints: explainers, or this run and others, paired by image."""
+    def compare(
+        self,
+        *others: "Run",
+        explainers: Sequence[str] = (),
+        metric: str | None = None,
+        output: str = "",
+        fill: str = "",
+        kind: Kind = "",
+    ) -> pd.DataFrame:
+        """Return what ``harness compare`` prints: explainers, or this run and others, paired by image.
+
+        Which score is compared is said as for :meth:`table`.
+        """
         folders = [self._folder, *(other._folder for other in others)]
-        return comparison.compare(folders, list(explainers), metric or default_metric(self._folder))
+        return comparison.compare(folders, list(explainers), self._score(metric, output, fill, kind))
+
+    def _score(self, metric: str | None, output: str, fill: str, kind: str) -> str:
+        """Return the name of the score that is meant, by default the one that a run is summed up by."""
+        return reading.called(self._folder, metric or default_metric(self._folder), output=output, fill=fill, kind=kind)
 
     def plot_maps(self, explainers: Sequence[str] = (), classes: Sequence[str] = ()) -> "Figure":
         """Return a figure of maps: a row a class, the picture and then a column an explainer; by default all.

@@ -1,6 +1,6 @@
 """A check is a claim about an explainer; judging it gives findings, and findings together give verdicts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -10,8 +10,9 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from harness.errors import UsageError
+from harness.metrics.score import Score
 from harness.statistics import Spread, hierarchical, images_of, least_units, people_to_settle
-from harness.store import VERDICTS, frame
+from harness.store import IDENTITY, VERDICTS, frame
 
 ALPHA = 0.01
 """Chance, at most, that one or more of the passes among an explainer's claims is false, and the same for its fails."""
@@ -65,21 +66,29 @@ class Evidence:
 
     @cached_property
     def _by_key(self) -> dict[tuple[str, str, str], pd.DataFrame]:
-        """The scores of each explainer, metric and variant, indexed by image."""
-        grouped = self.scores.groupby(["explainer", "metric", "variant"], sort=False)
-        return {(str(e), str(m), str(v)): rows.set_index("image") for (e, m, v), rows in grouped}
+        """The scores of each explainer, score by its name, and variant, indexed by image."""
+        grouped = self.scores.groupby(["explainer", *IDENTITY, "variant"], sort=False)
+        return {(str(e), _name(which), str(v)): rows.set_index("image") for (e, *which, v), rows in grouped}
+
+    @cached_property
+    def measured(self) -> frozenset[str]:
+        """Names of the scores that were measured of any explainer."""
+        return frozenset(name for _, name, _ in self._by_key)
 
     def of(self, explainer: str, metric: str, variant: str) -> pd.DataFrame:
-        """Return one row an image, with columns `target` and `value` (null where undefined); empty if not measured."""
+        """Return one row an image, with columns `target` and `value` (null where undefined); empty if not measured.
+
+        Here and below `metric` is the name of a score, as :attr:`harness.metrics.score.Score.name` has it.
+        """
         empty = self.scores.iloc[:0].set_index("image")
         return self._by_key.get((explainer, metric, variant), empty)[["target", "value", "status", "reason"]]
 
     @cached_property
     def _asked(self) -> dict[tuple[str, str], pd.Series]:
         """The images of each metric and variant over all explainers, with their class."""
-        once = self.scores.drop_duplicates(["metric", "variant", "image"])
-        grouped = once.groupby(["metric", "variant"], sort=False)
-        return {(str(m), str(v)): rows.set_index("image")["target"] for (m, v), rows in grouped}
+        once = self.scores.drop_duplicates([*IDENTITY, "variant", "image"])
+        grouped = once.groupby([*IDENTITY, "variant"], sort=False)
+        return {(_name(which), str(v)): rows.set_index("image")["target"] for (*which, v), rows in grouped}
 
     def asked(self, metric: str, variant: str) -> pd.Series:
         """Return the class of each image that a metric and variant was asked for, of any explainer, by image."""
@@ -110,6 +119,11 @@ class Evidence:
             return None
         square = held.pivot(index="row", columns="column", values="value")
         return square.reindex(index=list(self.classes), columns=list(self.classes)).to_numpy(np.float64)
+
+
+def _name(which: Sequence[Hashable]) -> str:
+    """Return the name of the score that columns tell of."""
+    return Score(*map(str, which)).name
 
 
 @dataclass(frozen=True)

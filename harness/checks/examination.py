@@ -14,7 +14,8 @@ from jaxtyping import Float
 
 from harness.checks.base import ALPHA, CONFIDENCE, Evidence, Verdict
 from harness.measurements.base import MAP, SPECTRUM
-from harness.metrics.cards import gain_of, metric_cards
+from harness.metrics.cards import metric_cards
+from harness.metrics.score import Score
 from harness.oracles.known import NOISE, ORACLE, oracle_name
 from harness.statistics import holm, mean_above_p, mean_interval
 from harness.store import EXAMINATIONS, frame
@@ -72,7 +73,7 @@ def examined(evidence: Evidence) -> dict[str, Examination]:
 def barred(found: Mapping[str, Examination]) -> dict[str, str]:
     """Return the scores that may judge nobody, with the reason: of metrics that did not pass."""
     return {
-        gain_of(name): f"{name} did not pass its examination on this subject: {one.reason}"
+        Score(name).gain.name: f"{name} did not pass its examination on this subject: {one.reason}"
         for name, one in found.items()
         if one.verdict is not Verdict.PASS
     }

@@ -65,7 +65,7 @@ def _by_both_ends(null: str, what: str) -> Check:
         reference="Bluecher et al. 2024 (symmetric relevance gain)",
         figure="figures/deletion.png",
         needs=frozenset({"removal"}),
-        judge=PairedScores("symmetric-relevance-gain-gain", null),
+        judge=PairedScores("symmetric-relevance-gain-over-null", null),
     )
 
 

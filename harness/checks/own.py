@@ -59,7 +59,7 @@ class OwnJudge:
         """
         rows = marked_rows(evidence, explainer, self.metric, self.variant)
         if not len(rows):
-            known = (evidence.scores["metric"] == self.metric).any()
+            known = self.metric in evidence.measured
             said = f"has no variant {self.variant!r}" if known else "was not measured"
             return [Finding(EVERYTHING, 0, reason=f"{self.metric} {said}")]
         effects = self._effects(rows[COLUMNS].copy())
@@ -116,7 +116,7 @@ def check(
     Parameters
     ----------
     metric, variant
-        The score, as a run holds it: the map's own by default, or a gain's over one of the null maps.
+        The score by its name: of the map itself by default, or a gain over one of the null maps.
     claim
         One sentence with "the map" or "the explainer" as its subject.
     control

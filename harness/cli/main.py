@@ -10,7 +10,7 @@ from typing import NoReturn
 from harness import __version__
 from harness.cli.listing import LISTS, list_command
 from harness.cli.making import fetch_command, gallery_command, train_command
-from harness.cli.options import add_feed, add_run_options, seed
+from harness.cli.options import add_feed, add_metric_options, add_run_options, seed
 from harness.cli.runs import compare_command, report_command, run_command, table_command
 from harness.cli.status import DONE, WRONG_USE
 from harness.errors import HarnessError, UsageError
@@ -67,7 +67,7 @@ def command_parser() -> argparse.ArgumentParser:
 
     table = commands.add_parser("table", help="print a per-class comparison table")
     table.add_argument("folder", metavar="RUN", type=Path)
-    table.add_argument("--metric", metavar="M", help="as in scores.parquet, with /variant where it has several")
+    add_metric_options(table)
     table.add_argument("--by", choices=("class", "explainer"), default="class", help="rows (default %(default)s)")
     table.add_argument("--format", choices=FORMATS, default="text", help="(default %(default)s)")
     table.set_defaults(run=table_command)
@@ -75,7 +75,7 @@ def command_parser() -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help="explainers or runs side by side, paired by image")
     compare.add_argument("folders", metavar="RUN", nargs="+", type=Path)
     compare.add_argument("--explainer", metavar="E", action="append")
-    compare.add_argument("--metric", metavar="M")
+    add_metric_options(compare)
     compare.add_argument("--format", choices=FORMATS, default="text", help="(default %(default)s)")
     compare.set_defaults(run=compare_command)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.arithmetic import AUTO
+from harness.metrics.score import KINDS
 from harness.profiles import PROFILES
 
 
@@ -49,6 +50,14 @@ def add_run_options(parser: Any) -> None:
         help="most seconds of one call of an explainer (default: generous beside the pace of network and others)",
     )
     add("--out", metavar="DIR", type=Path, help="run folder; the same folder goes on where it stopped")
+
+
+def add_metric_options(parser: argparse.ArgumentParser) -> None:
+    """Add the words that choose a score of a run: by its name, or by the columns of scores.parquet."""
+    parser.add_argument("--metric", metavar="M", help="a score's name, with /variant where it has several")
+    parser.add_argument("--kind", choices=KINDS, default="", help="with --metric as in that column: which kind (score)")
+    parser.add_argument("--output", metavar="O", default="", help="with --metric as in that column: of which output")
+    parser.add_argument("--fill", metavar="F", default="", help="with --metric as in that column: with which fill")
 
 
 def add_feed(add: Any) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from harness.cli.asked import asked_request, default_folder, shown_progress
 from harness.cli.status import DONE, FAILED
+from harness.errors import UsageError
 from harness.evaluation import Request, evaluate
 from harness.store import RunFolder
 
@@ -72,14 +73,24 @@ def table_command(options: argparse.Namespace) -> int:
     from harness.report import rendering, tables
 
     run = RunFolder.existing(options.folder)
-    metric = options.metric or default_metric(run)
+    metric = _asked_metric(options, run)
     print(rendering.render(tables.metric_table(run, metric, by=options.by), options.format))
     return DONE
 
 
+def _asked_metric(options: argparse.Namespace, run: RunFolder) -> str:
+    """Return the name of the score that the options ask for."""
+    from harness.report import reading
+
+    parts = {key: getattr(options, key) for key in ("output", "fill", "kind")}
+    if any(parts.values()) and not options.metric:
+        raise UsageError("--kind, --output and --fill say which score of a metric; name it with --metric")
+    return reading.called(run, options.metric or default_metric(run), **parts)
+
+
 def default_metric(run: RunFolder) -> str:
     """Return settled pairs, else the deletion gain, else the first metric of a run that has neither."""
-    held = list(run.scores["metric"].unique())
+    held = list(run.named_scores["name"].unique())
     return next((name for name in ("settled-pairs", "deletion-gain", *held) if name in held), "deletion-gain")
 
 
@@ -88,7 +99,7 @@ def compare_command(options: argparse.Namespace) -> int:
     from harness.report import comparison, rendering
 
     runs = [RunFolder.existing(folder) for folder in options.folders]
-    metric = options.metric or default_metric(runs[0])
+    metric = _asked_metric(options, runs[0])
     print(rendering.render(comparison.compare(runs, options.explainer or (), metric), options.format))
     return DONE
 

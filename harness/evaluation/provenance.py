@@ -20,7 +20,9 @@ from harness.measurements import (
     Measured,
 )
 from harness.metrics.cards import described
+from harness.metrics.score import Score
 from harness.networks.random import layer_groups
+from harness.store import IDENTITY
 from harness.subject import Subject
 
 PACKAGES = ("explanation-harness", "torch", "captum", "lime", "numpy", "scipy", "pandas", "scikit-image")
@@ -53,8 +55,9 @@ def _settings(explainer: Explainer, subject: Subject) -> dict[str, str]:
 
 def about_metrics(request: Request, found: Measured) -> dict[str, dict[str, Any]]:
     """Return what ``run.json`` says of each metric that was measured, so that a reader needs nothing else."""
-    names = dict.fromkeys(map(str, found.scores["metric"]))
-    return {name: asdict(facts) for name, facts in described(names, tuple(request.faces.evidence)).items()}
+    held = found.scores[list(IDENTITY)].drop_duplicates()
+    scores = [Score(*map(str, row)) for row in held.itertuples(index=False)]
+    return {name: asdict(facts) for name, facts in described(scores, tuple(request.faces.evidence)).items()}
 
 
 def passes_of(before: int, costs: Sequence[Mapping[str, Any]]) -> dict[str, int]:

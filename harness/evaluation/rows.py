@@ -14,6 +14,7 @@ from harness.faces.faceset import is_right
 from harness.measurements import (
     Measured,
 )
+from harness.metrics.score import Score
 from harness.store import PERSONS, SCORES, Examples, frame
 
 
@@ -21,7 +22,7 @@ def failed_rows(case: Case, explainer: str, fault: str) -> Measured:
     """Return one row an image that says why an explainer has no scores."""
     rows = {
         "explainer": explainer,
-        "metric": "maps",
+        **vars(Score("maps")),
         "variant": "map",
         "image": case.faces.ids,
         "label": case.label_names,

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from harness.case import Case
+from harness.metrics.score import Score
 from harness.perturbation import spectrum_null, transplant_pairs
 from harness.store import CURVES, MATRICES, SCORES, frame, joined
 from harness.subject import Subject
@@ -211,15 +212,20 @@ class Measurement(Protocol):
         ...
 
 
-def score_rows(case: Case, metric: str, variant: str, values: Float[np.ndarray, " n"], reason: str) -> pd.DataFrame:
-    """Return one row an image; NaN becomes null with status undefined and `reason`."""
+def score_rows(
+    case: Case, metric: str | Score, variant: str, values: Float[np.ndarray, " n"], reason: str
+) -> pd.DataFrame:
+    """Return one row an image; NaN becomes null with status undefined and `reason`.
+
+    A metric given by its name is its usual score.
+    """
     undefined = np.isnan(values)
     classes = np.array(case.subject.classes)
     return frame(
         SCORES,
         {
             "explainer": "",
-            "metric": metric,
+            **vars(Score.of(metric)),
             "variant": variant,
             "image": case.faces.ids,
             "label": case.label_names,

@@ -34,7 +34,7 @@ from harness.measurements.base import (
     score_rows,
 )
 from harness.measurements.scored import CONSTANT, rows_against_nulls
-from harness.metrics.cards import card_of, gain_of
+from harness.metrics.cards import card_of
 from harness.metrics.cells import (
     additivity,
     coalition_fit,
@@ -43,6 +43,7 @@ from harness.metrics.cells import (
     settled_pairs,
     settled_share,
 )
+from harness.metrics.score import Score
 from harness.store import SCORES, joined
 from harness.truth import coalitions
 from harness.truth.games import Shared
@@ -156,7 +157,7 @@ class CellsByClass:
             rows += [
                 score_rows(few, metric, MAP, own, reason),
                 score_rows(few, metric, PREDICTED, predicted, reason),
-                score_rows(few, gain_of(metric), PREDICTED, own - predicted, reason),
+                score_rows(few, Score(metric).gain, PREDICTED, own - predicted, reason),
             ]
         return Measured(scores=joined(SCORES, rows))
 

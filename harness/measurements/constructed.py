@@ -18,8 +18,9 @@ from torch import Tensor
 from harness.case import Case
 from harness.errors import ExplainerFault, UsageError
 from harness.measurements.base import MAP, Explained, Measured, score_rows
-from harness.metrics.cards import gain_of, metric_cards
+from harness.metrics.cards import metric_cards
 from harness.metrics.constructed import patch_found, pixel_ranks, share_of_area, tile_amounts, tile_ranks, tile_sums
+from harness.metrics.score import Score
 from harness.networks.blind import blinded, half_plane
 from harness.networks.planted import Patch, drawn_patches, planted
 from harness.networks.tiles import mosaics, tile_logits, tiled
@@ -127,7 +128,7 @@ class Planted:
 
 FOUND = ("planted-patch", "planted-pair")
 
-Scores = dict[tuple[str, str], Float[np.ndarray, " m"]]
+Scores = dict[tuple[str | Score, str], Float[np.ndarray, " m"]]
 """One number an image by metric and variant."""
 
 Judge = Callable[[Explained, "Dealt"], tuple[Int[np.ndarray, " m"], Scores]]
@@ -171,7 +172,7 @@ def _measured(
             nothing = np.full(len(dealt.index), np.nan)
             targets, scores = some.targets, {(metric, MAP): nothing for metric in metrics}
         for (metric, variant), values in scores.items():
-            card = metric_cards().get(metric)
+            card = metric_cards().get(Score.of(metric).name)
             rows = score_rows(some, metric, variant, values, said or (card.undefined if card else GAINLESS))
             tables.append(rows.assign(target=np.array(case.subject.classes)[targets]))
     return Measured(scores=joined(SCORES, tables))
@@ -302,7 +303,7 @@ def _on_patches(explained: Explained, dealt: Dealt) -> tuple[Int[np.ndarray, " m
     before = {"planted-patch": _found(without, covers, 1), "planted-pair": _found(without, covers, 2)}
     return targets, {
         **{(name, MAP): found[name] for name in FOUND},
-        **{(gain_of(name), UNPLANTED): found[name] - before[name] for name in FOUND},
+        **{(Score(name).gain, UNPLANTED): found[name] - before[name] for name in FOUND},
         ("planted-pixels", MAP): pixel_ranks(one - without, parts, covers[0]),
     }
 

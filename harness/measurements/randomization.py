@@ -11,8 +11,9 @@ from jaxtyping import Float, Int
 
 from harness.case import Case
 from harness.measurements.base import MAP, TRANSPLANT, Explained, Measured, curve_rows, score_rows
-from harness.metrics.cards import card_of, excess_of
+from harness.metrics.cards import card_of
 from harness.metrics.randomization import efficient_mprt, mprt_average, mprt_last, residual_likeness, smooth_mprt
+from harness.metrics.score import Score
 from harness.metrics.similarity import Similarity, absolute, hog_similarity, spearman_similarity, ssim_similarity
 from harness.networks.random import layer_groups
 from harness.store import CURVES, SCORES, joined
@@ -200,7 +201,7 @@ def excess_rows(
     return [
         score_rows(case, name, MAP, alike, reason),
         score_rows(case, name, TRANSPLANT, null, without),
-        score_rows(case, excess_of(name), TRANSPLANT, alike - null, without),
+        score_rows(case, Score(name).excess, TRANSPLANT, alike - null, without),
     ]
 
 

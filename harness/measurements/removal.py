@@ -20,7 +20,8 @@ from harness.measurements.base import (
 from harness.measurements.outputs import Filled, Outputs, filled
 from harness.measurements.scored import gained, rows_against_nulls
 from harness.metrics import faithfulness
-from harness.metrics.cards import card_of, gain_of
+from harness.metrics.cards import card_of
+from harness.metrics.score import Score
 from harness.perturbation import (
     Fill,
     NoisyLinearFill,
@@ -72,7 +73,7 @@ class Scored:
     score
         From trajectories to one number an image.
     unit
-        Which output it follows: part of the metric's name in a run, except for the probability.
+        Which output it follows.
     stepwise
         Whether it cannot be taken of the mean trajectory of several null maps, because it looks at single steps.
     """
@@ -82,9 +83,9 @@ class Scored:
     unit: str = "probability"
     stepwise: bool = False
 
-    def named(self, fill: str) -> str:
-        """Return what it is called in a run: its card's name, the unit and the fill."""
-        return self.name + ("" if self.unit == "probability" else f"-{self.unit}") + (f"-{fill}" if fill else "")
+    def taken(self, fill: str) -> Score:
+        """Return which score it is with a fill, "" being the usual one, as the probability is the usual output."""
+        return Score(self.name, "" if self.unit == "probability" else self.unit, fill)
 
 
 def _deletion_auc(unit: str) -> Callable[[Trajectories], np.ndarray]:
@@ -195,7 +196,7 @@ class Removal:
             found = {name: metric.score(trajectories) for name, trajectories in variants.items()}
             if metric.stepwise:
                 found[SPECTRUM] = np.mean([metric.score(draw) for draw in draws], axis=0)
-            scores += rows_against_nulls(explained, metric.named(self.suffix), found)
+            scores += rows_against_nulls(explained, metric.taken(self.suffix), found)
         if not self.suffix:
             scores += self._against_segments(explained, prepared, variants[MAP])
         return Measured(scores=joined(SCORES, scores), curves=joined(CURVES, self._curves(explained, variants)))
@@ -226,7 +227,7 @@ class Removal:
             gains = gained(card_of(metric.name), metric.score(own), values)
             rows += [
                 score_rows(case, metric.name, SEGMENT, values, NOT_OF_SEGMENTS),
-                score_rows(case, gain_of(metric.name), SEGMENT, gains, NOT_OF_SEGMENTS),
+                score_rows(case, metric.taken("").gain, SEGMENT, gains, NOT_OF_SEGMENTS),
             ]
         return rows
 

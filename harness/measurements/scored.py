@@ -7,7 +7,8 @@ import pandas as pd
 from jaxtyping import Float, Shaped
 
 from harness.measurements.base import MAP, PORTRAIT, SPECTRUM, TRANSPLANT, Explained, MapScore, score_rows
-from harness.metrics.cards import MetricCard, card_of, gain_of
+from harness.metrics.cards import MetricCard, card_of
+from harness.metrics.score import Score
 
 CONSTANT = "constant map"
 
@@ -23,10 +24,9 @@ def scored_against_nulls(
 ) -> list[pd.DataFrame]:
     """Return the rows of several metrics for the map and its null maps, and of the gains over them.
 
-    Variants of a metric: map, spectrum-null (mean over draws), transplant-null. Variants of its gain (see
-    :func:`gain_of`): spectrum-null and transplant-null, each how much better the map scores than that null, paired by
-    image; positive is better whatever the metric's direction. A metric without a direction has no gain. The null maps
-    are drawn once for all.
+    Variants of a metric: map, spectrum-null (mean over draws), transplant-null. Variants of its gain: spectrum-null and
+    transplant-null, each how much better the map scores than that null, paired by image; positive is better whatever
+    the metric's direction. A metric without a direction has no gain. The null maps are drawn once for all.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def scored_against_nulls(
 
 def rows_against_nulls(
     explained: Explained,
-    metric: str,
+    metric: str | Score,
     found: Mapping[str, Float[np.ndarray, " n"]],
     *,
     card: MetricCard | None = None,
@@ -68,15 +68,16 @@ def rows_against_nulls(
 
     Without `card` the one that `metric` has.
     """
-    case, card = explained.case, card or card_of(metric)
+    case, score = explained.case, Score.of(metric)
+    card = card or card_of(score.plain)
     known = {name: np.where(explained.lacks(name), np.nan, values) for name, values in found.items()}
     said = card.undefined_beside(CONSTANT, *beside)
     rows = []
     for name, values in known.items():
         why = f"{said}, or no other image of its class" if name in (TRANSPLANT, PORTRAIT) else said
-        rows.append(score_rows(case, metric, name, values, why))
+        rows.append(score_rows(case, score, name, values, why))
         if name != MAP and card.higher_is_better is not None:
-            rows.append(score_rows(case, gain_of(metric), name, gained(card, known[MAP], values), why))
+            rows.append(score_rows(case, score.gain, name, gained(card, known[MAP], values), why))
     return rows
 
 

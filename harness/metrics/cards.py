@@ -9,6 +9,7 @@ from typing import Any, TypeVar, overload
 
 from harness.errors import DefinitionError
 from harness.metrics.parity import LARGEST_DIFFERENCE
+from harness.metrics.score import EXCESS, GAIN, SCORE, Score, excess_of, gain_of
 
 FAMILIES = (
     "faithfulness",
@@ -118,10 +119,10 @@ class ScoreFacts:
 
     Attributes
     ----------
-    metric
-        The card's name.
-    kind
-        ``score``; ``gain``, how much better than that of a null map; or ``excess``, how much more than that of one.
+    metric, output, fill, kind
+        As in the scores; see :class:`harness.metrics.score.Score`.
+    card
+        Name of the card.
     higher_is_better
         None where no direction is a virtue.
     low, high
@@ -131,7 +132,10 @@ class ScoreFacts:
     """
 
     metric: str
+    output: str
+    fill: str
     kind: str
+    card: str
     higher_is_better: bool | None
     low: float | None
     high: float | None
@@ -272,11 +276,11 @@ def names_of(made: MetricCard, evidence: Collection[str] = ()) -> dict[str, tupl
     found = {}
     for name, meaning in told.items():
         better = made.gain if made.gain and name == made.name else f"how much better than that of the null map: {name}"
-        found[name] = (name, "score", meaning)
-        found[gain_of(name)] = (name, "gain", better)
-        found[excess_of(name)] = (name, "excess", f"{meaning}, beyond that of the null map")
+        found[name] = (name, SCORE, meaning)
+        found[gain_of(name)] = (name, GAIN, better)
+        found[excess_of(name)] = (name, EXCESS, f"{meaning}, beyond that of the null map")
     # What is said by name stands before what evidence of that name would say.
-    return found | {name: (name, "score", made.variants[name]) for name in made.variants if "{}" not in name}
+    return found | {name: (name, SCORE, made.variants[name]) for name in made.variants if "{}" not in name}
 
 
 def named() -> dict[str, MetricCard]:
@@ -303,61 +307,48 @@ def card_of(name: str) -> MetricCard:
         raise DefinitionError(f"no metric is called {name!r}; state it with @metric beside its function") from None
 
 
-def described(names: Iterable[str], evidence: Collection[str] = ()) -> dict[str, ScoreFacts]:
-    """Return what a reader needs to know of each of a run's metrics that has a card.
+def described(scores: Iterable[Score], evidence: Collection[str] = ()) -> dict[str, ScoreFacts]:
+    """Return what a reader needs to know of each of a run's scores whose metric has a card, by the score's name.
 
     Parameters
     ----------
-    names
-        As in scores.
+    scores
+        As in the run.
     evidence
         Kinds of evidence that the faces have.
 
     Examples
     --------
-    >>> described(["deletion-gain-logit"])["deletion-gain-logit"].meaning
+    >>> described([Score("deletion-auc", output="logit").gain])["deletion-gain-logit"].meaning
     'how much better than that of the null map: deletion-auc-logit'
     """
     known = {
-        name: (made, plain, kind, meaning)
+        name: (made, plain, meaning)
         for made in _cards.values()
-        for name, (plain, kind, meaning) in names_of(made, evidence).items()
+        for name, (plain, _, meaning) in names_of(made, evidence).items()
     }
-    return {name: _facts(*known[name]) for name in names if name in known}
+    return {score.name: _facts(score, *known[score.name]) for score in scores if score.name in known}
 
 
-def gain_of(name: str) -> str:
-    """Return what the gain of a metric over its null maps is called: deletion-gain for deletion-auc.
-
-    Examples
-    --------
-    >>> gain_of("deletion-auc"), gain_of("deletion-auc-logit"), gain_of("road")
-    ('deletion-gain', 'deletion-gain-logit', 'road-gain')
-    """
-    return name.replace("-auc", "-gain") if "-auc" in name else f"{name}-gain"
-
-
-def excess_of(name: str) -> str:
-    """Return what a likeness beyond that of a null map is called.
-
-    Examples
-    --------
-    >>> excess_of("mprt-last")
-    'mprt-last-excess'
-    """
-    return f"{name}-excess"
-
-
-def _facts(made: MetricCard, plain: str, kind: str, meaning: str) -> ScoreFacts:
+def _facts(score: Score, made: MetricCard, plain: str, meaning: str) -> ScoreFacts:
     """Return what is known of one kind of score; a gain is better the higher it is, whatever its metric's direction."""
     better = made.higher_is_better
     low, high = UNBOUNDED if plain in made.unbounded else (made.low, made.high)
-    if kind != "score":
+    if score.kind != SCORE:
         low, high = low - high, high - low
-    if kind == "gain" and better is not None:
+    if score.kind == GAIN and better is not None:
         better = True
     low_end, high_end = (None if math.isinf(end) else end for end in (low, high))
-    return ScoreFacts(made.name, kind, better, low_end, high_end, meaning, made.undefined, made.reference)
+    return ScoreFacts(
+        **vars(score),
+        card=made.name,
+        higher_is_better=better,
+        low=low_end,
+        high=high_end,
+        meaning=meaning,
+        undefined=made.undefined,
+        reference=made.reference,
+    )
 
 
 def _plain(function: Callable[..., Any]) -> Any:

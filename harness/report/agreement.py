@@ -9,7 +9,7 @@ import pandas as pd
 from harness.report import wording
 from harness.store import RunFolder
 
-SCORE = ["explainer", "metric", "variant", "image", "target"]
+SCORE = ["explainer", "name", "variant", "image", "target"]
 CLAIM = ["explainer", "check", "class"]
 NOTED = 1e-3
 """Scores that differ by more are counted apart: below it stand the fourth digit of a mean and less."""
@@ -62,7 +62,7 @@ def differences(first: RunFolder, second: RunFolder) -> Differences:
     UsageError
         Where a table of a run is missing or damaged.
     """
-    scores = _paired(first.scores, second.scores, SCORE)
+    scores = _paired(first.named_scores, second.named_scores, SCORE)
     verdicts = _paired(first.verdicts, second.verdicts, CLAIM)
     matched = scores[scores["_merge"] == "both"]
     both = verdicts[verdicts["_merge"] == "both"].rename(columns={"margin_first": "margin"})
@@ -101,7 +101,7 @@ def _by_metric(scores: pd.DataFrame) -> pd.DataFrame:
             "defined": int(held["alone"].sum()),
             "share": float(held["share"].max()),
         }
-        for metric, held in scores.groupby("metric", sort=False)
+        for metric, held in scores.groupby("name", sort=False)
     ]
     columns = ["metric", "n", "differ", f"by more than {NOTED:g}", "largest", "of", "defined", "share"]
     table = pd.DataFrame(rows, columns=columns).query("differ > 0")

@@ -12,7 +12,7 @@ from harness.errors import UsageError
 from harness.report import reading, wording
 from harness.report.reading import DEFAULT_METRIC
 from harness.statistics import Comparison, holm, pairwise
-from harness.store import RunFolder
+from harness.store import IDENTITY, RunFolder
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ def compare(runs: Sequence[RunFolder], explainers: Sequence[str] = (), metric: s
     made = pd.DataFrame([asdict(pair) for pair in judged])
     made.attrs = {
         "kind": "comparison", "metric": name, "variant": variant, "signed": fact.signed,
+        "score": reading.rows(runs[0], name, variant)[list(IDENTITY)].iloc[0].to_dict(),
         "confidence": float(runs[0].info.get("confidence", 0.99)),
         "title": f"{name} ({variant}), first minus second, paired by image", "notes": _notes(runs, name),
     }  # fmt: skip

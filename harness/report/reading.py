@@ -1,12 +1,13 @@
 """What tables, figures and the page ask of a run: its names in one order, its counts, and the rows of one metric."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from harness.errors import UsageError
-from harness.store import RunFolder
+from harness.store import IDENTITY, RunFolder
 
 DEFAULT_METRIC = "deletion-gain"
 ALL = "all"
@@ -111,9 +112,11 @@ def unapplied(run: RunFolder) -> list[str]:
 
 
 def metrics(run: RunFolder) -> dict[str, list[str]]:
-    """Return the metrics that the run holds, each with its variants; a metric that only failed is none."""
-    pairs = run.scores.loc[run.scores["status"] != "failed", ["metric", "variant"]].drop_duplicates()
-    return {str(name): [str(v) for v in group["variant"]] for name, group in pairs.groupby("metric", sort=False)}
+    """Return the scores that the run holds by name, each with its variants; one that only failed is none."""
+    _facts(run)
+    scores = run.named_scores
+    pairs = scores.loc[scores["status"] != "failed", ["name", "variant"]].drop_duplicates()
+    return {str(name): [str(v) for v in group["variant"]] for name, group in pairs.groupby("name", sort=False)}
 
 
 def measure(run: RunFolder, metric: str) -> Measure:
@@ -124,10 +127,7 @@ def measure(run: RunFolder, metric: str) -> Measure:
     UsageError
         Where the run says nothing of any metric, as those made before this did.
     """
-    told = run.info.get("metrics")
-    if told is None:
-        raise UsageError(f"{run.path} does not say what its metrics are; run it again into the same folder")
-    fact = told.get(metric)
+    fact = _facts(run).get(metric)
     if fact is None:
         return Measure(metric)
     return Measure(
@@ -138,6 +138,13 @@ def measure(run: RunFolder, metric: str) -> Measure:
     )
 
 
+def _facts(run: RunFolder) -> dict[str, dict[str, Any]]:
+    """Return what the run says of its scores, by name."""
+    if run.info.get("metrics") is None:
+        raise UsageError(f"{run.path} does not say what its metrics are; run it again into the same folder")
+    return run.metrics
+
+
 def check_faults(run: RunFolder) -> dict[str, str]:
     """Return the checks of somebody else that broke down, and how, by name."""
     return {str(each["name"]): str(each["fault"]) for each in run.info.get("checks", []) if each.get("fault")}
@@ -145,8 +152,9 @@ def check_faults(run: RunFolder) -> dict[str, str]:
 
 def metric_faults(run: RunFolder) -> dict[str, str]:
     """Return why a metric has no scores of some explainer, for each that has none."""
-    lost = run.scores[(run.scores["status"] == "failed") & (run.scores["metric"] != NO_MAPS)]
-    return dict(zip(lost["metric"], lost["reason"], strict=True))
+    scores = run.named_scores
+    lost = scores[(scores["status"] == "failed") & (scores["metric"] != NO_MAPS)]
+    return dict(zip(lost["name"], lost["reason"], strict=True))
 
 
 def chosen(run: RunFolder, metric: str, variant: str = "") -> tuple[str, str]:
@@ -175,6 +183,44 @@ def chosen(run: RunFolder, metric: str, variant: str = "") -> tuple[str, str]:
     return name, wanted or ("spectrum-null" if "spectrum-null" in held[name] else held[name][0])
 
 
+def called(run: RunFolder, metric: str, *, output: str = "", fill: str = "", kind: str = "") -> str:
+    """Return the name of the score of a metric with an output, a fill and of a kind; a variant after "/" stays.
+
+    Parameters
+    ----------
+    run
+        Where to look.
+    metric
+        A score's name; or, where anything else is given, what stands in the column ``metric``.
+    output, fill, kind
+        As in those columns; "" for the usual output and fill, and the metric's own score.
+
+    Raises
+    ------
+    UsageError
+        Where the run holds none like it; the message lists those of the metric.
+    """
+    if not (output or fill or kind):
+        return metric
+    plain, slash, variant = metric.partition("/")
+    held = run.named_scores[["name", *IDENTITY]].drop_duplicates()
+    names = {tuple(which): name for name, *which in held.itertuples(index=False)}
+    wanted = (plain, output, fill, kind or "score")
+    if wanted in names:
+        return f"{names[wanted]}{slash}{variant}"
+    mine = [_options(*which) for which in names if which[0] == plain]
+    if not mine:
+        there = ", ".join(sorted(set(held["metric"]))) or "none"
+        raise UsageError(f"{run.name} holds no metric {plain!r} in the column metric; choose one of: {there}")
+    raise UsageError(f"{run.name} holds no {_options(*wanted)} of {plain!r}; there is {'; '.join(mine)}")
+
+
+def _options(metric: str, output: str, fill: str, kind: str) -> str:
+    """Return how the command line asks for this score of its metric."""
+    said = {"kind": kind, "output": output, "fill": fill}
+    return " ".join(f"--{key} {value}" for key, value in said.items() if value)
+
+
 def layers(run: RunFolder) -> list[str]:
     """Return a short name for each step of the randomisation cascade: its first layer, and how many more."""
     groups = [[group] if isinstance(group, str) else list(group) for group in run.info.get("cascade", [])]
@@ -193,8 +239,8 @@ def faults(run: RunFolder) -> dict[str, str]:
 
 def rows(run: RunFolder, metric: str, variant: str) -> pd.DataFrame:
     """Return the scores of one metric and variant, with a column ``defined``."""
-    scores = run.scores
-    held = scores[(scores["metric"] == metric) & (scores["variant"] == variant)].copy()
+    scores = run.named_scores
+    held = scores[(scores["name"] == metric) & (scores["variant"] == variant)].copy()
     held["defined"] = (held["status"] == "ok") & held["value"].notna()
     return held
 

@@ -117,7 +117,7 @@ def _as_text(value: Any) -> Any:
 
 def _json(table: pd.DataFrame) -> str:
     """Print for a program: undefined is null."""
-    facts = {key: table.attrs[key] for key in ("title", "metric", "variant", "notes") if key in table.attrs}
+    facts = {key: table.attrs[key] for key in ("title", "metric", "score", "variant", "notes") if key in table.attrs}
     if table.attrs.get("kind") == "metric":
         body: dict[str, Any] = {"classes": _class_records(table)}
     else:

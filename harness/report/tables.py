@@ -9,7 +9,7 @@ import pandas as pd
 from harness.report import reading, wording
 from harness.report.reading import ALL, DEFAULT_METRIC, Counts
 from harness.report.rendering import records, render
-from harness.store import RunFolder
+from harness.store import IDENTITY, RunFolder
 
 # ---------------------------------------------------------------------- making
 
@@ -57,7 +57,7 @@ def metric_table(
     made.attrs = {
         "kind": "metric", "metric": metric, "variant": variant, "by": by, "explainers": names,
         "defined": count.defined.to_dict("index"), "asked": count.asked.to_dict("index"),
-        "signed": reading.measure(run, metric).signed,
+        "signed": reading.measure(run, metric).signed, "score": held[list(IDENTITY)].iloc[0].to_dict(),
         "title": _title(run, metric, variant), "notes": _metric_notes(run, held),
     }  # fmt: skip
     return made
@@ -145,9 +145,11 @@ def overview_table(run: RunFolder) -> pd.DataFrame:
         true causes before their null, where that was examined; then one column an explainer, NaN where no image has a
         defined value.
     """
-    held = run.scores[(run.scores["variant"] == "map") & (run.scores["status"] != "failed")]
-    names = list(dict.fromkeys(held["metric"]))
-    made = held.pivot_table(index="metric", columns="explainer", values="value", aggfunc="mean", sort=False)
+    scores = run.named_scores
+    held = scores[(scores["variant"] == "map") & (scores["status"] != "failed")]
+    names = list(dict.fromkeys(held["name"]))
+    made = held.pivot_table(index="name", columns="explainer", values="value", aggfunc="mean", sort=False)
+    made = made.rename_axis(index="metric")
     made = made.reindex(index=names, columns=[name for name in reading.families(run) if name in made.columns])
     told = run.examinations.set_index("metric")["discrimination"].reindex(names)
     made.insert(0, "tells truth from noise", ["–" if pd.isna(share) else f"{share:.2f}" for share in told])
@@ -241,7 +243,7 @@ def _title(run: RunFolder, metric: str, variant: str) -> str:
 
 def _metric_notes(run: RunFolder, held: pd.DataFrame) -> list[str]:
     """Return what a reader must know beside the numbers: the metric, the nulls, what is missing and why."""
-    metric, variant = (str(held[name].iloc[0]) for name in ("metric", "variant"))
+    metric, variant = (str(held[name].iloc[0]) for name in ("name", "variant"))
     notes = [f"{metric}: {reading.measure(run, metric).meaning}."]
     if variant in wording.NULLS:
         notes.append(f"{variant}: {wording.NULLS[variant]}.")

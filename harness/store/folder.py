@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from harness.errors import UsageError
 from harness.importing import reason
 from harness.store.pieces import FINISHED, file_name, note, read_piece, sha256
-from harness.store.schema import BLANK, EFFECTS, EXAMINATIONS, LADDER, PERSONS, SCHEMA_VERSION, frame
+from harness.store.schema import BLANK, EFFECTS, EXAMINATIONS, IDENTITY, LADDER, PERSONS, SCHEMA_VERSION, frame
 
 Read = TypeVar("Read")
 
@@ -110,8 +110,22 @@ class RunFolder:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """One row an image, metric and variant; see :data:`SCORES`."""
+        """One row an image, score and variant; see :data:`SCORES`."""
         return self._table("scores")
+
+    @cached_property
+    def named_scores(self) -> pd.DataFrame:
+        """The scores with what each is called in a column ``name``: as ``run.json`` says, else by these columns."""
+        told = {tuple(fact[key] for key in IDENTITY): name for name, fact in self.metrics.items()}
+        held = self.scores[list(IDENTITY)].drop_duplicates()
+        names = [told.get(which, _called(*which)) for which in map(tuple, held.to_numpy().tolist())]
+        return self.scores.merge(held.assign(name=names), how="left", on=list(IDENTITY))
+
+    @property
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """What ``run.json`` says of each score by name, nothing where it says nothing of any."""
+        told: dict[str, dict[str, Any]] = self.info.get("metrics") or {}
+        return told
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -326,6 +340,11 @@ class RunFolder:
                 Path(temporary).unlink(missing_ok=True)
         except OSError as error:
             raise _unwritable(file.parent, error) from error
+
+
+def _called(metric: str, output: str, fill: str, kind: str) -> str:
+    """Return what a score is called of which nothing is told."""
+    return " ".join(part for part in (metric, output, fill, kind if kind != "score" else "") if part)
 
 
 def _link(temporary: Path, file: Path) -> None:

@@ -5,13 +5,17 @@ from typing import Any
 
 import pandas as pd
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 SCORES = {
-    "explainer": "str", "metric": "str", "variant": "str", "image": "int64", "label": "str", "predicted": "str",
-    "target": "str", "value": "float64", "status": "str", "reason": "str",
+    "explainer": "str", "metric": "str", "output": "str", "fill": "str", "kind": "str", "variant": "str",
+    "image": "int64", "label": "str", "predicted": "str", "target": "str", "value": "float64", "status": "str",
+    "reason": "str",
 }  # fmt: skip
-"""One row an image, metric and variant. Undefined is a null value with a status, never 0."""
+"""One row an image, score and variant. Undefined is a null value with a status, never 0."""
+
+IDENTITY = ("metric", "output", "fill", "kind")
+"""The columns that say which score a row holds; ``run.json`` has a name for each that it tells of."""
 
 CURVES = {
     "explainer": "str", "metric": "str", "variant": "str", "image": "int64", "target": "str", "x": "float64",

@@ -82,6 +82,18 @@ def test_explainers_are_compared(run: harness.Run) -> None:
     pd.testing.assert_frame_equal(run.compare(explainers=["gradient", "random"]), expected)
 
 
+def test_a_score_is_named_or_said_by_its_columns(run: harness.Run) -> None:
+    plain, beyond = (run.table("randomization-full", kind=kind) for kind in ("score", "excess"))
+    pd.testing.assert_frame_equal(beyond, run.table("randomization-full-excess"))
+    assert not beyond["gradient"].equals(plain["gradient"])
+    compared = run.compare(explainers=["gradient", "random"], metric="randomization-full", kind="excess")
+    assert compared.attrs["metric"] == "randomization-full-excess"
+    with pytest.raises(
+        UsageError, match="no --kind gain of 'randomization-full'; there is --kind score; --kind excess"
+    ):
+        run.table("randomization-full", kind="gain")
+
+
 def test_maps_are_drawn_of_those_that_are_named(run: harness.Run) -> None:
     figure = run.plot_maps(["gradient", "edges"], classes=CLASSES_BY_NUMBER[0])
     titles = [ax.get_title() for ax in figure.axes if ax.get_title()]

@@ -6,14 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import (
-    AGAIN,
-    EXACT,
-    PATCHES,
-    SIDE,
-    kept_once,
-    oracle_of,
-)
+from tiny import AGAIN, EXACT, PATCHES, SIDE, kept_once, names_in, oracle_of
 
 from harness.case import Case
 from harness.measurements import Explained, MaskBank, Measurement, SinglePatches
@@ -35,7 +28,7 @@ BOTH = pytest.mark.parametrize(("measurement", "metrics"), [(BANK, BANKED), (SIN
 
 
 def values(scores: pd.DataFrame, metric: str, variant: str = "map") -> np.ndarray:
-    return scores[(scores["metric"] == metric) & (scores["variant"] == variant)]["value"].to_numpy()
+    return scores[(names_in(scores) == metric) & (scores["variant"] == variant)]["value"].to_numpy()
 
 
 def measured(measurement: Measurement, case: Case, maps: np.ndarray) -> pd.DataFrame:
@@ -200,7 +193,7 @@ def test_there_is_one_row_an_image_metric_and_variant(
 ) -> None:
     scores = measured(measurement, patch_case, oracle_of(patch_case))
     assert list(scores.columns) == list(SCORES)
-    counts = scores.groupby(["metric", "variant"])["image"].agg(["size", "nunique"])
+    counts = scores.groupby([names_in(scores), "variant"])["image"].agg(["size", "nunique"])
     assert (counts == 18).all(axis=None)
     assert set(counts.index) == {
         *((metric, variant) for metric in metrics for variant in ("map", "spectrum-null", "transplant-null")),

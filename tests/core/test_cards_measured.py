@@ -5,14 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import SIDE, SMALL, acting_faces, make_case, parts_subject, tiny_network
+from tiny import SIDE, SMALL, acting_faces, make_case, names_in, parts_subject, tiny_network
 
 from harness.evaluation import Request
 from harness.evaluation.runner import Runner
 from harness.explainers import registered
 from harness.explainers.base import COMPLETENESS
 from harness.metrics.cards import described, gain_of, metric_cards
-from harness.store import RunFolder
+from harness.metrics.score import Score
+from harness.store import IDENTITY, RunFolder
 from harness.subject import Subject
 
 NOT_SCORES = {
@@ -60,9 +61,14 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     return pd.concat([runner.measured(explainer).scores for runner in runners])
 
 
+def identities(scores: pd.DataFrame) -> list[Score]:
+    """Each score that was measured, once."""
+    return [Score(*row) for row in scores[list(IDENTITY)].drop_duplicates().itertuples(index=False)]
+
+
 def measured(scores: pd.DataFrame) -> set[str]:
     """Metrics that hold at least one number for the map itself."""
-    return set(scores[(scores["variant"] == "map") & scores["value"].notna()]["metric"])
+    return set(names_in(scores[(scores["variant"] == "map") & scores["value"].notna()]))
 
 
 def missing(scores: pd.DataFrame) -> set[str]:
@@ -78,16 +84,16 @@ def test_nothing_that_is_measured_is_listed_as_not(scores: pd.DataFrame) -> None
 
 
 def test_every_score_of_a_run_has_facts_of_a_card(scores: pd.DataFrame) -> None:
-    names = set(scores["metric"])
-    facts = described(names, ("mark", "displacement"))
+    names = set(names_in(scores))
+    facts = described(identities(scores), ("mark", "displacement"))
     assert set(facts) == names
     assert all(fact.meaning and fact.undefined for fact in facts.values())
-    assert {fact.metric for fact in facts.values() if fact.higher_is_better is None} == NO_VIRTUE
+    assert {fact.card for fact in facts.values() if fact.higher_is_better is None} == NO_VIRTUE
 
 
 def test_a_score_lies_in_the_range_that_a_reader_is_told(scores: pd.DataFrame) -> None:
-    facts = described(set(scores["metric"]), ("mark", "displacement"))
-    spans = scores.groupby("metric")["value"].agg(["min", "max"])
+    facts = described(identities(scores), ("mark", "displacement"))
+    spans = scores.groupby(names_in(scores))["value"].agg(["min", "max"])
     # A sum of some hundred terms of single precision may miss the end of its range by so much.
     slack = 1e-5
     for name, (low, high) in zip(spans.index, spans.to_numpy(), strict=True):
@@ -97,11 +103,14 @@ def test_a_score_lies_in_the_range_that_a_reader_is_told(scores: pd.DataFrame) -
 
 
 def test_a_gain_is_better_the_higher_whatever_its_metric(scores: pd.DataFrame) -> None:
-    facts = described(set(scores["metric"]), ("mark", "displacement"))
+    facts = described(identities(scores), ("mark", "displacement"))
     kinds = {name: fact for name, fact in facts.items() if fact.kind == "gain"}
     assert {fact.higher_is_better for fact in kinds.values()} == {True}
-    table = scores[scores["variant"] == "spectrum-null"].pivot_table(index="image", columns="metric", values="value")
-    own = scores[scores["variant"] == "map"].pivot_table(index="image", columns="metric", values="value")
+    called = scores.assign(name=names_in(scores).to_numpy())
+    table, own = (
+        called[called["variant"] == variant].pivot_table(index="image", columns="name", values="value")
+        for variant in ("spectrum-null", "map")
+    )
     for name, sign in (("deletion-auc", -1), ("insertion-auc", 1), ("infidelity", -1), ("relevance-mass", 1)):
         assert {True: 1, False: -1}[facts[name].higher_is_better] == sign
         difference = (sign * (own[name] - table[name])).dropna()
@@ -113,4 +122,4 @@ def test_what_is_listed_has_a_card() -> None:
 
 
 def test_a_metric_that_is_no_longer_measured_is_missed(scores: pd.DataFrame) -> None:
-    assert missing(scores[scores["metric"] != "sensitivity-n"]) == {"sensitivity-n"}
+    assert missing(scores[names_in(scores) != "sensitivity-n"]) == {"sensitivity-n"}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import CLASSES, EXACT, SIDE, SPEC, kept_once, make_case
+from tiny import CLASSES, EXACT, SIDE, SPEC, kept_once, make_case, names_in
 from torch import Tensor, nn
 
 from harness.case import Case
@@ -59,7 +59,7 @@ def measured(case: Case, maps: np.ndarray, games: Games = GAMES) -> pd.DataFrame
 
 
 def values(scores: pd.DataFrame, metric: str, variant: str = "map") -> np.ndarray:
-    return scores[(scores["metric"] == metric) & (scores["variant"] == variant)]["value"].to_numpy()
+    return scores[(names_in(scores) == metric) & (scores["variant"] == variant)]["value"].to_numpy()
 
 
 def true_map(case: Case, games: Games = GAMES) -> np.ndarray:
@@ -185,8 +185,8 @@ def test_what_is_played_serves_every_explainer(case: Case) -> None:
 
 def test_parts_are_played_on_some_of_the_images(case: Case) -> None:
     scores = measured(case, contributions(case), replace(GAMES, per_class=4, within_per_class=2))
-    cells = scores[(scores["metric"] == "settled-pairs") & (scores["variant"] == "map")]
-    inner = scores[(scores["metric"] == "settled-pairs") & (scores["variant"] == "map within")]
+    cells = scores[(names_in(scores) == "settled-pairs") & (scores["variant"] == "map")]
+    inner = scores[(names_in(scores) == "settled-pairs") & (scores["variant"] == "map within")]
     assert cells["target"].value_counts().max() == 4
     assert inner["target"].value_counts().max() == 2
     assert set(inner["image"]) < set(cells["image"])
@@ -233,7 +233,7 @@ def test_a_map_of_the_predicted_class_whatever_is_asked_gains_nothing(case: Case
     maps = contributions(case)
     scores = by_class(case, maps, lambda images, classes: maps[chosen].astype(np.float32))
     assert set(values(scores, "settled-pairs-rival-gain", "predicted")) == {0.0}
-    contrast = scores[scores["metric"] == "settled-pairs-contrast-gain"]
+    contrast = scores[names_in(scores) == "settled-pairs-contrast-gain"]
     assert set(contrast["status"]) == {"undefined"}
     assert contrast["reason"].str.contains("one map for both classes").all()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import spearmanr
-from tiny import EXACT
+from tiny import EXACT, score_called
 
 from harness.checks import CHECKS, Evidence, Finding, Verdict, judged
 from harness.store import MATRICES, SCORES, frame, joined
@@ -32,7 +32,7 @@ def gains(means: np.ndarray) -> pd.DataFrame:
     target = np.repeat(CLASSES, EACH)
     rows = {
         "explainer": "e",
-        "metric": "deletion-gain",
+        **vars(score_called("deletion-gain")),
         "variant": "spectrum-null",
         "image": np.arange(K * EACH),
         "label": "",

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import EXACT
+from tiny import EXACT, score_called
 
 from harness.checks import CHECKS, EVERYTHING, Evidence, Finding, Verdict, judged
 from harness.checks.paired import PairedScores
@@ -26,7 +26,7 @@ def scores(
         SCORES,
         {
             "explainer": explainer,
-            "metric": metric,
+            **vars(score_called(metric)),
             "variant": variant,
             "image": np.arange(len(values)) * 10,
             "label": "",
@@ -289,8 +289,8 @@ def test_a_claim_over_all_images_alone_judges_no_class() -> None:
 @pytest.mark.parametrize(
     ("check", "metric", "variant"),
     [
-        ("srg-spectrum", "symmetric-relevance-gain-gain", "spectrum-null"),
-        ("srg-transplant", "symmetric-relevance-gain-gain", "transplant-null"),
+        ("srg-spectrum", "symmetric-relevance-gain-over-null", "spectrum-null"),
+        ("srg-transplant", "symmetric-relevance-gain-over-null", "transplant-null"),
         ("road-spectrum", "road-gain", "spectrum-null"),
         ("road-transplant", "road-gain", "transplant-null"),
         ("deletion-segment", "deletion-gain", "segment-null"),

@@ -168,6 +168,24 @@ def test_wrong_use_is_one_line_and_status_two(mistake: str, capsys: pytest.Captu
     assert pd.Series(printed.err).str.contains(said).all(), printed.err
 
 
+@pytest.mark.parametrize("command", ["table", "compare", "report"])
+def test_a_run_of_the_schema_before_is_refused_in_one_line(
+    command: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    folder = RunFolder(old)
+    for name in ("scores", "verdicts", "curves", "matrices"):
+        held = RunFolder.existing(run).table(name)
+        # Schema 2 had the name of a score in the column metric.
+        folder.write_table(name, held.drop(columns=["output", "fill", "kind"], errors="ignore"))
+    folder.write_text("run.json", json.dumps(RunFolder.existing(run).info | {"schema_version": 2, "files": {}}))
+    assert main([command, str(old)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == f"harness: {old} has schema version 2, this is 3; run it again into a new folder\n"
+
+
 def test_a_wrong_metric_of_a_run_is_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["table", str(run), "--metric", "deletion"]) == 2
     assert "holds no metric 'deletion'; choose one of: efficient-mprt" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import torch
 from tiny import (
     AGAIN,
     make_case,
+    names_in,
 )
 from torch import Tensor
 
@@ -139,7 +140,7 @@ def test_complexity_is_that_of_each_map_and_undefined_for_a_constant_one(patch_c
     maps = np.zeros_like(patch_case.images[:, 0].numpy())
     maps[1:, 3, 3] = 2.0
     scores = Complexity().measure(Explained(patch_case, maps)).scores
-    table = scores.pivot(index="image", columns="metric", values="value")
+    table = scores.assign(metric=names_in(scores)).pivot(index="image", columns="metric", values="value")
     assert set(table) == {"sparseness", "entropy-complexity", "pixels-above-floor", "histogram-entropy"}
     assert table.iloc[0].isna().all()
     assert (table["pixels-above-floor"].iloc[1:] == 1).all()

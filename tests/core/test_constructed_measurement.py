@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import CLASSES, SIDE, SPEC, bright_patch_faces, kept_once, make_case, named, tiny_network
+from tiny import CLASSES, SIDE, SPEC, bright_patch_faces, kept_once, make_case, named, names_in, tiny_network
 from torch import Tensor, nn
 
 from harness.case import Case
@@ -53,7 +53,8 @@ def scores(case: Case, made: Explainer | str, measurement: Any) -> pd.DataFrame:
 
 
 def means(case: Case, made: Explainer | str, measurement: Any) -> dict[str, float]:
-    return dict(scores(case, made, measurement).groupby("metric")["value"].mean())
+    found = scores(case, made, measurement)
+    return dict(found.groupby(names_in(found))["value"].mean())
 
 
 # ---------------------------------------------------------------------- the truth is found
@@ -72,7 +73,7 @@ def test_parts_are_told_from_the_explainers_own_baselines(case: Case, name: str)
     made = registered()[name]
     own = scores(case, made, TILES)
     plain = TILES.measure(replace(explained(case, made), baselines=lambda images, subject=None: ())).scores
-    amounts = [table[table["metric"] == "tile-amounts"]["value"].mean() for table in (own, plain)]
+    amounts = [table[names_in(table) == "tile-amounts"]["value"].mean() for table in (own, plain)]
     assert amounts[0] < amounts[1] / 2
 
 
@@ -113,8 +114,8 @@ def test_what_flows_back_has_nothing_where_the_network_is_blind(case: Case, name
 def test_planted_pixels_have_exactly_the_parts_that_were_planted(case: Case, name: str) -> None:
     found = scores(case, name, PLANTED)
     # Ranks of 4 pixels from differences of single-precision maps: nearly all right.
-    assert found[found["metric"] == "planted-pixels"]["value"].mean() > 0.95
-    assert found[found["metric"] == "planted-patch-gain"]["value"].mean() > 0
+    assert found[names_in(found) == "planted-pixels"]["value"].mean() > 0.95
+    assert found[names_in(found) == "planted-patch-gain"]["value"].mean() > 0
 
 
 def test_a_pair_is_found_where_both_patches_are(case: Case) -> None:
@@ -154,9 +155,9 @@ def test_the_gradient_does_not_rank_tiles(case: Case) -> None:
 def test_edges_gain_nothing_by_what_is_planted(case: Case) -> None:
     found = scores(case, "edges", PLANTED)
     gains = found[found["variant"] == UNPLANTED]
-    assert set(gains["metric"]) == {"planted-patch-gain", "planted-pair-gain"}
+    assert set(names_in(gains)) == {"planted-patch-gain", "planted-pair-gain"}
     assert (gains["value"] == 0).all()
-    pixels = found[found["metric"] == "planted-pixels"]
+    pixels = found[names_in(found) == "planted-pixels"]
     assert pixels["value"].isna().all()
     assert set(pixels["reason"]) == {metric_cards()["planted-pixels"].undefined}
 
@@ -180,7 +181,7 @@ def half_pair(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
 def test_a_map_that_finds_one_patch_of_a_pair_has_not_found_the_pair(case: Case) -> None:
     many = Planted(12, 2)
     one, both = (
-        scores(case, made, many).pivot_table(index="image", columns="metric", values="value")["planted-pair"]
+        scores(case, made, many).query("metric == 'planted-pair' and kind == 'score'").set_index("image")["value"]
         for made in (named("half", half_pair), registered()["saliency"])
     )
     assert one.mean() < both.mean() - 0.1
@@ -191,7 +192,7 @@ def test_a_map_that_finds_one_patch_of_a_pair_has_not_found_the_pair(case: Case)
 
 def test_one_row_an_image_of_its_own_under_the_class_that_was_explained(case: Case) -> None:
     found = scores(case, "gradient", TILES)
-    ranks = found[found["metric"] == "tile-ranks"]
+    ranks = found[names_in(found) == "tile-ranks"]
     assert ranks["image"].is_unique
     assert len(ranks) == 24
     assert set(ranks["target"]) <= set(CLASSES)
@@ -317,7 +318,7 @@ def test_the_bench_hands_on_the_baselines_under_the_built_network(
 ) -> None:
     bench = Runner(case, [TILES], RunFolder(tmp_path_factory.mktemp("run")))
     found = bench.measured(registered()["integrated-gradients-black"]).scores
-    assert found[found["metric"] == "tile-amounts"]["value"].mean() < 0.05
+    assert found[names_in(found) == "tile-amounts"]["value"].mean() < 0.05
 
 
 def test_a_run_keeps_what_it_has_asked(case: Case, tmp_path_factory: pytest.TempPathFactory) -> None:

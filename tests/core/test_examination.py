@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import pytest
+from tiny import score_called
 
 from harness.checks import CHECKS, Evidence, Verdict, barred, examination_table, examined, judged
 from harness.oracles.known import NOISE, ORACLE, oracle_name
@@ -16,7 +17,7 @@ RUNGS = [(oracle_name(share), "map") for share in (0.0, *NOISE)] + [(ORACLE, "sp
 
 def scores(explainer: str, metric: str, variant: str, values: Sequence[float]) -> pd.DataFrame:
     values = np.asarray(values, np.float64)
-    rows = {"explainer": explainer, "metric": metric, "variant": variant, "image": np.arange(len(values))}
+    rows = {"explainer": explainer, **vars(score_called(metric)), "variant": variant, "image": np.arange(len(values))}
     status = np.where(np.isnan(values), "undefined", "ok")
     rows |= {"label": "a", "predicted": "a", "target": "a", "value": values, "status": status, "reason": ""}
     return frame(SCORES, rows)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from tiny import CLASSES, SIDE, SPEC, make_case
+from tiny import CLASSES, SIDE, SPEC, make_case, names_in
 from torch import Tensor, nn
 
 from harness.case import Case
@@ -63,7 +63,7 @@ def noise(images: Tensor, targets: np.ndarray) -> Tensor:
 
 def values(found: Measured, metric: str, variant: str = "map") -> np.ndarray:
     scores = found.scores
-    return scores[(scores["metric"] == metric) & (scores["variant"] == variant)]["value"].to_numpy()
+    return scores[(names_in(scores) == metric) & (scores["variant"] == variant)]["value"].to_numpy()
 
 
 def test_a_map_that_knows_the_class_looks_at_its_quarters() -> None:
@@ -106,7 +106,7 @@ def test_a_class_with_one_image_has_no_mosaic_and_says_why() -> None:
     case = shade_case()
     alone = case.take(np.flatnonzero((case.targets != 0) | (np.arange(18) == np.flatnonzero(case.targets == 0)[0])))
     found = measured(alone, knows)
-    scores = found.scores[(found.scores["metric"] == "focus") & (found.scores["variant"] == "map")]
+    scores = found.scores[(names_in(found.scores) == "focus") & (found.scores["variant"] == "map")]
     lonely = scores[scores["value"].isna()]
     assert len(lonely) == 1
     assert "no second image of the class" in lonely["reason"].item()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from tiny import CLASSES, SIDE, SPEC, bright_patch_faces, make_case
+from tiny import CLASSES, SIDE, SPEC, bright_patch_faces, make_case, names_in
 from torch import Tensor, nn
 
 from harness.case import Case
@@ -36,7 +36,7 @@ def measured(case: Case, explain: Callable[..., Tensor], axioms: frozenset[str] 
 
 
 def values(found: Measured, axiom: str) -> np.ndarray:
-    return found.scores[found.scores["metric"] == axiom]["value"].to_numpy()
+    return found.scores[names_in(found.scores) == axiom]["value"].to_numpy()
 
 
 def verdict(case: Case, found: Measured, check: str) -> tuple[Verdict, str]:
@@ -81,7 +81,7 @@ def test_axioms_that_are_not_claimed_have_no_rows_and_no_verdict(case: Case) -> 
 
 def test_one_claim_is_measured_alone(case: Case) -> None:
     found = measured(case, squared, frozenset({"implementation-invariance"}))
-    assert set(found.scores["metric"]) == {"implementation-invariance"}
+    assert set(names_in(found.scores)) == {"implementation-invariance"}
 
 
 def test_without_a_network_of_equal_answers_nothing_is_said() -> None:

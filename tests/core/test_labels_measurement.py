@@ -6,14 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import (
-    CLASSES,
-    EXACT,
-    SPEC,
-    bright_patch_faces,
-    make_case,
-    tiny_network,
-)
+from tiny import CLASSES, EXACT, SPEC, bright_patch_faces, make_case, names_in, tiny_network
 from torch import Tensor
 
 from harness.case import Case
@@ -44,7 +37,7 @@ def measured(case: Case, explain: Callable[..., Tensor], twin: Subject | None) -
 
 
 def values(found: Measured, metric: str, variant: str) -> np.ndarray:
-    held = found.scores[(found.scores["metric"] == metric) & (found.scores["variant"] == variant)]
+    held = found.scores[(names_in(found.scores) == metric) & (found.scores["variant"] == variant)]
     return held["value"].to_numpy()
 
 

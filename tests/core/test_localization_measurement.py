@@ -14,6 +14,7 @@ from tiny import (
     contributions,
     kept_once,
     make_case,
+    names_in,
     oracle_of,
     parts_subject,
     patch_subject,
@@ -35,7 +36,7 @@ def marked() -> Case:
 
 
 def mean(found: Measured, metric: str, variant: str) -> float:
-    rows = found.scores[(found.scores["metric"] == metric) & (found.scores["variant"] == variant)]
+    rows = found.scores[(names_in(found.scores) == metric) & (found.scores["variant"] == variant)]
     return float(rows["value"].mean())
 
 
@@ -104,7 +105,7 @@ def acting() -> Case:
 
 
 def values(scores: pd.DataFrame, metric: str, variant: str) -> np.ndarray:
-    return scores[(scores["metric"] == metric) & (scores["variant"] == variant)]["value"].to_numpy()
+    return scores[(names_in(scores) == metric) & (scores["variant"] == variant)]["value"].to_numpy()
 
 
 def measured(case: Case, maps: np.ndarray) -> pd.DataFrame:
@@ -157,7 +158,8 @@ def test_evidence_is_the_parts_that_speak_for_the_class(acting: Case) -> None:
 
 
 def test_every_score_is_there_once_an_image(acting: Case) -> None:
-    counts = measured(acting, contributions(acting)).groupby(["metric", "variant"])["image"].agg(["size", "nunique"])
+    scores = measured(acting, contributions(acting))
+    counts = scores.groupby([names_in(scores), "variant"])["image"].agg(["size", "nunique"])
     assert (counts == len(acting.targets)).all(axis=None)
     assert {metric for metric, variant in counts.index if variant == "map"} == set(METRICS)
 
@@ -189,7 +191,7 @@ def test_of_the_displacement_only_the_mass_is_told(acting: Case) -> None:
     moved[1:, *PARTS["eyes"]] = 3.0
     case = replace(acting, faces=replace(acting.faces, evidence={"displacement": moved}))
     scores = measured(case, moved + 0.01 * noise_like(acting))
-    assert {m for m in scores["metric"] if "displacement" in m} == {
+    assert {m for m in names_in(scores) if "displacement" in m} == {
         "relevance-mass-displacement", "relevance-mass-displacement-gain",
     }  # fmt: skip
     found = values(scores, "relevance-mass-displacement", "map")

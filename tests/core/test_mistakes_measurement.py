@@ -7,15 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import (
-    AGAIN,
-    CLASSES,
-    PATCHES,
-    SIDE,
-    bright_patch_faces,
-    make_case,
-    patch_subject,
-)
+from tiny import AGAIN, CLASSES, PATCHES, SIDE, bright_patch_faces, make_case, names_in, patch_subject, score_called
 from torch import Tensor
 
 from harness.case import Case
@@ -53,7 +45,7 @@ def truth(subject: Subject, images: Tensor, targets: Tensor) -> np.ndarray:
 
 
 def values(found: Measured, metric: str, variant: str) -> np.ndarray:
-    held = found.scores[(found.scores["metric"] == metric) & (found.scores["variant"] == variant)]
+    held = found.scores[(names_in(found.scores) == metric) & (found.scores["variant"] == variant)]
     return held["value"].to_numpy()
 
 
@@ -75,7 +67,7 @@ def make_rows(case: Case) -> pd.DataFrame:
     rows = pd.DataFrame(
         {
             "explainer": "e",
-            "metric": "deletion-auc",
+            **vars(score_called("deletion-auc")),
             "variant": "map",
             "image": case.faces.ids,
             "label": case.label_names,

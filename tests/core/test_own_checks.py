@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from guide import examples
-from tiny import bright_patch_faces, patch_subject
+from tiny import bright_patch_faces, names_in, patch_subject
 
 from harness.checks import EVERYTHING, UNITS, Check, Evidence, Finding, asked, judged, registry, tried
 from harness.checks.asked import asked_checks, unmeasured
@@ -19,6 +19,7 @@ from harness.cli import main, runs
 from harness.errors import DefinitionError, UsageError
 from harness.evaluation import Request
 from harness.metrics import cards
+from harness.metrics.score import Score
 from harness.profiles import PROFILES
 from harness.report import figures, page
 from harness.store import MATRICES, SCORES, RunFolder, frame
@@ -131,7 +132,7 @@ def test_an_explainer_a_metric_and_a_check_of_one_file_are_everywhere(
     assert (stated["unit"], stated["rung"], stated["fault"], stated["needs"]) == (
         "images", 0, "", ["metric share-on-bright"],
     )  # fmt: skip
-    scores = run.scores[(run.scores["metric"] == "share-on-bright") & (run.scores["variant"] == "map")]
+    scores = run.scores[(names_in(run.scores) == "share-on-bright") & (run.scores["variant"] == "map")]
     means = scores.groupby("explainer")["value"].mean()
     assert {"gradient", "blurred-gradient", "random"} <= set(means.index)
     held = run.verdicts[(run.verdicts["check"] == "looks-at-bright") & (run.verdicts["class"] == EVERYTHING)]
@@ -142,9 +143,18 @@ def test_an_explainer_a_metric_and_a_check_of_one_file_are_everywhere(
     capsys.readouterr()
     assert main(["table", str(out), "--metric", "share-on-bright/map"]) == 0
     assert "blurred-gradient" in capsys.readouterr().out.replace("blurred-\n", "blurred-")
+    assert main(["table", str(out), "--metric", "share-on-bright", "--kind", "gain", "--format", "json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["metric"], said["score"]["metric"]) == ("share-on-bright-gain", "share-on-bright")
+    assert main(["table", str(out), "--kind", "gain"]) == 2
+    assert "name it with --metric" in capsys.readouterr().err
+    assert main(["compare", str(out), "--metric", "share-on-bright", "--fill", "mean"]) == 2
+    assert "holds no --kind score --fill mean of 'share-on-bright'; there is --kind score" in capsys.readouterr().err
     both = ["--explainer", "gradient", "--explainer", "blurred-gradient", "--format", "json"]
     assert main(["compare", str(out), *both, "--metric", "share-on-bright/map"]) == 0
-    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    compared = json.loads(capsys.readouterr().out)
+    (row,) = compared["rows"]
+    assert compared["score"]["kind"] == "score"
     assert {row["first"], row["second"]} == {"gradient", "blurred-gradient"}
     written = (out / "report.html").read_text()
     for name in ("blurred-gradient", "share-on-bright", "looks-at-bright", "than an even one"):
@@ -258,7 +268,7 @@ def evidence(values: list[float], persons: list[int] | None = None) -> Evidence:
     """Scores of explainer e, the first half of them of the class left."""
     n = len(values)
     rows = {
-        "explainer": "e", "metric": "m", "variant": "map", "image": np.arange(n), "label": "", "predicted": "",
+        "explainer": "e", **vars(Score("m")), "variant": "map", "image": np.arange(n), "label": "", "predicted": "",
         "target": [NAMES[2 * i // n] for i in range(n)], "value": values, "status": "ok", "reason": "",
     }  # fmt: skip
     known = dict(enumerate(persons or ()))

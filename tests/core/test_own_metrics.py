@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from guide import examples
-from tiny import acting_faces, bright_patch_faces, make_case, parts_subject, patch_subject
+from tiny import acting_faces, bright_patch_faces, make_case, names_in, parts_subject, patch_subject
 
 from harness.cli import main, runs
 from harness.errors import DefinitionError, MetricFault, UsageError
@@ -105,11 +105,11 @@ def test_a_metric_of_a_file_is_measured_told_of_and_compared(
 ) -> None:
     folder, said = run
     name = "unlike-the-picture"
-    scores = folder.scores[(folder.scores["metric"] == name) & (folder.scores["variant"] == "map")]
+    scores = folder.scores[(names_in(folder.scores) == name) & (folder.scores["variant"] == "map")]
     assert set(scores["status"]) == {"ok"}
     means = scores.groupby("explainer")["value"].mean()
     assert means["random"] < means["gradient"]
-    gains = folder.scores[folder.scores["metric"] == f"{name}-gain"]
+    gains = folder.scores[names_in(folder.scores) == f"{name}-gain"]
     assert set(gains["variant"]) == {"spectrum-null", "transplant-null"}
     fact = folder.info["metrics"][name]
     assert (fact["higher_is_better"], fact["low"], fact["high"]) == (False, -1.0, 1.0)
@@ -131,7 +131,7 @@ def test_a_metric_of_a_file_is_measured_told_of_and_compared(
         "metric 'sparseness' of .*:mine has the name of harness.metrics.complexity:sparseness; choose another",
     ):
         assert pd.Series(lines).str.contains(told).sum() == 1, (told, lines)
-    held = folder.scores.groupby("metric")["status"].agg(set)
+    held = folder.scores.groupby(names_in(folder.scores))["status"].agg(set)
     assert {name for name in held.index if held[name] == {"failed"}} == {"broken", "short", "wild"}
     assert held["plain"] == {"ok"}
     # Without a direction there is no gain, and nobody is ahead.
@@ -291,4 +291,4 @@ def test_the_example_of_the_guide_runs(metric_registry: dict[str, MetricCard]) -
     # Two sums of 144 positive terms in single precision.
     wanted = (pictures * bright).sum((1, 2)) / pictures.sum((1, 2))
     np.testing.assert_allclose(own, wanted, rtol=2 * 144 * 2**-24)
-    assert set(scores["metric"]) == {"share-on-bright", "share-on-bright-gain"}
+    assert set(names_in(scores)) == {"share-on-bright", "share-on-bright-gain"}

@@ -5,16 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import (
-    EXACT,
-    PARTS,
-    SIDE,
-    acting_faces,
-    contributions,
-    kept_once,
-    make_case,
-    parts_subject,
-)
+from tiny import EXACT, PARTS, SIDE, acting_faces, contributions, kept_once, make_case, names_in, parts_subject
 
 from harness.case import Case
 from harness.checks import CHECKS, Evidence, judged
@@ -33,7 +24,7 @@ def measured(case: Case, maps: np.ndarray) -> pd.DataFrame:
 
 
 def values(scores: pd.DataFrame, metric: str, variant: str) -> np.ndarray:
-    return scores[(scores["metric"] == metric) & (scores["variant"] == variant)]["value"].to_numpy()
+    return scores[(names_in(scores) == metric) & (scores["variant"] == variant)]["value"].to_numpy()
 
 
 def noise_like(case: Case) -> np.ndarray:
@@ -135,7 +126,8 @@ def test_localisation_and_parts_ask_the_network_once_for_all_explainers(acting: 
 
 
 def test_every_score_is_there_once_an_image(acting: Case) -> None:
-    counts = measured(acting, contributions(acting)).groupby(["metric", "variant"])["image"].agg(["size", "nunique"])
+    scores = measured(acting, contributions(acting))
+    counts = scores.groupby([names_in(scores), "variant"])["image"].agg(["size", "nunique"])
     assert (counts == len(acting.targets)).all(axis=None)
     assert {metric for metric, variant in counts.index if variant == "map"} == set(METRICS)
 

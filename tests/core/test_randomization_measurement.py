@@ -7,14 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import (
-    AGAIN,
-    CLASSES,
-    EXACT,
-    SIDE,
-    bright_patch_faces,
-    make_case,
-)
+from tiny import AGAIN, CLASSES, EXACT, SIDE, bright_patch_faces, make_case, names_in
 from torch import Tensor, nn
 
 from harness.case import Case
@@ -55,7 +48,7 @@ def measured(case: Case, explain: Explain, test: Measurement = TEST) -> Measured
 
 def values(found: Measured, metric: str, variant: str) -> np.ndarray:
     scores = found.scores
-    return scores[(scores["metric"] == metric) & (scores["variant"] == variant)]["value"].to_numpy()
+    return scores[(names_in(scores) == metric) & (scores["variant"] == variant)]["value"].to_numpy()
 
 
 def verdict(case: Case, found: Measured, check: str) -> Verdict:
@@ -203,7 +196,7 @@ def test_each_similarity_compares_the_trained_and_the_random_networks_maps(
 def test_what_is_too_small_for_structure_is_ranked_alone() -> None:
     network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 3))
     subject = Subject(network, name="six", classes=CLASSES, spec=InputSpec(6, 6))
-    metrics = set(measured(make_case(subject, bright_patch_faces(30)), gradient).scores["metric"])
+    metrics = set(names_in(measured(make_case(subject, bright_patch_faces(30)), gradient).scores))
     assert "randomization-full-absolute" in metrics
     assert not [name for name in metrics if "ssim" in name or "hog" in name]
 
@@ -212,7 +205,7 @@ def test_mprt_takes_the_mean_and_the_last_of_the_cascade_without_its_start(case:
     found = measured(case, gradient)
     curve = cascade(found)
     average, last = (
-        found.scores[(found.scores["metric"] == f"mprt-{name}") & (found.scores["variant"] == "map")]
+        found.scores[(names_in(found.scores) == f"mprt-{name}") & (found.scores["variant"] == "map")]
         .set_index("image")["value"]
         .loc[curve.index]
         for name in ("average", "last")
@@ -313,7 +306,7 @@ def test_smooth_maps_are_means_over_the_same_copies_under_both_networks(case: Ca
 
 def test_without_noise_a_smooth_map_is_the_map(case: Case) -> None:
     found = measured(case, gradient, replace(SMOOTH, spread=0.0, copies=2))
-    smooth = found.scores[(found.scores["metric"] == "smooth-mprt") & (found.scores["variant"] == "map")]
+    smooth = found.scores[(names_in(found.scores) == "smooth-mprt") & (found.scores["variant"] == "map")]
     full = pd.Series(values(measured(case, gradient), "randomization-full", "map"), index=case.faces.ids)
     # Single precision in another batch.
     np.testing.assert_allclose(smooth["value"], full.loc[smooth["image"].to_numpy()], rtol=0, atol=AGAIN)

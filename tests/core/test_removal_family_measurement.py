@@ -7,16 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import (
-    AGAIN,
-    EXACT,
-    PATCHES,
-    SIDE,
-    bright_patch_faces,
-    make_case,
-    oracle_of,
-    patch_subject,
-)
+from tiny import AGAIN, EXACT, PATCHES, SIDE, bright_patch_faces, make_case, names_in, oracle_of, patch_subject
 
 from harness.case import Case
 from harness.explainers._segments import segments_of
@@ -25,6 +16,7 @@ from harness.measurements.outputs import Outputs, filled
 from harness.measurements.regions import grid_patches, region_sums, removed_by_region, square_regions
 from harness.measurements.removal import BY_EVERY_FILL, BY_ONE_FILL, Trajectories
 from harness.metrics import faithfulness as faith
+from harness.metrics.score import gain_of
 from harness.perturbation import BlurFill, MeanFill, NoisyLinearFill, UniformFill, least_first, removed_steps
 from harness.perturbation.orders import SAME_SHARE
 
@@ -42,7 +34,7 @@ FAMILY: list[Measurement] = [
 
 def values(scores: pd.DataFrame, metric: str, variant: str = "map") -> np.ndarray:
     """The values of one metric and variant in the order of the images."""
-    return scores[(scores["metric"] == metric) & (scores["variant"] == variant)]["value"].to_numpy()
+    return scores[(names_in(scores) == metric) & (scores["variant"] == variant)]["value"].to_numpy()
 
 
 def steep(oracle: np.ndarray) -> np.ndarray:
@@ -121,10 +113,9 @@ def test_every_gain_is_the_difference_in_the_metrics_direction(null: str, patch_
     lower = {"deletion-auc", "deletion-auc-logit", "sufficiency"}
     scores = PLAIN.measure(Explained(patch_case, oracle)).scores
     for metric in read_by_hand(patch_case, oracle):
-        gain = metric.replace("-auc", "-gain") if "-auc" in metric else f"{metric}-gain"
         better = -1 if metric in lower else 1
         difference = better * (values(scores, metric) - values(scores, metric, null))
-        np.testing.assert_array_equal(values(scores, gain, null), difference, err_msg=metric)
+        np.testing.assert_array_equal(values(scores, gain_of(metric), null), difference, err_msg=metric)
 
 
 def test_monotonicity_of_the_spectrum_null_is_averaged_over_draws(patch_case: Case, oracle: np.ndarray) -> None:
@@ -177,9 +168,9 @@ def test_another_fill_is_measured_under_its_own_name(
     fill: MeanFill | NoisyLinearFill, suffix: str, patch_case: Case, oracle: np.ndarray
 ) -> None:
     found = Removal(fill, STEPS, 1, suffix, 2).measure(Explained(patch_case, oracle))
-    assert set(found.scores["metric"]) == {
+    assert set(names_in(found.scores)) == {
         *(f"{m}-{kind}-{suffix}" for m in ("deletion", "insertion") for kind in ("auc", "gain")),
-        *(f"symmetric-relevance-gain-{suffix}", f"symmetric-relevance-gain-{suffix}-gain"),
+        *(f"symmetric-relevance-gain-{suffix}", f"symmetric-relevance-gain-{suffix}-over-null"),
     }
     assert set(found.curves["metric"]) == {f"deletion-{suffix}", f"insertion-{suffix}"}
     assert len(values(found.scores, f"deletion-auc-{suffix}")) == 6
@@ -335,7 +326,7 @@ def test_the_segment_gain_is_the_difference(patch_case: Case) -> None:
 def test_a_map_without_segments_has_no_segment_null(patch_case: Case, oracle: np.ndarray) -> None:
     maps = np.where(np.arange(len(oracle))[:, None, None] < 9, quarters(patch_case), oracle)
     scores = PLAIN.measure(Explained(patch_case, maps)).scores
-    found = scores[(scores["metric"] == "deletion-gain") & (scores["variant"] == "segment-null")]
+    found = scores[(names_in(scores) == "deletion-gain") & (scores["variant"] == "segment-null")]
     assert found["value"].notna().tolist() == [True] * 9 + [False] * 9
     assert set(found["reason"][9:]) == {"constant map, or it is not made of segments"}
 
@@ -369,7 +360,7 @@ def test_there_is_one_row_an_image_metric_and_variant(
     measurement: Measurement, patch_case: Case, oracle: np.ndarray
 ) -> None:
     scores = measurement.measure(Explained(patch_case, oracle)).scores
-    counts = scores.groupby(["metric", "variant"])["image"].agg(["size", "nunique"])
+    counts = scores.groupby([names_in(scores), "variant"])["image"].agg(["size", "nunique"])
     assert (counts == scores["image"].nunique()).all(axis=None)
     assert scores.loc[scores["variant"] != "segment-null", "value"].notna().all()
 
@@ -427,7 +418,7 @@ def test_every_metric_reads_its_own_part_of_a_made_up_trajectory() -> None:
         "sufficiency": np.array([1 - (0.9 + 0.7) / 2]),
         "monotonicity-arya": np.array([1.0]),
     }
-    scored = {metric.named(""): metric.score(found) for metric in BY_EVERY_FILL + BY_ONE_FILL}
+    scored = {metric.taken("").name: metric.score(found) for metric in BY_EVERY_FILL + BY_ONE_FILL}
     assert scored.keys() == wanted.keys()
     for name, value in wanted.items():
         # Sums of five doubles.

@@ -5,16 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import (
-    AGAIN,
-    EXACT,
-    PATCHES,
-    SIDE,
-    bright_patch_faces,
-    make_case,
-    oracle_of,
-    patch_subject,
-)
+from tiny import AGAIN, EXACT, PATCHES, SIDE, bright_patch_faces, make_case, names_in, oracle_of, patch_subject
 
 from harness.case import Case
 from harness.measurements import Explained, Removal
@@ -31,7 +22,7 @@ def removal(fill: Fill = FILLS[0], draws: int = 2) -> Removal:
 
 def values(scores: pd.DataFrame, metric: str, variant: str) -> np.ndarray:
     """The values of one metric and variant in the order of the images."""
-    return scores[(scores["metric"] == metric) & (scores["variant"] == variant)]["value"].to_numpy()
+    return scores[(names_in(scores) == metric) & (scores["variant"] == variant)]["value"].to_numpy()
 
 
 def noise_like(case: Case) -> np.ndarray:
@@ -213,24 +204,24 @@ def test_the_transplant_null_of_a_class_with_one_image_is_undefined() -> None:
 def test_there_is_one_row_an_image_metric_and_variant(patch_case: Case, oracle: np.ndarray) -> None:
     scores = removal().measure(Explained(patch_case, oracle)).scores
     assert list(scores.columns) == list(SCORES)
-    counts = scores.groupby(["metric", "variant"])["image"].agg(["size", "nunique"])
+    counts = scores.groupby([names_in(scores), "variant"])["image"].agg(["size", "nunique"])
     assert (counts == len(oracle)).all(axis=None)
     nulls = ("spectrum-null", "transplant-null")
     others = ["comprehensiveness", "sufficiency", "monotonicity-arya"]
-    plain, gains = [*others, "symmetric-relevance-gain"], [*others, "symmetric-relevance-gain"]
+    plain, gains = [*others, "symmetric-relevance-gain"], [*others, "symmetric-relevance-gain-over-null"]
     for curve_name in ("deletion", "insertion"):
         plain += [f"{curve_name}-auc", f"{curve_name}-auc-logit"]
         gains += [curve_name, f"{curve_name}-gain-logit"]
     assert set(counts.index) == {
         *((name, v) for name in plain for v in ("map", *nulls)),
-        *((name if "gain-l" in name else f"{name}-gain", v) for name in gains for v in nulls),
+        *((name if "gain-" in name else f"{name}-gain", v) for name in gains for v in nulls),
         *((f"{m}-{kind}", "segment-null") for m in ("deletion", "insertion") for kind in ("auc", "gain")),
     }
 
 
 def test_rows_name_the_image_and_its_classes(patch_case: Case, oracle: np.ndarray) -> None:
     scores = removal().measure(Explained(patch_case, oracle)).scores
-    first = scores[(scores["metric"] == "deletion-auc") & (scores["variant"] == "map")]
+    first = scores[(names_in(scores) == "deletion-auc") & (scores["variant"] == "map")]
     assert first["image"].tolist() == patch_case.faces.ids.tolist()
     assert first["target"].tolist() == patch_case.target_names.tolist()
     assert first["label"].tolist() == patch_case.label_names.tolist()

@@ -7,14 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import (
-    CLASSES,
-    EXACT,
-    SIDE,
-    SPEC,
-    bright_patch_faces,
-    make_case,
-)
+from tiny import CLASSES, EXACT, SIDE, SPEC, bright_patch_faces, make_case, names_in
 from torch import Tensor, nn
 
 from harness.case import Case
@@ -48,12 +41,12 @@ def explained(case: Case, explain: Explain, *, seeded: bool = False) -> Explaine
 
 def values(found: Measured, metric: str, variant: str = "map") -> np.ndarray:
     scores = found.scores
-    return scores[(scores["metric"] == metric) & (scores["variant"] == variant)]["value"].to_numpy()
+    return scores[(names_in(scores) == metric) & (scores["variant"] == variant)]["value"].to_numpy()
 
 
 def reasons(found: Measured, metric: str) -> set[str]:
     scores = found.scores
-    return set(scores[(scores["metric"] == metric) & (scores["variant"] == "map")]["reason"])
+    return set(scores[(names_in(scores) == metric) & (scores["variant"] == "map")]["reason"])
 
 
 def verdict(case: Case, found: Measured, check: str) -> tuple[Verdict, str]:
@@ -109,8 +102,8 @@ def test_the_picture_itself_moves_as_far_as_the_image(case: Case) -> None:
 @pytest.mark.parametrize("metric", SCORES_OF_COPIES)
 def test_every_metric_is_there_for_every_image_and_null(metric: str, case: Case) -> None:
     scores = TEST.measure(explained(case, gradient)).scores
-    mine = scores[scores["metric"].isin([metric, f"{metric}-gain"])]
-    assert mine.groupby(["metric", "variant"])["image"].nunique().to_dict() == {
+    mine = scores[names_in(scores).isin([metric, f"{metric}-gain"])]
+    assert mine.groupby([names_in(mine), "variant"])["image"].nunique().to_dict() == {
         (metric, "map"): len(case.targets),
         (metric, "transplant-null"): len(case.targets),
         (f"{metric}-gain", "transplant-null"): len(case.targets),
@@ -146,7 +139,7 @@ def test_an_image_whose_every_copy_changes_the_prediction_has_no_score_and_says_
 
 def test_a_constant_map_is_undefined(case: Case) -> None:
     found = TEST.measure(explained(case, lambda _s, images, _t: torch.ones(len(images), SIDE, SIDE)))
-    assert found.scores[found.scores["metric"] != "input-invariance"]["value"].isna().all()
+    assert found.scores[names_in(found.scores) != "input-invariance"]["value"].isna().all()
 
 
 def test_an_image_does_not_depend_on_its_company(case: Case) -> None:

@@ -7,13 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import (
-    AGAIN,
-    SIDE,
-    make_case,
-    named,
-    no_progress,
-)
+from tiny import AGAIN, SIDE, make_case, named, names_in, no_progress
 from torch import Tensor
 
 from harness.case import Case
@@ -132,8 +126,8 @@ def test_what_is_shared_is_made_anew_when_its_name_changes(case: Case, folder: R
 def test_an_explainer_of_known_maps_is_not_asked_again(case: Case, folder: RunFolder) -> None:
     known = replace(named("known", lambda _s, images, _t: images[:, 0]), facts=Facts(fixed=True))
     rows = Runner(case, EVERYTHING, folder).measured(known).scores
-    assert {"deletion-auc", "insertion-auc"} <= set(rows["metric"])
-    assert not rows["metric"].str.startswith("randomization").any()
+    assert {"deletion-auc", "insertion-auc"} <= set(names_in(rows))
+    assert not names_in(rows).str.startswith("randomization").any()
 
 
 def test_a_random_network_is_drawn_once_for_all_explainers(

@@ -18,6 +18,9 @@ def a_score(value: float = 0.5) -> dict[str, object]:
     return {
         "explainer": "e",
         "metric": "m",
+        "output": "",
+        "fill": "",
+        "kind": "score",
         "variant": "map",
         "image": 3,
         "label": "",
@@ -42,6 +45,16 @@ def finished(folder: RunFolder) -> Path:
         folder.write_table(name, scores)
     folder.write_info({"command": "harness run"})
     return folder.path
+
+
+def test_a_score_is_named_as_run_json_says_and_else_by_its_columns(folder: RunFolder) -> None:
+    told, untold = a_score() | {"kind": "gain", "fill": "mean"}, a_score() | {"kind": "gain"}
+    folder.write_table("scores", frame(SCORES, [a_score(), told, untold, told]))
+    which = {"metric": "m", "output": "", "fill": "mean", "kind": "gain"}
+    folder.write_info({"metrics": {"as it is called": which}})
+    held = RunFolder.existing(folder.path)
+    assert held.named_scores["name"].tolist() == ["m", "as it is called", "m gain", "as it is called"]
+    pd.testing.assert_frame_equal(held.named_scores.drop(columns="name"), held.scores)
 
 
 # ---------------------------------------------------------------------- tables
@@ -221,12 +234,12 @@ DAMAGED = {
     "half a run.json": (put("run.json", b'{"schema_version": 1,'), r"run\.json is damaged .*run it again"),
     "no text in run.json": (put("run.json", b"\xff\xfe\x00"), r"run\.json is damaged .*run it again"),
     "no object in run.json": (put("run.json", b"[1]"), r"run\.json is damaged \(it holds no object\)"),
-    "an older schema": (put("run.json", b'{"schema_version": 0}'), "has schema version 0, this is 2; run it again"),
+    "an older schema": (put("run.json", b'{"schema_version": 0}'), "has schema version 0, this is 3; run it again"),
     "the schema before this one": (
-        put("run.json", b'{"schema_version": 1}'),
-        "has schema version 1, this is 2; run it",
+        put("run.json", b'{"schema_version": 2}'),
+        "has schema version 2, this is 3; run it",
     ),
-    "no schema": (put("run.json", b"{}"), "has schema version None, this is 2"),
+    "no schema": (put("run.json", b"{}"), "has schema version None, this is 3"),
     "no scores": (put("scores.parquet", None), r"scores\.parquet is missing; run it again"),
     "damaged scores": (
         put("scores.parquet", b"PAR1 and then nothing"),

@@ -6,15 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny import (
-    CLASSES,
-    EXACT,
-    PATCHES,
-    SIDE,
-    bright_patch_faces,
-    make_case,
-    patch_subject,
-)
+from tiny import CLASSES, EXACT, PATCHES, SIDE, bright_patch_faces, make_case, names_in, patch_subject
 from torch import Tensor
 
 from harness.case import Case
@@ -50,7 +42,7 @@ def picture(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
 
 
 def values(found: Measured, metric: str) -> np.ndarray:
-    held = found.scores[(found.scores["metric"] == metric) & (found.scores["variant"] == "map")]
+    held = found.scores[(names_in(found.scores) == metric) & (found.scores["variant"] == "map")]
     return held["value"].to_numpy()
 
 
@@ -179,4 +171,4 @@ def test_a_constant_map_is_undefined_with_its_reason(patch_case: Case) -> None:
 @pytest.mark.parametrize("metric", ["random-logit", "random-logit-rival", "target-specificity"])
 def test_there_is_one_row_an_image(metric: str, patch_case: Case) -> None:
     found = measured(patch_case, truth).scores
-    assert len(found[found["metric"] == metric]) == len(patch_case.some(PER_CLASS)) == 3 * len(CLASSES) * 2
+    assert len(found[names_in(found) == metric]) == len(patch_case.some(PER_CLASS)) == 3 * len(CLASSES) * 2

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from tiny import score_called
 
 from harness.metrics.cards import described
 from harness.statistics import mean_interval
@@ -126,7 +127,8 @@ class Drawn:
         return values
 
     def _rows(self, name: str, metric: str, variant: str, values: np.ndarray) -> pd.DataFrame:
-        made = pd.DataFrame({"explainer": name, "metric": metric, "variant": variant, "image": self.images})
+        which = vars(score_called(metric))
+        made = pd.DataFrame({"explainer": name, **which, "variant": variant, "image": self.images})
         made["label"], made["target"], made["predicted"] = self.truth, self.targets, self.targets
         made["value"] = values
         made["status"] = np.where(np.isnan(values), "undefined", "ok")
@@ -338,7 +340,7 @@ class Drawn:
             "subject": {"name": "faces-cnn", "digest": plan.subject, "classes": list(plan.classes)},
             "faces": {"name": "rendered", "digest": plan.faces, "n": len(self.images), "labelled": plan.labelled},
             "explainers": [self._about(i, *pair) for i, pair in enumerate(plan.families)],
-            "metrics": {name: asdict(facts) for name, facts in described(METRICS).items()},
+            "metrics": {name: asdict(facts) for name, facts in described(map(score_called, METRICS)).items()},
             "chosen": {name: int((self.targets == name).sum()) for name in plan.classes},
             "profile": {"name": "quick", "per_class": plan.per_class, "steps": 11},
             "seed": plan.seed,

@@ -11,8 +11,8 @@ from harness.store import RunFolder
 class Held(RunFolder):
     """A run whose tables are those given."""
 
-    def __init__(self, scores: pd.DataFrame, verdicts: pd.DataFrame) -> None:
-        self.__dict__.update(scores=scores, verdicts=verdicts)
+    def __init__(self, scores: pd.DataFrame, verdicts: pd.DataFrame, info: dict[str, object]) -> None:
+        self.__dict__.update(scores=scores, verdicts=verdicts, info=info)
 
 
 def moved(run: RunFolder, **changes: object) -> Held:
@@ -21,7 +21,7 @@ def moved(run: RunFolder, **changes: object) -> Held:
     for name, (row, value) in changes.items():
         table = scores if name in ("value", "image") else verdicts
         table.loc[row, name] = value
-    return Held(scores, verdicts)
+    return Held(scores, verdicts, run.info)
 
 
 def test_a_run_agrees_with_itself(run: RunFolder) -> None:
@@ -32,11 +32,11 @@ def test_a_run_agrees_with_itself(run: RunFolder) -> None:
 
 def test_a_score_that_moved_is_counted_with_its_metric_and_explainer(run: RunFolder) -> None:
     row = run.scores.index[run.scores["value"].notna()][5]
-    before = run.scores.loc[row]
+    before = run.named_scores.loc[row]
     found = differences(run, moved(run, value=(row, before["value"] + 0.25)))
     told = found.metrics.iloc[0]
     assert found.differ == 1
-    assert (told["metric"], told["differ"], told["of"]) == (before["metric"], 1, before["explainer"])
+    assert (told["metric"], told["differ"], told["of"]) == (before["name"], 1, before["explainer"])
     assert told["by more than 0.001"] == 1
     assert told["largest"] == pytest.approx(0.25)
 
@@ -65,5 +65,5 @@ def test_a_verdict_that_is_another_is_told_with_its_numbers(run: RunFolder) -> N
 
 
 def test_what_one_run_lacks_is_counted(run: RunFolder) -> None:
-    lacking = Held(run.scores.iloc[1:], run.verdicts.iloc[2:])
+    lacking = Held(run.scores.iloc[1:], run.verdicts.iloc[2:], run.info)
     assert differences(run, lacking).unmatched == 3

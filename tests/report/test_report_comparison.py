@@ -33,8 +33,8 @@ def other_faces(make: Make) -> RunFolder:
 
 def gains(run: RunFolder, explainer: str) -> pd.Series:
     """Deletion gains over the spectrum null by image."""
-    s = run.scores
-    return s[(s.metric == "deletion-gain") & (s.variant == "spectrum-null") & (s.explainer == explainer)].set_index(
+    s = run.named_scores
+    return s[(s["name"] == "deletion-gain") & (s.variant == "spectrum-null") & (s.explainer == explainer)].set_index(
         "image"
     )["value"]
 

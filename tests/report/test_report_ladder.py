@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from harness.checks.ladder import RUNGS
+from harness.metrics.score import Score
 from harness.report import ladder
 from harness.report.ladder_figure import shares
 from harness.store import LADDER, SCORES, RunFolder, frame
@@ -39,7 +40,7 @@ class Run(RunFolder):
         held = {"ladder": frame(LADDER, rows)}
         scores = [
             {
-                "explainer": name, "metric": "settled-pairs", "variant": "map", "image": image, "label": "",
+                "explainer": name, **vars(Score("settled-pairs")), "variant": "map", "image": image, "label": "",
                 "predicted": CLASSES[image % 2], "target": CLASSES[image % 2], "value": right + (image % 5 - 2) / 50,
                 "status": "ok", "reason": "",
             }

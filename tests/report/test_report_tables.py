@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import EXACT
+from tiny import EXACT, names_in
 
 from harness.errors import UsageError
 from harness.report import reading, rendering, tables, wording
@@ -14,8 +14,8 @@ from harness.store import RunFolder
 
 def by_hand(run: RunFolder, explainer: str, target: str | None = None) -> np.ndarray:
     """The defined deletion gains over the spectrum null."""
-    s = run.scores
-    held = s[(s.metric == "deletion-gain") & (s.variant == "spectrum-null") & (s.explainer == explainer)]
+    s = run.named_scores
+    held = s[(s["name"] == "deletion-gain") & (s.variant == "spectrum-null") & (s.explainer == explainer)]
     held = held if target is None else held[held.target == target]
     return np.array([value for value, status in zip(held["value"], held["status"], strict=True) if status == "ok"])
 
@@ -113,7 +113,7 @@ def test_an_unknown_variant_is_refused_with_those_there_are(run: RunFolder) -> N
 
 
 def test_what_only_failed_is_no_metric(run: RunFolder) -> None:
-    assert "maps" in set(run.scores["metric"])
+    assert "maps" in set(names_in(run.scores))
     assert "maps" not in reading.metrics(run)
 
 
@@ -224,7 +224,7 @@ def test_the_overview_is_the_mean_over_defined_images_of_every_metric(small: Run
     made = tables.overview_table(small)
     scores = small.scores
     held = scores[
-        (scores["metric"] == "deletion-auc") & (scores["variant"] == "map") & (scores["explainer"] == "gradient")
+        (names_in(scores) == "deletion-auc") & (scores["variant"] == "map") & (scores["explainer"] == "gradient")
     ]
     assert made.loc["deletion-auc", "gradient"] == pytest.approx(held["value"].mean(), abs=EXACT)
     assert made.loc["deletion-auc", "better"] == "lower"
@@ -257,9 +257,29 @@ def told(run: RunFolder, metrics: dict[str, object] | None) -> RunFolder:
 
 
 def test_a_metric_of_which_the_run_says_nothing_has_its_name_and_no_direction(run: RunFolder) -> None:
-    table = tables.metric_table(told(run, {}), "deletion-gain")
+    table = tables.metric_table(told(run, {}), "deletion-auc gain")
     assert "is better" not in table.attrs["title"]
-    assert table.attrs["notes"][0] == "deletion-gain: deletion-gain."
+    assert table.attrs["notes"][0] == "deletion-auc gain: deletion-auc gain."
+
+
+def test_a_score_is_asked_for_by_its_columns(run: RunFolder) -> None:
+    assert reading.called(run, "deletion-auc", kind="gain") == "deletion-gain"
+    assert reading.called(run, "deletion-auc/transplant-null", kind="gain") == "deletion-gain/transplant-null"
+    assert reading.called(run, "randomization-full", kind="excess") == "randomization-full-excess"
+    assert reading.called(run, "whatever") == "whatever"
+    with pytest.raises(
+        UsageError, match="holds no --kind score --fill mean of 'deletion-auc'; there is --kind score; "
+    ):
+        reading.called(run, "deletion-auc", fill="mean")
+    with pytest.raises(
+        UsageError, match="no metric 'deletion-gain' in the column metric; choose one of: deletion-auc,"
+    ):
+        reading.called(run, "deletion-gain", kind="gain")
+
+
+def test_a_table_says_which_score_it_shows(run: RunFolder) -> None:
+    said = json.loads(rendering.render(tables.metric_table(run, "deletion-gain"), "json"))["score"]
+    assert said == {"metric": "deletion-auc", "output": "", "fill": "", "kind": "gain"}
 
 
 def test_what_the_run_says_of_a_metric_is_what_a_reader_is_told(run: RunFolder) -> None:
