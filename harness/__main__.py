@@ -14,7 +14,10 @@ def main() -> int:
             stream.reconfigure(errors="backslashreplace")  # where the locale lacks a letter, print its number
     from harness.cli import main as run  # torch is loaded with it
 
-    return run()
+    status = run()
+    from harness.containment import end_with
+
+    return end_with(status)
 
 
 if __name__ == "__main__":

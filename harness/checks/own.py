@@ -12,8 +12,9 @@ from jaxtyping import Float
 from harness.checks.base import CLASSES, EVERYTHING, IMAGES, PEOPLE, UNITS, Check, Evidence, Finding
 from harness.checks.paired import filled, finding, findings, marked_rows
 from harness.checks.registry import USER, register
-from harness.digest import code_digest, underlying
+from harness.digest import underlying
 from harness.errors import CheckFault, DefinitionError
+from harness.identity import content
 from harness.importing import reason
 from harness.measurements.base import MAP
 from harness.measurements.own import measurement_of
@@ -34,7 +35,7 @@ class OwnJudge:
         class that was explained), ``value`` (NaN where undefined), ``status`` and ``reason``, indexed by the image's
         id.
     code
-        Digest of its source file; two of one name are the same where this is.
+        Digest of what it is; two of one name are the same where this is.
     metric, variant
         Which score.
     blank
@@ -162,7 +163,7 @@ def check(
             reference=reference,
             figure="figures/verdicts.png",
             needs=frozenset(needs or (measurement_of(metric),)),
-            judge=OwnJudge(function, code_digest(function), metric, variant, blank),
+            judge=OwnJudge(function, content(function).digest, metric, variant, blank),
             evidence=evidence,
             at_most=at_most,
             unit=unit,

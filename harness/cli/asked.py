@@ -55,6 +55,7 @@ def asked_request(options: argparse.Namespace, per_class: int | None = None, *, 
         twin,
         options.feed,
         metrics.cards,
+        options.time_limit,
     )
     request, unmeasurable = _measurable(request)
     refused = (*asked.refused, *unmeasurable)

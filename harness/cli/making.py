@@ -9,7 +9,7 @@ from harness.checks import CHECKS
 from harness.cli.asked import asked_device
 from harness.cli.progress import shown_progress
 from harness.cli.status import DONE
-from harness.evaluation import Request, evaluate
+from harness.evaluation import Request, answers, evaluate
 from harness.evaluation.request import has_evidence
 from harness.explainers.asked import asked_explainers
 from harness.faces.loading import load_faces
@@ -36,6 +36,7 @@ def gallery_command(options: argparse.Namespace) -> int:
         feed = run.record.arithmetic["feed"] if feed == AUTO else feed
     folder = RunFolder(options.out or Path("results") / f"gallery-{subject.name}-{faces.name}")
     folder = on_arithmetic(subject, folder, feed)
+    folder = folder.of(answers(subject, faces, folder))
     if not options.run_folder:
         checks = tuple(check for check in CHECKS.values() if has_evidence(check, faces))
         request = Request(

@@ -22,7 +22,7 @@ def run_command(options: argparse.Namespace) -> int:
 
     request = asked_request(options, options.per_class)
     folder = options.out or default_folder(request, options.profile)
-    run = evaluate(request, RunFolder(folder), shown_progress, options.command_line)
+    run = evaluate(request, RunFolder(folder), shown_progress, options.command_line, told)
     for note in run.record.notes:
         print(f"harness: note: {note}", file=sys.stderr)
     for table in [*tables.verdict_tables(run), *_ladder_tables(run)]:
@@ -35,6 +35,11 @@ def run_command(options: argparse.Namespace) -> int:
     for line in [*reading.metric_faults(run).values(), *reading.check_faults(run).values()]:
         print(f"harness: {line}", file=sys.stderr)
     return FAILED if options.strict and _has_failures(run, request) else DONE
+
+
+def told(line: str) -> None:
+    """Say a line on standard error."""
+    print(f"harness: {line}", file=sys.stderr)
 
 
 def _ladder_tables(run: RunFolder) -> list[pd.DataFrame]:

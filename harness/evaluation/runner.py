@@ -17,6 +17,7 @@ from harness.case import Case
 from harness.digest import digest
 from harness.engines.local import Job
 from harness.explainers import Explainer
+from harness.identity import Reads, as_read, reads_of
 from harness.measurements import Explained, Measured, Measurement
 from harness.networks.random import randomized
 from harness.store import Cost, RunFolder
@@ -66,9 +67,17 @@ class Runner:
         What is measured.
     folder
         Where pieces are kept.
+    behaviour
+        Names what an explainer does, beside what its code is: maps of another behaviour are not taken for its own.
     """
 
-    def __init__(self, case: Case, measurements: Sequence[Measurement], folder: RunFolder) -> None:
+    def __init__(
+        self,
+        case: Case,
+        measurements: Sequence[Measurement],
+        folder: RunFolder,
+        behaviour: Callable[[Explainer], str] = lambda _explainer: "",
+    ) -> None:
         self.case = case
         self.measurements = tuple(measurements)
         self.folder = folder
@@ -76,6 +85,8 @@ class Runner:
         self._networks: dict[tuple[tuple[str, ...], int], Subject] = {}
         self._keys: dict[str, dict[str, None]] = {}
         self._within: list[list[tuple[str, str]]] = []
+        self._reads: dict[str, dict[str, str]] = {}
+        self._behaviour = behaviour
 
     # ------------------------------------------------------------------ the plan
 
@@ -165,13 +176,13 @@ class Runner:
         """Return the maps of one block of images."""
         subject, seed = subject or self.case.subject, self.case.seed if seed is None else seed
         code = package_digest(EXPLAINING_CODE)
-        key = digest("maps", subject.digest, images, targets, explainer.digest, seed, code)
+        key = digest("maps", subject.digest, images, targets, *self._named(explainer), seed, code)
 
         def make() -> Mapping[str, Any]:
             classes = torch.from_numpy(targets).to(subject.device)
             return {"maps": explainer.maps(subject, images, classes, seed)}
 
-        maps: np.ndarray = self._kept(explainer.name, key, make)["maps"]
+        maps: np.ndarray = self._kept(explainer.name, key, make, lambda: explainer.reads)["maps"]
         return maps
 
     def random_network(self, layers: Sequence[str], draw: int) -> Subject:
@@ -198,8 +209,16 @@ class Runner:
     def _measure(self, explainer: Explainer, measurement: Measurement) -> dict[str, Any]:
         """Return the score, curve and matrix rows that one measurement gives for one explainer."""
         code = package_digest(EXPLAINING_CODE + JUDGING_CODE)
-        key = digest("rows", self.case.digest, explainer.digest, repr(measurement), code)
-        return self._kept(explainer.name, key, lambda: vars(measurement.measure(self._explained_case(explainer))))
+        key = digest("rows", self.case.digest, *self._named(explainer), repr(measurement), code)
+
+        def make() -> Mapping[str, Any]:
+            return vars(measurement.measure(self._explained_case(explainer)))
+
+        return self._kept(explainer.name, key, make, lambda: {**explainer.reads, **reads_of(measurement.name)})
+
+    def _named(self, explainer: Explainer) -> tuple[str, str]:
+        """Return what an explainer is and does, by name."""
+        return explainer.digest, self._behaviour(explainer)
 
     def _explained_case(self, explainer: Explainer) -> Explained:
         """Return an explainer's maps and the ways to ask for more, as measurements want them."""
@@ -216,9 +235,15 @@ class Runner:
             lambda images, subject=None: explainer.baselines(subject or self.case.subject, images, self.case.seed),
         )
 
-    def _kept(self, owner: str, key: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """Return what is kept under `key`, making it where it is not, and note whose it is."""
-        before = self._ledger.spent()
+    def _kept(
+        self, owner: str, key: str, make: Callable[[], Mapping[str, Any]], read: Callable[[], Reads] = dict
+    ) -> dict[str, Any]:
+        """Return what is kept under `key`, making it where it is not, and note whose it is.
+
+        It is made again where a file has changed that was read by then: what was `read` in this process, and what the
+        owner's pieces that were found say that they read.
+        """
+        before, reads = self._ledger.spent(), self._reads.setdefault(owner, {})
 
         def noted() -> Mapping[str, Any]:
             self._within.append([])
@@ -226,10 +251,12 @@ class Runner:
                 made = make()
             finally:
                 inner = self._within.pop()
-            uses = np.array(inner, dtype=str).reshape(-1, 2)
-            return {**made, "cost": self._ledger.book(before), "uses": uses}
+            reads.update(read())
+            uses, files = (np.array(pairs, dtype=str).reshape(-1, 2) for pairs in (inner, [*reads.items()]))
+            return {**made, "cost": self._ledger.book(before), "uses": uses, "reads": files}
 
-        found = self.folder.remembered(key, noted)
+        found = self.folder.remembered(key, noted, as_read)
+        reads.update(found["reads"].tolist())
         # A piece that is found was not made again, nor the pieces that went into it; they cost what they cost.
         pieces = [(owner, key), *((str(whose), str(used)) for whose, used in found["uses"])]
         for whose, used in pieces:

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from harness.digest import code_digest, digest
+from harness.digest import digest
 from harness.errors import MetricFault
+from harness.identity import content, watched
 from harness.importing import reason
 from harness.measurements.base import MAP, Explained, Measured, score_rows
 from harness.measurements.localization import Known, main_evidence
@@ -62,9 +63,8 @@ class OwnMetric:
             Where its parameters ask for what is not given.
         """
         asked_for(card)
-        settings = repr(getattr(card.function, "keywords", {}))
         facts = (card.name, repr(card.higher_is_better), repr((card.low, card.high)), card.undefined)
-        return OwnMetric(digest(*facts, code_digest(card.function), settings), spectrum_draws, card)
+        return OwnMetric(digest(*facts, content(card.function).digest), spectrum_draws, card)
 
     @property
     def name(self) -> str:
@@ -98,7 +98,8 @@ class OwnMetric:
         """Return one number a map, or say what the metric did instead."""
         called = f"metric {self.card.name!r} of {self.card.origin}"
         try:
-            found = np.asarray(self.card.function(maps.copy(), **given))
+            with watched(self.name):
+                found = np.asarray(self.card.function(maps.copy(), **given))
         except Exception as error:  # whatever a user's function raises must not end the run
             raise MetricFault(f"{called} raised {reason(error)}") from error
         if found.shape != (len(maps),):

@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
-from harness.digest import code_digest
 from harness.explainers._segments import SEGMENTS, segments_of
+from harness.identity import content
 from harness.measurements.base import Explained, Measured
 from harness.measurements.outputs import Filled, filled
 from harness.measurements.scored import scored_against_nulls
@@ -66,7 +66,7 @@ class Regions:
         explained = explained.some(self.per_class)
         spec, shape = explained.case.subject.spec, explained.maps.shape
         ends = spec.shade(0.0), spec.shade(1.0)
-        named = ("segments", SEGMENTS, code_digest(segments_of))
+        named = ("segments", SEGMENTS, content(segments_of).digest)
         segments = explained.shared(named, partial(_segments, explained))["segments"]
         filled_, noisy, plain, negative = (
             filled(explained, fill) for fill in (self.fill, UniformFill(*ends), MeanFill(), NegativeFill(*ends))

@@ -67,6 +67,10 @@ class RunFolder:
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
 
+    def of(self, name: str) -> "RunFolder":
+        """Return the folder with pieces that are kept apart, within those of this one, under another name."""
+        return RunFolder(self.path, "-".join(part for part in (self._pieces, name) if part))
+
     # ------------------------------------------------------------------ reading
 
     @classmethod
@@ -255,14 +259,19 @@ class RunFolder:
 
     # ------------------------------------------------------------------ cache
 
-    def remembered(self, key: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """Return the arrays and tables stored under `key`, made once by `make`.
+    def remembered(
+        self,
+        key: str,
+        make: Callable[[], Mapping[str, Any]],
+        holds: Callable[[Mapping[str, Any]], bool] = lambda _held: True,
+    ) -> dict[str, Any]:
+        """Return the arrays and tables stored under `key`, made once by `make`, and again where one no longer `holds`.
 
         Tables (pandas) and arrays may be mixed; each is written whole, so that a killed run leaves nothing half done.
         """
         name = "/".join(part for part in ("cache", self._pieces, key) if part)
         held = read_piece(self.path / name)
-        if held is None:
+        if held is None or not holds(held):
             self._write_piece(name, make())
             held = read_piece(self.path / name)
         if held is None:

@@ -17,6 +17,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"names", "process", "rounding"}),
     frozenset({"errors"}),
     frozenset({"digest"}),
+    frozenset({"identity", "containment"}),
     frozenset({"importing", "statistics", "perturbation", "metrics", "fixtures_folder", "profiles"}),
     frozenset({"fetching", "store"}),
     frozenset({"faces", "subject"}),

@@ -51,12 +51,15 @@ def run(made: Runner, *explainers: Explainer) -> dict[str, str]:
 
 
 class Counting:
-    """An explainer's function that notes the images that it is asked for."""
+    """An explainer's function that notes the images that it is asked for; what it noted does not change what it is."""
 
     def __init__(self) -> None:
         self.asked: list[int] = []
 
-    def __call__(self, subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    def __digest__(self) -> str:
+        return "counting"
+
+    def __call__(self, subject: Subject, images: Tensor, targets: Tensor, *, sigma: int = 0) -> Tensor:
         self.asked.append(len(images))
         return images[:, 0]
 
@@ -166,18 +169,14 @@ def network_changed(case: Case, explainer: Explainer) -> tuple[Case, Explainer]:
 
 @pytest.mark.parametrize("change", [settings_changed, seed_changed, faces_changed, network_changed])
 def test_maps_are_made_anew_when_something_changed(change, case: Case, folder: RunFolder) -> None:
-    # What "sigma" does is no matter; that it is a setting is.
-    asked: list[int] = []
-
-    def counted(subject: Subject, images: Tensor, targets: Tensor, *, sigma: int = 0) -> Tensor:
-        asked.append(len(images))
-        return images[:, 0]
-
-    explainer = named("counted", counted)
-    Runner(case, NOTHING, folder).maps(explainer)
+    count = Counting()
+    explainer = named("counted", count)
+    for _ in range(2):
+        Runner(case, NOTHING, folder).maps(explainer)
+    assert count.asked == [7, 7, 4]
     changed_case, changed = change(case, explainer)
     Runner(changed_case, NOTHING, folder).maps(changed)
-    assert asked == [7, 7, 4] * 2
+    assert count.asked == [7, 7, 4] * 2
 
 
 def test_a_change_of_judging_code_keeps_the_maps_and_measures_anew(
