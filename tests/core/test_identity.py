@@ -199,7 +199,9 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize("values", VALUES, ids=str)
+@pytest.mark.parametrize(
+    "values", VALUES, ids=[type(one).__name__ + str(number) for number, (one, _) in enumerate(VALUES)]
+)
 @pytest.mark.parametrize("holder", HOLDERS, ids=lambda holder: getattr(holder, "__name__", "holder"))
 def test_what_is_held_counts(holder: Callable[[object], object], values: tuple[object, object]) -> None:
     one, other = values
