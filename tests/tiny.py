@@ -16,7 +16,17 @@ from harness.metrics.cards import metric_cards, names_of
 from harness.metrics.score import Score
 from harness.profiles import Profile
 from harness.rounding import rounding
-from harness.store import IDENTITY
+from harness.store import (
+    IDENTITY,
+    Cost,
+    ExplainerRecord,
+    FacesRecord,
+    PassesRecord,
+    RunFolder,
+    RungRecord,
+    RunRecord,
+    SubjectRecord,
+)
 from harness.subject import InputSpec, Subject
 
 SIDE = 12
@@ -206,3 +216,45 @@ def no_progress(jobs: Sequence[Job]) -> Sequence[Job]:
 def named(name: str, function: Callable[..., object], **facts: object) -> Explainer:
     """A function as an explainer that is not registered."""
     return replace(wrapped(function, name=name), facts=replace(Facts(), **facts))
+
+
+def a_record(**changes: object) -> RunRecord:
+    """What run.json says of a run of no explainer."""
+    plain = RunRecord(
+        command="harness run",
+        subject=SubjectRecord("patches", "5b1e", CLASSES, CLASSES, None),
+        faces=FacesRecord("bright", "a0c4", 3, True, "CC0"),
+        case="c45e",
+        chosen=dict.fromkeys(CLASSES, 1),
+        profile={"name": "quick", "per_class": 1},
+        seed=0,
+        rungs=(RungRecord(1, "contract", "keeps its contract", "breaks what every explainer owes"),),
+        alpha=0.01,
+        confidence=0.99,
+        checks=(),
+        random_labels=None,
+        cascade=(("fc2", "fc1"), ("conv1",)),
+        device="cpu",
+        arithmetic={"threads": "1", "feed": "contiguous:64"},
+        versions={"python": "3.11.2", "torch": "2.13.0", "explanation-harness": None},
+        notes=(),
+        explainers=(),
+        metrics={},
+        shared_cost=Cost(10, 0, 0.5),
+        passes=PassesRecord(10, 0),
+        seconds=1.5,
+    )
+    return replace(plain, **changes)
+
+
+def an_explainer(name: str, family: str = "user", *, control: bool = False, **changes: object) -> ExplainerRecord:
+    """What run.json says of an explainer."""
+    plain = ExplainerRecord(name, family, control, "", "", {}, "d1", "ok", "", Cost(10, 0, 0.5))
+    return replace(plain, **changes)
+
+
+def with_record(run: RunFolder, **changes: object) -> RunFolder:
+    """The same run, of which run.json says something else."""
+    other = RunFolder(run.path)
+    other.__dict__["record"] = replace(run.record, **changes)
+    return other

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
@@ -11,7 +11,7 @@ from harness.cli import default_metric, write_report
 from harness.errors import UsageError
 from harness.importing import closest
 from harness.report import comparison, ladder, reading, rendering, tables
-from harness.store import RunFolder
+from harness.store import RunFolder, RunRecord
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,8 +46,8 @@ class Run:
         self._folder = RunFolder.existing(self.path)
 
     def __repr__(self) -> str:
-        about = self.info
-        asked = f"{len(self.explainers)} explainers of {about['subject']['name']} on {about['faces']['name']}"
+        about = self.record
+        asked = f"{len(self.explainers)} explainers of {about.subject.name} on {about.faces.name}"
         return f"Run({str(self.path)!r}): {asked}"
 
     def _repr_html_(self) -> str:
@@ -59,9 +59,9 @@ class Run:
     # ------------------------------------------------------------------ what is stored
 
     @property
-    def info(self) -> dict[str, Any]:
-        """``run.json``: command, seeds, versions, digests, passes, seconds, device."""
-        return self._folder.info
+    def record(self) -> RunRecord:
+        """What ``run.json`` says: command, seeds, versions, digests, passes, seconds, device."""
+        return self._folder.record
 
     @property
     def explainers(self) -> list[str]:

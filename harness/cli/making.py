@@ -31,7 +31,7 @@ def gallery_command(options: argparse.Namespace) -> int:
     if options.run_folder:
         run = RunFolder.existing(options.run_folder)
         gallery.check_run(run)
-        feed = run.info.get("arithmetic", {}).get("feed", AUTO) if feed == AUTO else feed
+        feed = run.record.arithmetic["feed"] if feed == AUTO else feed
     folder = RunFolder(options.out or Path("results") / f"gallery-{subject.name}-{faces.name}")
     folder = on_arithmetic(subject, folder, feed)
     if not options.run_folder:

@@ -22,7 +22,7 @@ def run_command(options: argparse.Namespace) -> int:
     request = asked_request(options, options.per_class)
     folder = options.out or default_folder(request, options.profile)
     run = evaluate(request, RunFolder(folder), shown_progress, options.command_line)
-    for note in run.info.get("notes", []):
+    for note in run.record.notes:
         print(f"harness: note: {note}", file=sys.stderr)
     for table in [*tables.verdict_tables(run), *_ladder_tables(run)]:
         print(rendering.render(table, "text"))
@@ -56,8 +56,8 @@ def _has_failures(run: RunFolder, request: Request) -> bool:
     """Whether a check failed or an explainer broke its contract, for one that is no control, or a check broke down."""
     asked = {explainer.name for explainer in request.explainers if not explainer.is_control}
     failed = set(run.verdicts.loc[run.verdicts["verdict"] == "fail", "explainer"])
-    broken = {about["name"] for about in run.info["explainers"] if about["status"] == "failed"}
-    return bool(asked & (failed | broken)) or any(about["fault"] for about in run.info["checks"])
+    broken = {about.name for about in run.record.explainers if about.status == "failed"}
+    return bool(asked & (failed | broken)) or any(about.fault for about in run.record.checks)
 
 
 # ---------------------------------------------------------------------- reading runs

@@ -116,20 +116,21 @@ def _evaluated(request: Request, folder: RunFolder, progress: Progress, command:
     for name, table in tables.items():
         folder.write_table(name, table)
     folder.write_examples(examples_of(case, runner, sound))
-    explainers = [about_explainer(explainer, runner, faults) for explainer in request.explainers]
-    costs = [vars(gate.passes), runner.cost(), *(about["cost"] for about in explainers)]
-    folder.write_info(
-        {
-            "command": command,
-            **provenance(request, case, broken),
-            "notes": [*notes, *case.notes],
-            "explainers": explainers,
-            "metrics": about_metrics(request, found),
-            "shared_cost": runner.cost(),
-            "passes": passes_of(len(request.faces) + effect_passes, costs),
-            "seconds": round(time.perf_counter() - started + seconds_before(runner, costs), 2),
-        }
+    explainers = tuple(about_explainer(explainer, runner, faults) for explainer in request.explainers)
+    costs = [runner.cost(), *(about.cost for about in explainers)]
+    record = provenance(
+        request,
+        case,
+        broken,
+        command=command,
+        notes=(*notes, *case.notes),
+        explainers=explainers,
+        metrics=about_metrics(request, found),
+        shared_cost=runner.cost(),
+        passes=passes_of(len(request.faces) + effect_passes, [gate.passes, *costs]),
+        seconds=round(time.perf_counter() - started + seconds_before(runner, costs), 2),
     )
+    folder.write_record(record)
     return RunFolder(folder.path)
 
 

@@ -19,7 +19,7 @@ from harness.engines.local import Job
 from harness.explainers import Explainer
 from harness.measurements import Explained, Measured, Measurement
 from harness.networks.random import randomized
-from harness.store import RunFolder
+from harness.store import Cost, RunFolder
 from harness.subject import Subject
 
 BLOCK = 32
@@ -136,7 +136,7 @@ class Runner:
         found = Measured.joined([Measured(**{name: held[name] for name in TABLES}) for held in rows])
         return Measured(**{name: table.assign(explainer=explainer.name) for name, table in vars(found).items()})
 
-    def cost(self, explainer: Explainer | None = None) -> dict[str, int | float]:
+    def cost(self, explainer: Explainer | None = None) -> Cost:
         """Return the passes and seconds of an explainer's maps and scores, or of what serves all of them.
 
         They count whenever they were made.
@@ -144,7 +144,7 @@ class Runner:
         name = SHARED if explainer is None else explainer.name
         entries = [self.folder.remembered(key, dict)["cost"] for key in self._keys.get(name, {})]
         forward, backward, seconds = np.sum(entries, axis=0) if entries else np.zeros(3)
-        return {"forward": int(forward), "backward": int(backward), "seconds": round(float(seconds), 3)}
+        return Cost(int(forward), int(backward), round(float(seconds), 3))
 
     def seconds_made(self) -> float:
         """Return the seconds of the pieces that this runner made itself, as part of every explainer's cost."""

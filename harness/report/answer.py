@@ -68,7 +68,7 @@ def beliefs(run: RunFolder) -> dict[tuple[str, str], Belief]:
 
 def _by_rung(run: RunFolder) -> dict[tuple[str, str], Belief]:
     """Return the standing of every explainer by the ladder: believed from the rung on that shows what counted."""
-    rung_of = {str(each["name"]): int(each.get("rung", 0)) for each in run.info.get("checks", [])}
+    rung_of = {each.name: each.rung for each in run.record.checks}
     decisive = run.verdicts[run.verdicts["check"].map(rung_of).fillna(0).between(1, ladder.COUNTED)]
     by_place: dict[tuple[str, str], list[Row]] = {}
     for row in decisive.to_dict("records"):
@@ -221,7 +221,7 @@ def said(run: RunFolder, row: Row) -> str:
     """Return one verdict as a clause: check, effect, interval, n and what would settle it."""
     if pd.isna(row["effect"]):
         return f"{row['check']} ({row['reason'] or 'effect undefined'})"
-    confidence = f"{float(run.info.get('confidence', 0.99)):.0%}"
+    confidence = f"{run.record.confidence:.0%}"
     parts = [wording.number(row["effect"], signed=True)]
     if not pd.isna(row["low"]):
         parts.append(f"{confidence} interval {wording.interval(row['low'], row['high'])}")
@@ -306,7 +306,7 @@ def _confusion_sentence(run: RunFolder, check: str, rows: pd.DataFrame) -> str:
     """Return for how many methods a class by class claim holds."""
     mine = rows[rows["explainer"].isin(reading.methods(run))]
     by_verdict = {verdict: list(mine.loc[mine["verdict"] == verdict, "explainer"]) for verdict in wording.MARKS}
-    claim = next((str(each.get("claim", "")) for each in run.info.get("checks", []) if each["name"] == check), "")
+    claim = next((each.claim for each in run.record.checks if each.name == check), "")
     effects = mine["effect"].dropna()
     spread = (
         f" Effects run from {wording.number(effects.min(), signed=True)} to "

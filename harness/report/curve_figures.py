@@ -90,7 +90,7 @@ class Band:
 
 def _band(run: RunFolder, curves: pd.DataFrame) -> Band:
     """Return mean and interval at each point."""
-    confidence = float(run.info.get("confidence", 0.99))
+    confidence = run.record.confidence
     values = curves.to_numpy(dtype=np.float64)
     held = [mean_interval(column, confidence=confidence, resamples=BAND_RESAMPLES) for column in values.T]
     mean, low, high = (np.array([getattr(each, end) for each in held]) for end in ("estimate", "low", "high"))

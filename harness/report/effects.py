@@ -24,7 +24,7 @@ def effect_table(run: RunFolder) -> pd.DataFrame:
         One row a class, part and kind: n, and of the true class's probability and logit the mean change; of the
         probability the interval too. Empty where the run has no effects.
     """
-    confidence = float(run.info.get("confidence", 0.99))
+    confidence = run.record.confidence
     rows = []
     for (label, part, kind), held in run.effects.groupby(["label", "part", "kind"], sort=False):
         found = mean_interval(held["probability"].to_numpy(np.float64), confidence=confidence)

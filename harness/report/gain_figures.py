@@ -109,7 +109,7 @@ def _by_class(held: pd.DataFrame, shown: Sequence[str]) -> list[pd.DataFrame]:
 def _column(run: RunFolder, held: pd.DataFrame, names: Sequence[str]) -> list[Dot]:
     """Return mean and interval of each explainer's defined values, and how many images were asked for."""
     asked = len(held[["image", "target"]].drop_duplicates())
-    confidence = float(run.info.get("confidence", 0.99))
+    confidence = run.record.confidence
     defined = [each[each["defined"]] for each in _split(held, "explainer", names)]
     return [(_interval(run, each, confidence) if len(each) else None, asked) for each in defined]
 

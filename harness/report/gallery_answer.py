@@ -105,7 +105,7 @@ def _best_said(run: RunFolder) -> tuple[str, ...]:
         return ("The faces have no labels, so there is no recall and no confusion matrix.",)
     held = recalls.drop(ALL).sort_values(ascending=False, kind="stable")
     told = ", ".join(f"{name} {'undefined' if pd.isna(value) else f'{value:.2f}'}" for name, value in held.items())
-    said = f"Recall over {run.info['faces']['n']} faces: {told}; accuracy {recalls[ALL]:.2f}."
+    said = f"Recall over {run.record.faces.n} faces: {told}; accuracy {recalls[ALL]:.2f}."
     places = {str(name): place for place, name in enumerate(held.index, 1)}
     if not set(NAMED) <= set(places):
         return (said,)
@@ -143,7 +143,7 @@ def _rows(run: RunFolder, names: Sequence[str], check: str) -> pd.DataFrame:
 
 def _class_check(run: RunFolder, names: Sequence[str], checks: Sequence[str]) -> tuple[str, ...]:
     """Return what checks over classes found for each method."""
-    claims = {str(each["name"]): str(each.get("claim", "")) for each in run.info.get("checks", [])}
+    claims = {each.name: each.claim for each in run.record.checks}
     told = []
     for check in checks:
         rows = _rows(run, names, check)
@@ -220,6 +220,6 @@ def _uses(run: RunFolder) -> tuple[str, ...]:
             for row in table[table["class"] == name].head(2).to_dict("records")
         ]
         told.append(f"{name}: " + (wording.listed(said) if said else "no part is shown to matter by itself"))
-    confidence = f"{float(run.info.get('confidence', 0.99)):.0%}"
+    confidence = f"{run.record.confidence:.0%}"
     lead = f"Probability that the true class loses with a part put to rest ({confidence} interval), the two largest: "
     return (lead + "; ".join(told) + ".",)

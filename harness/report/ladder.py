@@ -109,7 +109,7 @@ def share(run: RunFolder, name: str, where: str = ALL) -> Share | None:
     who = persons.reindex(known["image"]).to_numpy() if len(persons) else None
     if who is not None and len(np.unique(who)) < 2:
         return Share(float(known["value"].mean()), np.nan, np.nan, len(known))
-    confidence = float(run.info.get("confidence", 0.99))
+    confidence = run.record.confidence
     found = mean_interval(known["value"].to_numpy(np.float64), confidence=confidence, clusters=who)
     return Share(found.estimate, found.low, found.high, len(known))
 
@@ -179,7 +179,7 @@ def ladder_table(run: RunFolder) -> pd.DataFrame:
 
     A cell is yes, NO, ? for open or – for not applicable, with the effect of the claim that decides it.
     """
-    names = [str(each["name"]) for each in run.info.get("rungs", [])]
+    names = [each.name for each in run.record.rungs]
     rows = run.ladder[run.ladder["class"] == ALL]
     cells = rows.assign(cell=[_cell(r, e) for r, e in zip(rows["reached"], rows["effect"], strict=True)])
     made = cells.pivot(index="explainer", columns="name", values="cell")
@@ -215,7 +215,7 @@ def class_table(run: RunFolder) -> pd.DataFrame:
     made = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=methods).rename_axis("class")
     made.attrs = {
         "kind": "ladder", "title": "the highest rung class by class, and the share of settled pairs that is right",
-        "notes": [f"{each['number']}: {each['claim']}." for each in run.info.get("rungs", [])],
+        "notes": [f"{each.number}: {each.claim}." for each in run.record.rungs],
     }  # fmt: skip
     return made
 

@@ -287,7 +287,7 @@ def _marks_note() -> str:
 
 def _alpha_note(run: RunFolder) -> str:
     """Return at which level the marks are given."""
-    alpha = run.info.get("alpha")
+    alpha = run.record.alpha
     return f"alpha {alpha}, corrected over each explainer's claims; n: images with a defined value of images asked for."
 
 
@@ -308,7 +308,7 @@ def write_tables(run: RunFolder) -> list[Path]:
 
     Class by class there are the metrics that a check rests on; ``harness table`` prints any other.
     """
-    judged = {str(check["metric"]) for check in run.info.get("checks", []) if check.get("metric")}
+    judged = {check.metric for check in run.record.checks if check.metric}
     made = {
         f"{metric}-{variant}": metric_table(run, metric, variant)
         for metric, variants in reading.metrics(run).items()

@@ -5,7 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from harness.errors import UsageError
 from harness.importing import reason
 from harness.store.pieces import FINISHED, file_name, note, read_piece, sha256
+from harness.store.record import RunRecord
 from harness.store.schema import BLANK, EFFECTS, EXAMINATIONS, IDENTITY, LADDER, PERSONS, SCHEMA_VERSION, frame
 
 Read = TypeVar("Read")
@@ -80,11 +81,12 @@ class RunFolder:
         if not (path / "run.json").is_file():
             raise UsageError(f"{path} holds no finished run (no run.json); make one with: harness run --out {path}")
         run = cls(path)
-        version = run.info.get("schema_version")
+        version = run._told.get("schema_version")
         if version != SCHEMA_VERSION:
             raise UsageError(
                 f"{path} has schema version {version}, this is {SCHEMA_VERSION}; run it again into a new folder"
             )
+        _ = run.record
         return run
 
     @property
@@ -93,8 +95,16 @@ class RunFolder:
         return self.path.name
 
     @cached_property
-    def info(self) -> dict[str, Any]:
-        """``run.json``: command, seeds, versions, digests, passes, seconds, device."""
+    def record(self) -> RunRecord:
+        """What ``run.json`` says: command, seeds, versions, digests, passes, seconds, device."""
+        try:
+            return RunRecord.read(self._told)
+        except ValueError as error:
+            raise UsageError(f"{self.path / 'run.json'}: {error}; run it again into the same folder") from error
+
+    @cached_property
+    def _told(self) -> dict[str, Any]:
+        """The names and values of ``run.json``, whatever its version."""
         file = self.path / "run.json"
         try:
             loaded: Any = json.loads(file.read_text(encoding="utf-8"))
@@ -112,16 +122,10 @@ class RunFolder:
     @cached_property
     def named_scores(self) -> pd.DataFrame:
         """The scores with what each is called in a column ``name``: as ``run.json`` says, else by these columns."""
-        told = {tuple(fact[key] for key in IDENTITY): name for name, fact in self.metrics.items()}
+        told = {tuple(getattr(fact, key) for key in IDENTITY): name for name, fact in self.record.metrics.items()}
         held = self.scores[list(IDENTITY)].drop_duplicates()
         names = [told.get(which, _called(*which)) for which in map(tuple, held.to_numpy().tolist())]
         return self.scores.merge(held.assign(name=names), how="left", on=list(IDENTITY))
-
-    @property
-    def metrics(self) -> dict[str, dict[str, Any]]:
-        """What ``run.json`` says of each score by name, nothing where it says nothing of any."""
-        told: dict[str, dict[str, Any]] = self.info.get("metrics") or {}
-        return told
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -201,7 +205,7 @@ class RunFolder:
     def _check_belongs(self, name: str) -> None:
         """Refuse a file that is not the one that ``run.json`` names."""
         file = self.path / name
-        noted = self.info.get("files", {}).get(name) if (self.path / "run.json").is_file() else None
+        noted = self._told.get("files", {}).get(name) if (self.path / "run.json").is_file() else None
         if noted is not None and sha256(file) != noted:
             raise UsageError(
                 f"{file} is not the file that run.json speaks of (damaged, or of another run); run it again into the "
@@ -218,11 +222,9 @@ class RunFolder:
         """Write ``examples.npz``."""
         self.write_arrays("examples.npz", vars(examples))
 
-    def write_info(self, info: Mapping[str, Any]) -> None:
+    def write_record(self, record: RunRecord) -> None:
         """Write ``run.json``, which marks the run as finished and names the files that belong to it."""
-        said = {"schema_version": SCHEMA_VERSION, **info, "files": dict(sorted(self._written.items()))}
-        text = json.dumps(said, indent=2, default=str) + "\n"
-        self.write_text("run.json", text)
+        self.write_json("run.json", replace(record, files=dict(sorted(self._written.items()))).told())
 
     def write_json(self, name: str, held: Mapping[str, Any]) -> None:
         """Write a text file of names and values."""

@@ -99,12 +99,12 @@ def test_a_stopped_run_says_how_to_go_on(place: Path, capsys: pytest.CaptureFixt
 
 
 def test_the_command_is_noted_as_it_was_given(run: Path) -> None:
-    assert RunFolder.existing(run).info["command"].startswith("harness run --subject subj.py:make")
+    assert RunFolder.existing(run).record.command.startswith("harness run --subject subj.py:make")
 
 
 def test_images_of_each_class_can_be_limited(place: Path) -> None:
     assert main([*ASKED, "--explainer", "gradient", "--per-class", "2", "--out", "two"]) == 0
-    assert RunFolder.existing(place / "two").info["chosen"] == {"left": 2, "middle": 2, "right": 2}
+    assert RunFolder.existing(place / "two").record.chosen == {"left": 2, "middle": 2, "right": 2}
 
 
 # ---------------------------------------------------------------------- wrong use is one line
@@ -179,7 +179,8 @@ def test_a_run_of_the_schema_before_is_refused_in_one_line(
         held = RunFolder.existing(run).table(name)
         # Schema 2 had the name of a score in the column metric.
         folder.write_table(name, held.drop(columns=["output", "fill", "kind"], errors="ignore"))
-    folder.write_text("run.json", json.dumps(RunFolder.existing(run).info | {"schema_version": 2, "files": {}}))
+    told = json.loads((run / "run.json").read_text())
+    folder.write_json("run.json", told | {"schema_version": 2, "files": {}})
     assert main([command, str(old)]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""

@@ -56,8 +56,8 @@ def test_tables_hold_the_classes_that_occur(run: RunFolder) -> None:
     assert reading.classes(run) == occur
     assert set(run.verdicts["class"]) - {"all"} <= set(occur)
     assert set(run.matrices["row"]) == set(run.matrices["column"]) == set(occur)
-    assert list(run.info["chosen"]) == occur
-    assert run.info["subject"]["classes"] == list(CLASSES)
+    assert list(run.record.chosen) == occur
+    assert run.record.subject.classes == tuple(CLASSES)
 
 
 def test_the_confusion_matrix_loses_nothing(run: RunFolder) -> None:
@@ -73,7 +73,7 @@ def test_the_confusion_matrix_loses_nothing(run: RunFolder) -> None:
 
 
 def test_it_is_said_how_many_are_left_out(run: RunFolder) -> None:
-    assert f"{len(reading.classes(run))} of {MANY} classes occur; tables leave out the others" in run.info["notes"]
+    assert f"{len(reading.classes(run))} of {MANY} classes occur; tables leave out the others" in run.record.notes
 
 
 def test_of_few_classes_every_one_has_a_row() -> None:

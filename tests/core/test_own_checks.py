@@ -124,14 +124,12 @@ def test_an_explainer_a_metric_and_a_check_of_one_file_are_everywhere(
     assert printed.err.count("harness: ") == 0, printed.err
     assert "looks-at-bright" in printed.out
     run = RunFolder.existing(out)
-    about = {each["name"]: each for each in run.info["explainers"]}["blurred-gradient"]
-    assert (about["family"], about["status"], about["reference"]) == ("user", "ok", "Yours 2026")
-    assert run.info["metrics"]["share-on-bright"]["meaning"].startswith("share of the map's magnitude")
-    stated = {each["name"]: each for each in run.info["checks"]}["looks-at-bright"]
-    assert stated["origin"].endswith(":looks_at_bright")
-    assert (stated["unit"], stated["rung"], stated["fault"], stated["needs"]) == (
-        "images", 0, "", ["metric share-on-bright"],
-    )  # fmt: skip
+    about = {each.name: each for each in run.record.explainers}["blurred-gradient"]
+    assert (about.family, about.status, about.reference) == ("user", "ok", "Yours 2026")
+    assert run.record.metrics["share-on-bright"].meaning.startswith("share of the map's magnitude")
+    stated = {each.name: each for each in run.record.checks}["looks-at-bright"]
+    assert stated.origin.endswith(":looks_at_bright")
+    assert (stated.unit, stated.rung, stated.fault, stated.needs) == ("images", 0, "", ("metric share-on-bright",))
     scores = run.scores[(names_in(run.scores) == "share-on-bright") & (run.scores["variant"] == "map")]
     means = scores.groupby("explainer")["value"].mean()
     assert {"gradient", "blurred-gradient", "random"} <= set(means.index)
@@ -183,7 +181,7 @@ def test_what_goes_wrong_is_a_line_each_and_the_others_go_on(place: Path, capsys
     verdicts = run.verdicts[run.verdicts["class"] == EVERYTHING].groupby("check")["verdict"].agg(set)
     assert set(verdicts.index) == {"broken", "short", "endless", "of-pixels", "fine"}
     assert {name for name in verdicts.index if verdicts[name] == {"not applicable"}} == set(verdicts.index) - {"fine"}
-    faults = {each["name"]: each["fault"] for each in run.info["checks"]}
+    faults = {each.name: each.fault for each in run.record.checks}
     assert faults["fine"] == ""
     assert "it broke" in faults["broken"]
     assert "it broke" in (place / "wrong" / "report.html").read_text()

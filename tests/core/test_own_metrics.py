@@ -111,10 +111,10 @@ def test_a_metric_of_a_file_is_measured_told_of_and_compared(
     assert means["random"] < means["gradient"]
     gains = folder.scores[names_in(folder.scores) == f"{name}-gain"]
     assert set(gains["variant"]) == {"spectrum-null", "transplant-null"}
-    fact = folder.info["metrics"][name]
-    assert (fact["higher_is_better"], fact["low"], fact["high"]) == (False, -1.0, 1.0)
-    assert fact["meaning"] == "correlation of the map's magnitudes with the picture"
-    assert folder.info["metrics"][f"{name}-gain"]["higher_is_better"] is True
+    fact = folder.record.metrics[name]
+    assert (fact.higher_is_better, fact.low, fact.high) == (False, -1.0, 1.0)
+    assert fact.meaning == "correlation of the map's magnitudes with the picture"
+    assert folder.record.metrics[f"{name}-gain"].higher_is_better is True
     assert main(["table", str(folder.path), "--metric", f"{name}/map"]) == 0
     assert "lower is better" in capsys.readouterr().out
     both = ["--explainer", "gradient", "--explainer", "random", "--format", "json"]
@@ -136,7 +136,7 @@ def test_a_metric_of_a_file_is_measured_told_of_and_compared(
     assert held["plain"] == {"ok"}
     # Without a direction there is no gain, and nobody is ahead.
     assert "plain-gain" not in held.index
-    assert folder.info["metrics"]["plain"]["higher_is_better"] is None
+    assert folder.record.metrics["plain"].higher_is_better is None
 
 
 # ---------------------------------------------------------------------- what it may ask for

@@ -111,7 +111,7 @@ def test_what_serves_all_explainers_is_made_once_and_booked_on_none(case: Case, 
         found = made.shared(("logits", 1), make)
     assert case.subject.passes.forward - before == len(case.targets)
     np.testing.assert_array_equal(found["logits"], make()["logits"])
-    assert (made.cost()["forward"], made.cost(gradient)["forward"]) == (len(case.targets), 0)
+    assert (made.cost().forward, made.cost(gradient).forward) == (len(case.targets), 0)
 
 
 def test_what_is_shared_is_made_anew_when_its_name_changes(case: Case, folder: RunFolder) -> None:
@@ -274,8 +274,8 @@ def test_the_cost_of_all_explainers_is_all_that_was_passed(case: Case, folder: R
     made = Runner(case, EVERYTHING, folder)
     run(made, gradient, saliency)
     costs = [made.cost(explainer) for explainer in (None, gradient, saliency)]
-    assert sum(cost["forward"] for cost in costs) == case.subject.passes.forward - before.forward
-    assert sum(cost["backward"] for cost in costs) == case.subject.passes.backward - before.backward
+    assert sum(cost.forward for cost in costs) == case.subject.passes.forward - before.forward
+    assert sum(cost.backward for cost in costs) == case.subject.passes.backward - before.backward
 
 
 def test_the_cost_is_remembered(case: Case, folder: RunFolder) -> None:
@@ -283,14 +283,14 @@ def test_the_cost_is_remembered(case: Case, folder: RunFolder) -> None:
     for one in made:
         run(one, gradient)
     assert made[0].cost(gradient) == made[1].cost(gradient)
-    assert made[0].cost(gradient)["backward"] > 0
+    assert made[0].cost(gradient).backward > 0
 
 
 def test_seconds_are_those_of_this_bench_alone(case: Case, folder: RunFolder) -> None:
     one, again = (Runner(case, EVERYTHING, folder) for _ in range(2))
     run(one, gradient)
     # Costs are rounded to a millisecond.
-    assert one.seconds_made() == pytest.approx(one.cost(gradient)["seconds"] + one.cost()["seconds"], abs=2e-3)
+    assert one.seconds_made() == pytest.approx(one.cost(gradient).seconds + one.cost().seconds, abs=2e-3)
     run(again, gradient)
     assert again.seconds_made() == 0
 

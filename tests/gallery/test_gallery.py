@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
-from tiny import CLASSES, SPEC, bright_patch_faces, patch_subject, tiny_network
+from tiny import CLASSES, SPEC, bright_patch_faces, patch_subject, tiny_network, with_record
 
 from harness.cli import main
 from harness.errors import UsageError
@@ -209,8 +209,6 @@ def test_wrong_use_is_one_line(mistake: str, filled: StoredGallery, capsys: pyte
 
 def test_a_run_without_the_explainers_is_refused(filled: StoredGallery) -> None:
     gallery = Gallery(patch_subject(), bright_patch_faces())
-    info = {**filled.run.info, "explainers": filled.run.info["explainers"][1:]}
-    other = RunFolder(filled.run.path)
-    other.__dict__["info"] = info
+    other = with_record(filled.run, explainers=filled.run.record.explainers[1:])
     with pytest.raises(UsageError, match="did not judge saliency; leave out --run"):
         gallery.check_run(other)

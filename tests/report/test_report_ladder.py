@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tiny import a_record, an_explainer
 
 from harness.checks.ladder import RUNGS
 from harness.metrics.score import Score
 from harness.report import ladder
 from harness.report.ladder_figure import shares
-from harness.store import LADDER, SCORES, RunFolder, frame
+from harness.store import LADDER, SCORES, RunFolder, RungRecord, SubjectRecord, frame
 
 CLASSES = ["Happy", "Sad"]
 REACHED = {
@@ -50,13 +51,12 @@ class Run(RunFolder):
         held["scores"] = frame(SCORES, scores)
         who = {"image": range(20), "person": [n // 4 for n in range(20)]} if persons else {"image": [], "person": []}
         held["persons"] = pd.DataFrame(who)
-        held["info"] = {
-            "explainers": [{"name": name, "family": "user", "control": name == "edges"} for name in REACHED],
-            "subject": {"classes": CLASSES},
-            "rungs": [vars(rung) for rung in RUNGS],
-            "confidence": 0.99,
-        }
-        vars(self).update(held)  # as if they had been read
+        record = a_record(
+            explainers=tuple(an_explainer(name, control=name == "edges") for name in REACHED),
+            subject=SubjectRecord("faces", "5b1e", tuple(CLASSES), tuple(CLASSES), None),
+            rungs=tuple(RungRecord(**vars(rung)) for rung in RUNGS),
+        )
+        vars(self).update(held, record=record)  # as if they had been read
 
 
 def test_the_highest_without_a_gap_comes_first_and_controls_last() -> None:

@@ -1,11 +1,12 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import EXACT, names_in
+from tiny import EXACT, names_in, with_record
 
 from harness.errors import UsageError
 from harness.report import reading, rendering, tables, wording
@@ -66,7 +67,7 @@ def test_an_explainer_without_maps_is_undefined_and_its_reason_is_told(run: RunF
 
 
 def test_rows_are_every_class_of_the_subject_and_all(run: RunFolder) -> None:
-    assert list(tables.metric_table(run).index) == [*run.info["subject"]["classes"], "all"]
+    assert list(tables.metric_table(run).index) == [*run.record.subject.classes, "all"]
 
 
 def test_controls_come_last(run: RunFolder) -> None:
@@ -248,16 +249,8 @@ def test_zero_has_no_sign(value: float) -> None:
 # ---------------------------------------------------------------------- what a run says of its metrics
 
 
-def told(run: RunFolder, metrics: dict[str, object] | None) -> RunFolder:
-    """The same run, of which run.json says something else of its metrics."""
-    other = RunFolder(run.path)
-    held = {name: value for name, value in run.info.items() if name != "metrics"}
-    other.__dict__["info"] = held if metrics is None else held | {"metrics": metrics}
-    return other
-
-
 def test_a_metric_of_which_the_run_says_nothing_has_its_name_and_no_direction(run: RunFolder) -> None:
-    table = tables.metric_table(told(run, {}), "deletion-auc gain")
+    table = tables.metric_table(with_record(run, metrics={}), "deletion-auc gain")
     assert "is better" not in table.attrs["title"]
     assert table.attrs["notes"][0] == "deletion-auc gain: deletion-auc gain."
 
@@ -283,12 +276,7 @@ def test_a_table_says_which_score_it_shows(run: RunFolder) -> None:
 
 
 def test_what_the_run_says_of_a_metric_is_what_a_reader_is_told(run: RunFolder) -> None:
-    fact = run.info["metrics"]["deletion-gain"] | {"higher_is_better": False, "meaning": "something else"}
-    table = tables.metric_table(told(run, {"deletion-gain": fact}), "deletion-gain")
+    fact = replace(run.record.metrics["deletion-gain"], higher_is_better=False, meaning="something else")
+    table = tables.metric_table(with_record(run, metrics={"deletion-gain": fact}), "deletion-gain")
     assert "lower is better" in table.attrs["title"]
     assert table.attrs["notes"][0] == "deletion-gain: something else."
-
-
-def test_a_run_that_says_nothing_of_any_metric_is_refused(run: RunFolder) -> None:
-    with pytest.raises(UsageError, match="does not say what its metrics are; run it again into the same folder"):
-        tables.metric_table(told(run, None), "deletion-gain")
