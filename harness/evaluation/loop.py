@@ -10,7 +10,6 @@ import pandas as pd
 from jaxtyping import Float
 
 from harness.arithmetic import on_arithmetic
-from harness.case import Case, chosen_case
 from harness.checks import barred, examination_table, examined, judged, tried
 from harness.checks.cells import resolutions
 from harness.checks.contract import ContractGate
@@ -24,6 +23,7 @@ from harness.evaluation.provenance import about_explainer, about_metrics, passes
 from harness.evaluation.request import Request
 from harness.evaluation.rows import blank_images, evidence_of, examples_of, failed_rows, persons_of
 from harness.evaluation.runner import Runner
+from harness.evaluation_set import EvaluationSet, evaluation_set
 from harness.explainers import Explainer
 from harness.measurements import (
     Cells,
@@ -75,7 +75,7 @@ def _evaluated(request: Request, folder: RunFolder, progress: Progress, command:
     folder.unfinished()
     folder = prepared(request, folder)
     probabilities = _probabilities(request, folder)
-    case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
+    case = evaluation_set(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
     runner = Runner(case, request.measurements(), folder)
     known = (*known_maps(case, request.faces, probabilities.argmax(1), runner.shared), *_truths(case, runner))
     # Before anything else: who breaks the contract has no scores. Known maps come from no explainer that could.
@@ -135,7 +135,7 @@ def _evaluated(request: Request, folder: RunFolder, progress: Progress, command:
 
 
 def _ladder(
-    request: Request, case: Case, verdicts: pd.DataFrame, scores: pd.DataFrame, faults: Mapping[str, str]
+    request: Request, case: EvaluationSet, verdicts: pd.DataFrame, scores: pd.DataFrame, faults: Mapping[str, str]
 ) -> pd.DataFrame:
     """Return how far each explainer can be believed."""
     families = {explainer.name: explainer.facts.family for explainer in request.explainers}
@@ -186,7 +186,7 @@ def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataF
         raise UsageError(f"no cause is known of faces {request.faces.name!r}; examine metrics on rendered faces")
     folder = prepared(request, folder)
     probabilities = _probabilities(request, folder)
-    case = chosen_case(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
+    case = evaluation_set(request.subject, request.faces, probabilities, request.profile.per_class, request.seed)
     everything = replace(request, everything=True).measurements()
     runner = Runner(case, [each for each in everything if not each.asks_again], folder)
     known = (*oracles(case, runner.shared), *_truths(case, runner))
@@ -223,7 +223,9 @@ def _effects(request: Request, folder: RunFolder) -> tuple[pd.DataFrame, int]:
     return found["effects"], int(found["passes"])
 
 
-def _of_the_network(request: Request, case: Case, probabilities: Float[np.ndarray, "n k"]) -> Sequence[Measured]:
+def _of_the_network(
+    request: Request, case: EvaluationSet, probabilities: Float[np.ndarray, "n k"]
+) -> Sequence[Measured]:
     """Return what is measured once a run: likeness of class-mean images and, with labels, the confusion matrix."""
     found = [ClassSimilarity().of_images(case)]
     labels = request.faces.labels
@@ -237,6 +239,6 @@ def _played(runner: Runner) -> Sequence[Games]:
     return [each.games for each in runner.measurements if isinstance(each, Cells)]
 
 
-def _truths(case: Case, runner: Runner) -> Sequence[Explainer]:
+def _truths(case: EvaluationSet, runner: Runner) -> Sequence[Explainer]:
     """Return the truth of the games that a run plays as explainers, with shares of noise."""
     return [oracle for games in _played(runner) for oracle in truths(case, games, runner.shared)]

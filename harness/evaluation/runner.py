@@ -13,11 +13,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 import harness
-from harness.case import Case
 from harness.digest import digest
 from harness.engines.local import Job
+from harness.evaluation_set import EvaluationSet
 from harness.explainers import Explainer
-from harness.measurements import Explained, Measured, Measurement
+from harness.measurements import Attributions, Measured, Measurement
 from harness.networks.random import randomized
 from harness.store import Cost, RunFolder
 from harness.subject import Subject
@@ -68,7 +68,7 @@ class Runner:
         Where pieces are kept.
     """
 
-    def __init__(self, case: Case, measurements: Sequence[Measurement], folder: RunFolder) -> None:
+    def __init__(self, case: EvaluationSet, measurements: Sequence[Measurement], folder: RunFolder) -> None:
         self.case = case
         self.measurements = tuple(measurements)
         self.folder = folder
@@ -151,7 +151,7 @@ class Runner:
         return float(self._ledger.booked[2])
 
     def _of(self, index: Int[np.ndarray, " m"]) -> tuple[Tensor, Int[np.ndarray, " m"]]:
-        """Return some of the case's images and their targets."""
+        """Return some of the set's images and their targets."""
         return self.case.images[torch.from_numpy(index)], self.case.targets[index]
 
     def _explained(
@@ -183,7 +183,7 @@ class Runner:
         return self._networks[which]
 
     def shared(self, what: tuple[object, ...], make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """Return arrays that depend on the case alone and serve every explainer, made once by `make`.
+        """Return arrays that depend on the set alone and serve every explainer, made once by `make`.
 
         Parameters
         ----------
@@ -199,13 +199,13 @@ class Runner:
         """Return the score, curve and matrix rows that one measurement gives for one explainer."""
         code = _code_digest(EXPLAINING_CODE + JUDGING_CODE)
         key = digest("rows", self.case.digest, explainer.digest, repr(measurement), code)
-        return self._kept(explainer.name, key, lambda: vars(measurement.measure(self._explained_case(explainer))))
+        return self._kept(explainer.name, key, lambda: vars(measurement.measure(self._attributions(explainer))))
 
-    def _explained_case(self, explainer: Explainer) -> Explained:
+    def _attributions(self, explainer: Explainer) -> Attributions:
         """Return an explainer's maps and the ways to ask for more, as measurements want them."""
         maps = self.maps(explainer)
         explainer.refuse_sameness(maps, self.case.subject, self.case.images, self.case.target_tensor())
-        return Explained(
+        return Attributions(
             self.case,
             maps,
             partial(self.explain, explainer),

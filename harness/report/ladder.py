@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from harness.report import reading, wording
-from harness.report.reading import ALL
+from harness.report import queries, wording
+from harness.report.queries import ALL
 from harness.statistics import mean_interval
 from harness.store import RunFolder
 
@@ -70,11 +70,11 @@ class Standing:
 
 def standings(run: RunFolder, where: str = ALL) -> list[Standing]:
     """Return where each explainer stands, methods first, the highest and then the best share first."""
-    held = [standing(run, name, where) for name in reading.families(run)]
-    order = list(reading.families(run).values())
+    held = [standing(run, name, where) for name in queries.families(run)]
+    order = list(queries.families(run).values())
     ranked = sorted(
         zip(held, order, strict=True),
-        key=lambda pair: (pair[1] in ("control", reading.ORACLE), -pair[0].rung, -_mean(pair[0].share)),
+        key=lambda pair: (pair[1] in ("control", queries.ORACLE), -pair[0].rung, -_mean(pair[0].share)),
     )
     return [one for one, _ in ranked]
 
@@ -125,7 +125,7 @@ def _mean(held: Share | None) -> float:
 def lines(run: RunFolder) -> list[str]:
     """Return the answer in lines for a terminal: a line a method, one of what it is compared with, and what to use."""
     held = standings(run)
-    methods = [one for one in held if one.explainer in reading.methods(run)]
+    methods = [one for one in held if one.explainer in queries.methods(run)]
     wide = max((len(one.explainer) for one in methods), default=0)
     said = [f"{one.explainer:{wide}}  {_told(one)}" for one in methods]
     return [*said, *_beside(run, held), *_advice(run, methods)]
@@ -144,7 +144,7 @@ def _told(one: Standing) -> str:
 
 def _beside(run: RunFolder, held: Sequence[Standing]) -> list[str]:
     """Say what empty maps and the truth itself have, in a line; nothing where the game was not played."""
-    apart = [one for one in held if one.explainer not in reading.methods(run) and one.share is not None]
+    apart = [one for one in held if one.explainer not in queries.methods(run) and one.share is not None]
     known = [f"{one.explainer} {100 * one.share.mean:.0f} %" for one in apart if one.share and one.share.n]
     return [f"beside: {', '.join(known)}; chance 50 %"] if known else []
 
@@ -207,10 +207,10 @@ def _cell(reached: str, effect: float) -> str:
 
 def class_table(run: RunFolder) -> pd.DataFrame:
     """Return the highest rung of each explainer for each class: a row a class, a column a method."""
-    methods = reading.methods(run)
+    methods = queries.methods(run)
     rows = {
         where: {name: _class_cell(run, standing(run, name, where)) for name in methods}
-        for where in (ALL, *reading.classes(run))
+        for where in (ALL, *queries.classes(run))
     }
     made = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=methods).rename_axis("class")
     made.attrs = {

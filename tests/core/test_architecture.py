@@ -20,7 +20,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"importing", "statistics", "perturbation", "metrics", "fixtures_folder", "profiles"}),
     frozenset({"fetching", "store"}),
     frozenset({"faces", "subject"}),
-    frozenset({"case"}),
+    frozenset({"evaluation_set"}),
     frozenset({"truth"}),
     frozenset({"networks", "explainers", "models", "effects"}),
     frozenset({"oracles", "arithmetic"}),
@@ -40,7 +40,7 @@ ONLY: dict[str, frozenset[str]] = {
     "statistics": frozenset(),
     "metrics": frozenset({"errors"}),
     "perturbation": frozenset({"digest"}),
-    "truth": frozenset({"errors", "digest", "perturbation", "subject", "case"}),
+    "truth": frozenset({"errors", "digest", "perturbation", "subject", "evaluation_set"}),
     "report": frozenset({"errors", "statistics", "store"}),
 }
 """Parts that know of little: statistics of no image, metrics of no network, reports of nothing but stored runs."""
