@@ -55,9 +55,9 @@ suites-orl: $(SETUP)
 # Prints the figures of every benchmark: parity with other implementations, the cost of LIME, faults that metrics catch.
 bench: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
-	$(BIN)/python benchmarks/explainers_parity.py
+	$(BIN)/python -m benchmarks.explainers_parity
 	$(BIN)/python benchmarks/lime_overhead.py
-	$(BIN)/python benchmarks/metrics_parity.py
+	$(BIN)/python -m benchmarks.metrics_parity
 	$(BIN)/python benchmarks/planted_faults.py
 
 # Plays other machines on this one: tests, contract and both quick suites under each; goes on where it was stopped.

@@ -27,7 +27,7 @@ from harness.errors import UsageError
 from harness.evaluation.decision import stored_evidence
 from harness.faces.loading import load_faces
 from harness.models.loading import load_subject
-from harness.report import reading
+from harness.report import queries
 from harness.statistics import holm, mean_above_p, mean_below_p, people_interval
 from harness.store import RunFolder
 
@@ -113,7 +113,7 @@ def questions(run: RunFolder, metric: str, variant: str) -> dict[tuple[str, str]
     if not evidence.persons:
         raise UsageError(f"{run.path} knows nobody on its images; name them by --groups when it is made")
     found = {}
-    for name in reading.methods(run):
+    for name in queries.methods(run):
         rows = evidence.of(name, metric, variant)["value"].dropna()
         if not len(rows):
             raise UsageError(f"{run.path} has no {metric} {variant} of {name}; name another by --metric and --variant")

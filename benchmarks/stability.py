@@ -24,7 +24,7 @@ from harness.evaluation import Request, evaluate
 from harness.evaluation.decision import decided, stored_evidence, stored_families, stored_faults
 from harness.evaluation.planted import PAIRS, pool_profile
 from harness.explainers.asked import asked_explainers
-from harness.report import reading
+from harness.report import queries
 from harness.store import RunFolder
 
 SEEDS = 5
@@ -79,7 +79,7 @@ def of_stored(run: RunFolder, seeds: int) -> list[dict[str, object]]:
     rows = [shares(f"{run.name}: seeds of the statistics", *zip(*made, strict=True))]
     alone = [
         decision(evidence, [name for name in everyone if name not in pair])
-        for pair in list(combinations(reading.methods(run), 2))[:3]
+        for pair in list(combinations(queries.methods(run), 2))[:3]
     ]
     for fewer in alone:
         rows.append(shares(f"{run.name}: without two explainers", *zip(made[0], fewer, strict=True)))

@@ -18,7 +18,7 @@ from harness.checks import ALPHA, CHECKS, CONFIDENCE
 from harness.checks.ladder import RUNGS
 from harness.digest import digest
 from harness.profiles import QUICK
-from harness.report import ladder, reading
+from harness.report import ladder, queries
 from harness.store import RunFolder
 
 ROOT = Path(__file__).parents[1]
@@ -59,7 +59,7 @@ def found(run: RunFolder) -> dict[str, Any]:
     rows = [
         {
             "explainer": one.explainer,
-            "control": one.explainer not in reading.methods(run),
+            "control": one.explainer not in queries.methods(run),
             "share": None if one.share is None else str(one.share),
             "rung": one.rung,
             "pixels": one.resolution,

@@ -10,7 +10,7 @@ import pandas as pd
 from harness.cli import default_metric, write_report
 from harness.errors import UsageError
 from harness.importing import closest
-from harness.report import comparison, ladder, reading, rendering, tables
+from harness.report import comparison, ladder, queries, rendering, tables
 from harness.store import RunFolder, RunRecord
 
 if TYPE_CHECKING:
@@ -66,12 +66,12 @@ class Run:
     @property
     def explainers(self) -> list[str]:
         """Names of the explainers: methods first, then controls and known maps."""
-        return list(reading.families(self._folder))
+        return list(queries.families(self._folder))
 
     @property
     def classes(self) -> list[str]:
         """Names of the subject's classes, in their order."""
-        return reading.classes(self._folder)
+        return queries.classes(self._folder)
 
     @property
     def ladder(self) -> pd.DataFrame:
@@ -149,7 +149,7 @@ class Run:
 
     def _score(self, metric: str | None, output: str, fill: str, kind: str) -> str:
         """Return the name of the score that is meant, by default the one that a run is summed up by."""
-        return reading.called(self._folder, metric or default_metric(self._folder), output=output, fill=fill, kind=kind)
+        return queries.called(self._folder, metric or default_metric(self._folder), output=output, fill=fill, kind=kind)
 
     def plot_maps(self, explainers: Sequence[str] = (), classes: Sequence[str] = ()) -> "Figure":
         """Return a figure of maps: a row a class, the picture and then a column an explainer; by default all.

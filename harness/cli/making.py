@@ -23,7 +23,7 @@ def gallery_command(options: argparse.Namespace) -> int:
     """Write the gallery's figures and page, with the run that answers its question."""
     from harness.gallery import EXPLAINERS, Gallery, fill
     from harness.report.gallery_page import spoken, write_gallery
-    from harness.report.gallery_reading import StoredGallery
+    from harness.report.gallery_queries import StoredGallery
 
     subject = load_subject(options.subject, asked_device(options.device))
     faces = load_faces(options.faces, subject.classes)

@@ -18,7 +18,7 @@ from harness.store import RunFolder
 def run_command(options: argparse.Namespace) -> int:
     """Evaluate and store a run, print its tables."""
     # matplotlib is slow to import, and `harness list` does not need it.
-    from harness.report import ladder, reading, rendering, tables
+    from harness.report import ladder, queries, rendering, tables
 
     request = asked_request(options, options.per_class)
     folder = options.out or default_folder(request, options.profile)
@@ -32,7 +32,7 @@ def run_command(options: argparse.Namespace) -> int:
     for file in write_report(run):
         print(file)
     print("\n".join(["", *ladder.lines(run)]))
-    for line in [*reading.metric_faults(run).values(), *reading.check_faults(run).values()]:
+    for line in [*queries.metric_faults(run).values(), *queries.check_faults(run).values()]:
         print(f"harness: {line}", file=sys.stderr)
     return FAILED if options.strict and _has_failures(run, request) else DONE
 
@@ -88,12 +88,12 @@ SCORE_PARTS = ("output", "fill", "kind")
 
 def _asked_metric(options: argparse.Namespace, run: RunFolder) -> str:
     """Return the name of the score that the options ask for."""
-    from harness.report import reading
+    from harness.report import queries
 
     parts = {key: getattr(options, key) for key in SCORE_PARTS}
     if any(parts.values()) and not options.metric:
         raise UsageError("--kind, --output and --fill say which score of a metric; name it with --metric")
-    return reading.called(run, options.metric or default_metric(run), **parts)
+    return queries.called(run, options.metric or default_metric(run), **parts)
 
 
 def default_metric(run: RunFolder) -> str:

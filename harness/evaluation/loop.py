@@ -10,7 +10,6 @@ import pandas as pd
 from jaxtyping import Float
 
 from harness.arithmetic import on_arithmetic
-from harness.case import Case, chosen_case
 from harness.checks import examination_table, examined
 from harness.checks.contract import ContractGate
 from harness.digest import digest
@@ -24,6 +23,7 @@ from harness.evaluation.recognition import Recognised, Tell, answers, silent
 from harness.evaluation.request import Request
 from harness.evaluation.rows import blank_images, evidence_of, examples_of, failed_rows, persons_of
 from harness.evaluation.runner import Runner
+from harness.evaluation_set import EvaluationSet, evaluation_set
 from harness.explainers import Explainer
 from harness.identity import content
 from harness.measurements import (
@@ -152,11 +152,11 @@ def prepared(request: Request, folder: RunFolder) -> RunFolder:
     return settled.of(answers(request.subject, request.faces, settled))
 
 
-def case_of(request: Request, folder: RunFolder) -> tuple[Case, Float[np.ndarray, "n k"]]:
+def case_of(request: Request, folder: RunFolder) -> tuple[EvaluationSet, Float[np.ndarray, "n k"]]:
     """Return the images that a request's explainers are judged on, and the network's answers to all faces."""
     probabilities = _probabilities(request, folder)
     profile = request.profile
-    return chosen_case(request.subject, request.faces, probabilities, profile.per_class, request.seed), probabilities
+    return evaluation_set(request.subject, request.faces, probabilities, profile.per_class, request.seed), probabilities
 
 
 def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataFrame:
@@ -222,7 +222,9 @@ def _effects(request: Request, folder: RunFolder) -> tuple[pd.DataFrame, int]:
     return found["effects"], int(found["passes"])
 
 
-def _of_the_network(request: Request, case: Case, probabilities: Float[np.ndarray, "n k"]) -> Sequence[Measured]:
+def _of_the_network(
+    request: Request, case: EvaluationSet, probabilities: Float[np.ndarray, "n k"]
+) -> Sequence[Measured]:
     """Return what is measured once a run: likeness of class-mean images and, with labels, the confusion matrix."""
     found = [ClassSimilarity().of_images(case)]
     labels = request.faces.labels
@@ -236,6 +238,6 @@ def _played(runner: Runner) -> Sequence[Games]:
     return [each.games for each in runner.measurements if isinstance(each, Cells)]
 
 
-def _truths(case: Case, runner: Runner) -> Sequence[Explainer]:
+def _truths(case: EvaluationSet, runner: Runner) -> Sequence[Explainer]:
     """Return the truth of the games that a run plays as explainers, with shares of noise."""
     return [oracle for games in _played(runner) for oracle in truths(case, games, runner.shared)]

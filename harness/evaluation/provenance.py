@@ -9,11 +9,11 @@ from typing import TypedDict, Unpack
 import pandas as pd
 
 from harness.arithmetic import arithmetic
-from harness.case import Case
 from harness.checks import ALPHA, CONFIDENCE, Check
 from harness.checks.ladder import RUNGS
 from harness.evaluation.request import Request
 from harness.evaluation.runner import Runner
+from harness.evaluation_set import EvaluationSet
 from harness.explainers import Explainer
 from harness.explainers.baselines import in_pixels
 from harness.measurements import (
@@ -96,7 +96,7 @@ def seconds_before(runner: Runner, costs: Sequence[Cost]) -> float:
 
 def provenance(
     request: Request,
-    case: Case,
+    case: EvaluationSet,
     broken: Mapping[str, str],
     **found: Unpack[Found],
 ) -> RunRecord:
@@ -122,7 +122,7 @@ def provenance(
             cam_layer=subject.cam_layer,
         ),
         faces=FacesRecord(faces.name, faces.digest, len(faces), faces.labels is not None, faces.licence),
-        case=case.digest,
+        evaluation_set=case.digest,
         chosen={name: int(chosen.get(name, 0)) for name in case.classes},
         profile=asdict(profile),
         seed=request.seed,

@@ -13,12 +13,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 import harness
-from harness.case import Case
 from harness.digest import digest
 from harness.engines.local import Job
+from harness.evaluation_set import EvaluationSet
 from harness.explainers import Explainer
 from harness.identity import Reads, as_read, reads_of
-from harness.measurements import Explained, Measured, Measurement
+from harness.measurements import Attributions, Measured, Measurement
 from harness.networks.random import randomized
 from harness.store import Cost, RunFolder
 from harness.subject import Subject
@@ -73,7 +73,7 @@ class Runner:
 
     def __init__(
         self,
-        case: Case,
+        case: EvaluationSet,
         measurements: Sequence[Measurement],
         folder: RunFolder,
         behaviour: Callable[[Explainer], str] = lambda _explainer: "",
@@ -162,7 +162,7 @@ class Runner:
         return float(self._ledger.booked[2])
 
     def _of(self, index: Int[np.ndarray, " m"]) -> tuple[Tensor, Int[np.ndarray, " m"]]:
-        """Return some of the case's images and their targets."""
+        """Return some of the set's images and their targets."""
         return self.case.images[torch.from_numpy(index)], self.case.targets[index]
 
     def _explained(
@@ -194,7 +194,7 @@ class Runner:
         return self._networks[which]
 
     def shared(self, what: tuple[object, ...], make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """Return arrays that depend on the case alone and serve every explainer, made once by `make`.
+        """Return arrays that depend on the set alone and serve every explainer, made once by `make`.
 
         Parameters
         ----------
@@ -212,7 +212,7 @@ class Runner:
         key = digest("rows", self.case.digest, *self._named(explainer), repr(measurement), code)
 
         def make() -> Mapping[str, Any]:
-            return vars(measurement.measure(self._explained_case(explainer)))
+            return vars(measurement.measure(self._attributions(explainer)))
 
         return self._kept(explainer.name, key, make, lambda: {**explainer.reads, **reads_of(measurement.name)})
 
@@ -220,11 +220,11 @@ class Runner:
         """Return what an explainer is and does, by name."""
         return explainer.digest, self._behaviour(explainer)
 
-    def _explained_case(self, explainer: Explainer) -> Explained:
+    def _attributions(self, explainer: Explainer) -> Attributions:
         """Return an explainer's maps and the ways to ask for more, as measurements want them."""
         maps = self.maps(explainer)
         explainer.refuse_sameness(maps, self.case.subject, self.case.images, self.case.target_tensor())
-        return Explained(
+        return Attributions(
             self.case,
             maps,
             partial(self.explain, explainer),

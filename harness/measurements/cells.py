@@ -23,13 +23,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Float64, Int
 
-from harness.case import Case
+from harness.evaluation_set import EvaluationSet
 from harness.measurements.base import (
     MAP,
     PORTRAIT,
     SPECTRUM,
     TRANSPLANT,
-    Explained,
+    Attributions,
     Measured,
     score_rows,
 )
@@ -87,12 +87,12 @@ class Cells:
     name = "cells"
     asks_again = False
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return the rows of settled pairs and of the fit, for the map, its null maps and its portrait."""
-        few, lacking = explained.some(self.games.per_class), self.games.lacking(explained.case)
+        few, lacking = attributions.some(self.games.per_class), self.games.lacking(attributions.case)
         if lacking:
             return _nothing(few.case, (SETTLED, SIZE, FIT), lacking)
-        truth, maps = self.games.truth(explained.case, explained.shared), _variants(few, self.spectrum_draws)
+        truth, maps = self.games.truth(attributions.case, attributions.shared), _variants(few, self.spectrum_draws)
         targets = truth.case.targets
         rows = against_nulls(few, FIT, maps, partial(_fit, truth))
         for metric, change in ((SETTLED, _signed), (SIZE, np.abs)):
@@ -130,9 +130,9 @@ class CellsByClass:
     name = "cells-by-class"
     asks_again = True
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return the rows of the runner-up's pairs and of the contrast's, by its own map and the predicted class's."""
-        case, lacking = explained.case, self.games.lacking(explained.case)
+        case, lacking = attributions.case, self.games.lacking(attributions.case)
         if len(case.subject.classes) < 2:
             return Measured()
         chosen = self.games.chosen(case)
@@ -140,8 +140,8 @@ class CellsByClass:
         few = case.take(chosen[index])
         if lacking:
             return _nothing(few, (RIVAL, CONTRAST), lacking)
-        truth, rivals = self.games.truth(case, explained.shared), runners_up(few)
-        by_target, by_rival = explained.maps[chosen[index]], explained.explain(few.images, rivals)
+        truth, rivals = self.games.truth(case, attributions.shared), runners_up(few)
+        by_target, by_rival = attributions.maps[chosen[index]], attributions.explain(few.images, rivals)
         levels = [level.take(index) for level in truth.cells]
         asked = {
             RIVAL: ([Ordered.of(level, level.of(rivals)) for level in levels], by_rival),
@@ -162,7 +162,7 @@ class CellsByClass:
         return Measured(scores=joined(SCORES, rows))
 
 
-def of_the_network(games: Games, case: Case, shared: Shared) -> Measured:
+def of_the_network(games: Games, case: EvaluationSet, shared: Shared) -> Measured:
     """Return what the games say of the network and the fills, whoever explains.
 
     Rows without an explainer: ``settled-share`` (variants cells and within: the share of pairs that is settled, .5 or
@@ -203,7 +203,7 @@ def of_the_network(games: Games, case: Case, shared: Shared) -> Measured:
     return Measured(scores=joined(SCORES, rows))
 
 
-def runners_up(case: Case) -> Int[np.ndarray, " n"]:
+def runners_up(case: EvaluationSet) -> Int[np.ndarray, " n"]:
     """Return the class that each image is next likely to be, after the one explained."""
     found = case.probabilities.copy()
     found[np.arange(len(found)), case.targets] = -1
@@ -249,23 +249,23 @@ def share_right(ordered: Sequence[Ordered], maps: Float[np.ndarray, "n h w"]) ->
 
 
 def against_nulls(
-    explained: Explained,
+    attributions: Attributions,
     metric: str,
     maps: Mapping[str, Sequence[Float[np.ndarray, "n h w"]]],
     score: Callable[[Float[np.ndarray, "n h w"]], Float[np.ndarray, " n"]],
 ) -> list[pd.DataFrame]:
     """Return the rows of one score of every variant, averaged over its draws, and the gains over them."""
     found = {name: np.mean([score(each) for each in draws], axis=0) for name, draws in maps.items()}
-    return rows_against_nulls(explained, metric, found)
+    return rows_against_nulls(attributions, metric, found)
 
 
-def _variants(explained: Explained, draws: int) -> dict[str, list[Float[np.ndarray, "n h w"]]]:
+def _variants(attributions: Attributions, draws: int) -> dict[str, list[Float[np.ndarray, "n h w"]]]:
     """Return the map and what it is compared with, several draws of what is drawn."""
     return {
-        MAP: [explained.maps],
-        SPECTRUM: list(explained.spectrum_nulls(draws)),
-        TRANSPLANT: [explained.transplanted],
-        PORTRAIT: [explained.portraits],
+        MAP: [attributions.maps],
+        SPECTRUM: list(attributions.spectrum_nulls(draws)),
+        TRANSPLANT: [attributions.transplanted],
+        PORTRAIT: [attributions.portraits],
     }
 
 
@@ -315,12 +315,12 @@ def _unless_constant(maps: Float[np.ndarray, "n h w"], scores: Float64[np.ndarra
     return np.where(constant, np.nan, scores)
 
 
-def _row_of_network(case: Case, metric: str, variant: str, values: Float[np.ndarray, " n"]) -> pd.DataFrame:
+def _row_of_network(case: EvaluationSet, metric: str, variant: str, values: Float[np.ndarray, " n"]) -> pd.DataFrame:
     """Return the rows of a number that hangs on no explainer."""
     return score_rows(case, metric, variant, values, "all answers are alike, or one is not finite")
 
 
-def _nothing(case: Case, metrics: Sequence[str], reason: str) -> Measured:
+def _nothing(case: EvaluationSet, metrics: Sequence[str], reason: str) -> Measured:
     """Return rows that say why nothing could be played."""
     missing = np.full(len(case.targets), np.nan)
     return Measured(scores=joined(SCORES, [score_rows(case, metric, MAP, missing, reason) for metric in metrics]))

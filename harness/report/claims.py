@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from harness.report import wording
-from harness.report.reading import ALL
+from harness.report.queries import ALL
 from harness.store import CheckRecord, RunFolder
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 from jaxtyping import Float
 
 from harness.errors import UsageError
-from harness.report import reading, wording
-from harness.report.reading import DEFAULT_METRIC
+from harness.report import queries, wording
+from harness.report.queries import DEFAULT_METRIC
 from harness.statistics import Comparison, holm, pairwise
 from harness.store import IDENTITY, RunFolder
 
@@ -70,13 +70,13 @@ def compare(runs: Sequence[RunFolder], explainers: Sequence[str] = (), metric: s
     pairs = list(_within(runs[0], names, metric) if len(runs) == 1 else _between(runs, names, metric))
     if not pairs:
         raise UsageError(f"{runs[0].name} holds one explainer, {wording.listed(names)}; name two, or another run")
-    name, variant = reading.chosen(runs[0], metric)
-    fact = reading.measure(runs[0], name)
+    name, variant = queries.chosen(runs[0], metric)
+    fact = queries.measure(runs[0], name)
     judged = _judged(pairs, fact.better, runs[0].record.alpha)
     made = pd.DataFrame([asdict(pair) for pair in judged])
     made.attrs = {
         "kind": "comparison", "metric": name, "variant": variant, "signed": fact.signed,
-        "score": reading.rows(runs[0], name, variant)[list(IDENTITY)].iloc[0].to_dict(),
+        "score": queries.rows(runs[0], name, variant)[list(IDENTITY)].iloc[0].to_dict(),
         "confidence": runs[0].record.confidence,
         "title": f"{name} ({variant}), first minus second, paired by image", "notes": _notes(runs, name),
     }  # fmt: skip
@@ -91,7 +91,7 @@ def _labels(runs: Sequence[RunFolder]) -> list[str]:
 
 def _shared(runs: Sequence[RunFolder], explainers: Sequence[str]) -> list[str]:
     """Return the explainers that were asked for, or that all runs hold."""
-    held = [list(reading.families(run)) for run in runs]
+    held = [list(queries.families(run)) for run in runs]
     for run, names in zip(runs, held, strict=True):
         unknown = [name for name in explainers if name not in names]
         if unknown:
@@ -104,9 +104,9 @@ def _shared(runs: Sequence[RunFolder], explainers: Sequence[str]) -> list[str]:
 
 def _values(run: RunFolder, metric: str) -> pd.DataFrame:
     """Return the defined values: a row an image, a column an explainer."""
-    held = reading.rows(run, *reading.chosen(run, metric))
+    held = queries.rows(run, *queries.chosen(run, metric))
     wide = held[held["defined"]].pivot(index="image", columns="explainer", values="value")
-    return wide.reindex(index=sorted(held["image"].unique()), columns=list(reading.families(run)))
+    return wide.reindex(index=sorted(held["image"].unique()), columns=list(queries.families(run)))
 
 
 def _within(run: RunFolder, names: Sequence[str], metric: str) -> Iterator[Pair]:
@@ -198,7 +198,7 @@ def _ahead(pair: Pair, better: str) -> str:
 
 def _notes(runs: Sequence[RunFolder], metric: str) -> list[str]:
     """Return what the numbers are, and what the runs do not share."""
-    fact = reading.measure(runs[0], metric)
+    fact = queries.measure(runs[0], metric)
     notes = [f"{metric}: {fact.meaning}" + (f"; {fact.better} is better." if fact.better else ".")]
     notes += [
         "n: images where both are defined, of images; means, effect and interval are over these.",

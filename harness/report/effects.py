@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.report import reading
+from harness.report import queries
 from harness.report.rendering import inert
 from harness.report.style import LINE, WIDTH, Margins, alike, around, heading, panel_title, panels, styled
 from harness.statistics import mean_interval
@@ -42,7 +42,7 @@ def write_effects(run: RunFolder) -> None:
 def effects_figure(run: RunFolder) -> Figure | None:
     """Return a panel a class: what its probability loses and gains with each part; None where nothing is known."""
     table = effect_table(run)
-    shown = [name for name in reading.classes(run) if name in set(table["class"])]
+    shown = [name for name in queries.classes(run) if name in set(table["class"])]
     if not shown:
         return None
     parts = list(dict.fromkeys(table["part"]))

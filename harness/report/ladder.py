@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from harness.report import reading, wording
-from harness.report.reading import ALL
+from harness.report import queries, wording
+from harness.report.queries import ALL
 from harness.statistics import mean_interval
 from harness.store import RunFolder
 
@@ -71,11 +71,11 @@ class Standing:
 
 def standings(run: RunFolder, where: str = ALL) -> list[Standing]:
     """Return where each explainer stands, methods first, the highest and then the best share first."""
-    held = [standing(run, name, where) for name in reading.families(run)]
-    order = list(reading.families(run).values())
+    held = [standing(run, name, where) for name in queries.families(run)]
+    order = list(queries.families(run).values())
     ranked = sorted(
         zip(held, order, strict=True),
-        key=lambda pair: (pair[1] in ("control", reading.ORACLE), -pair[0].rung, -_mean(pair[0].share)),
+        key=lambda pair: (pair[1] in ("control", queries.ORACLE), -pair[0].rung, -_mean(pair[0].share)),
     )
     return [one for one, _ in ranked]
 
@@ -126,7 +126,7 @@ def _mean(held: Share | None) -> float:
 def lines(run: RunFolder) -> list[str]:
     """Return the answer in lines for a terminal: a line a method, one of what it is compared with, and what to use."""
     held = standings(run)
-    methods = [one for one in held if one.explainer in reading.methods(run)]
+    methods = [one for one in held if one.explainer in queries.methods(run)]
     wide = max((len(one.explainer) for one in methods), default=0)
     said = [f"{one.explainer:{wide}}  {_told(one)}" for one in methods]
     return [*said, *_beside(run, held), *_advice(run, methods)]
@@ -145,7 +145,7 @@ def _told(one: Standing) -> str:
 
 def _beside(run: RunFolder, held: Sequence[Standing]) -> list[str]:
     """Say what empty maps and the truth itself have, in a line; nothing where the game was not played."""
-    apart = [one for one in held if one.explainer not in reading.methods(run) and one.share is not None]
+    apart = [one for one in held if one.explainer not in queries.methods(run) and one.share is not None]
     known = [f"{one.explainer} {100 * one.share.mean:.0f} %" for one in apart if one.share and one.share.n]
     return [f"beside: {', '.join(known)}; chance 50 %"] if known else []
 
@@ -218,14 +218,14 @@ def class_table(run: RunFolder, by: Literal["class", "explainer"] = "class", *, 
     controls
         Whether controls and oracles stand beside the methods.
     """
-    names = [one.explainer for one in standings(run)] if controls else reading.methods(run)
+    names = [one.explainer for one in standings(run)] if controls else queries.methods(run)
     rows = {
         where: {name: _class_cell(run, standing(run, name, where)) for name in names}
-        for where in (ALL, *reading.classes(run))
+        for where in (ALL, *queries.classes(run))
     }
     made = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=names).rename_axis("class")
     explained = run.scores.drop_duplicates("image")["target"].value_counts()
-    counts = [int(explained.sum()), *(int(explained.get(name, 0)) for name in reading.classes(run))]
+    counts = [int(explained.sum()), *(int(explained.get(name, 0)) for name in queries.classes(run))]
     made.insert(0, "images", [str(count) for count in counts])
     made = made if by == "class" else made.T.rename_axis("explainer")
     made.attrs = {

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from harness.errors import UsageError
-from harness.report import reading, wording
-from harness.report.reading import ALL
+from harness.report import queries, wording
+from harness.report.queries import ALL
 from harness.store import RunFolder
 
 REACHED, REFUTED = "yes", "no"
@@ -86,7 +86,7 @@ def kept_rungs(old: RunFolder, new: RunFolder) -> list[Kept]:
     for run in (old, new):
         if run.ladder.empty:
             raise UsageError(f"{run.path} holds no ladder; run it with the checks that decide (--check all)")
-    if reading.classes(old) != reading.classes(new):
+    if queries.classes(old) != queries.classes(new):
         raise UsageError(f"{old.path} and {new.path} judge other classes; compare runs of the same classes")
     return list(_kept(old, new))
 
@@ -97,7 +97,7 @@ def _kept(old: RunFolder, new: RunFolder) -> Iterator[Kept]:
         (row["explainer"], row["class"], row["rung"]): {str(key): value for key, value in row.items()}
         for row in new.ladder.to_dict("records")
     }
-    methods = set(reading.methods(old))
+    methods = set(queries.methods(old))
     for row in old.ladder.to_dict("records"):
         if row["reached"] == REACHED and row["explainer"] in methods:
             who, where, rung = str(row["explainer"]), str(row["class"]), int(row["rung"])

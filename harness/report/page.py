@@ -11,9 +11,9 @@ import jinja2
 import pandas as pd
 from PIL import Image
 
-from harness.report import answer, figures, ladder, reading, rendering, tables, wording
+from harness.report import answer, figures, ladder, queries, rendering, tables, wording
 from harness.report.answer import Belief, State
-from harness.report.reading import ALL
+from harness.report.queries import ALL
 from harness.report.style import DPI, VERDICTS
 from harness.store import CheckRecord, RunFolder
 
@@ -96,11 +96,11 @@ def _contents(run: RunFolder) -> dict[str, Any]:
         "answer": answer.answer(run),
         "standing": _standing(run),
         "by_class": _by_class(run),
-        "verdicts": [_verdicts(run, title, names) for title, names in reading.check_groups(run).items()],
+        "verdicts": [_verdicts(run, title, names) for title, names in queries.check_groups(run).items()],
         "verdict_notes": tables.verdict_table(run).attrs["notes"],
         "metrics": _plain_grid(tables.overview_table(run)),
         "examinations": _plain_grid(tables.examination_table(run)),
-        "tables": [_scores(run, *pair) for pair in TABLES if pair[1] in reading.metrics(run).get(pair[0], ())],
+        "tables": [_scores(run, *pair) for pair in TABLES if pair[1] in queries.metrics(run).get(pair[0], ())],
         "sections": _sections(run),
         "missing_figures": _absent(run),
         "checks": _checks(run),
@@ -113,7 +113,7 @@ def _contents(run: RunFolder) -> dict[str, Any]:
 
 def _asked(run: RunFolder) -> str:
     """Return the question in a sentence."""
-    methods, controls = reading.methods(run), reading.controls(run)
+    methods, controls = queries.methods(run), queries.controls(run)
     faces, chosen = run.record.faces, run.record.chosen
     images = len(run.scores[["image", "target"]].drop_duplicates())
     each = f", {wording.span(list(chosen.values()))} a class"
@@ -121,7 +121,7 @@ def _asked(run: RunFolder) -> str:
     return (
         f"{_counted(methods, 'way')} of explaining the network {run.record.subject.name} and {beside} were tested "
         f"on {images} images{each}, of the face set {faces.name} ({faces.n} images, "
-        f"{len(reading.classes(run))} classes)."
+        f"{len(queries.classes(run))} classes)."
     )
 
 
@@ -138,10 +138,10 @@ def _standing(run: RunFolder) -> Grid:
     if len(run.ladder):
         return _ladder(run)
     held = answer.beliefs(run)
-    shown = [ALL, *reading.classes(run)]
+    shown = [ALL, *queries.classes(run)]
     rows = [
-        (name, family in ("control", reading.ORACLE), [_standing_cell(held[name, where]) for where in shown])
-        for name, family in reading.families(run).items()
+        (name, family in ("control", queries.ORACLE), [_standing_cell(held[name, where]) for where in shown])
+        for name, family in queries.families(run).items()
     ]
     return Grid("Who can be believed for which class", ["explainer", *shown], rows)
 
@@ -150,7 +150,7 @@ def _ladder(run: RunFolder) -> Grid:
     """Return the ladder over all images, a rung a column."""
     table = ladder.ladder_table(run)
     reached = run.ladder[run.ladder["class"] == ALL].set_index(["explainer", "name"])["reached"]
-    apart = {*reading.controls(run), *reading.oracles(run)}
+    apart = {*queries.controls(run), *queries.oracles(run)}
     rows = [
         (
             str(name),
@@ -183,11 +183,11 @@ def _standing_cell(belief: Belief) -> Cell:
 
 def _verdicts(run: RunFolder, title: str, checks: Sequence[str]) -> Grid:
     """Return the verdict matrix of some checks with effect and n in every cell."""
-    held = reading.verdicts(run)
+    held = queries.verdicts(run)
     found = {(str(row["explainer"]), str(row["check"])): row for row in held.to_dict("records")}
     rows = [
-        (name, family in ("control", reading.ORACLE), [_verdict_cell(found.get((name, check))) for check in checks])
-        for name, family in reading.families(run).items()
+        (name, family in ("control", queries.ORACLE), [_verdict_cell(found.get((name, check))) for check in checks])
+        for name, family in queries.families(run).items()
     ]
     return Grid(title.capitalize(), ["explainer", *checks], rows)
 
@@ -208,7 +208,7 @@ def _scores(run: RunFolder, metric: str, variant: str) -> Grid:
     shown = rendering.readable(table)
     names = table.attrs["explainers"]
     top = float(table.loc[names].astype(float).abs().max().max()) or 1.0
-    controls = [*reading.controls(run), *reading.oracles(run)]
+    controls = [*queries.controls(run), *queries.oracles(run)]
     rows = []
     for row in shown.itertuples(index=False):
         name = str(row[0])
@@ -257,7 +257,7 @@ def _picture(title: str, path: Path) -> Picture:
 
 def _absent(run: RunFolder) -> list[str]:
     """Return why a figure that a reader may expect is not there."""
-    if reading.matrix(run, "confusion") is None:
+    if queries.matrix(run, "confusion") is None:
         return ["The faces have no labels, so there is no confusion matrix and nothing to hold against recall."]
     return []
 
@@ -288,7 +288,7 @@ def _side(check: CheckRecord) -> str:
 
 def _rule(run: RunFolder) -> str:
     """Return when a verdict is a pass, and when an explainer is believed."""
-    decisive = reading.check_groups(run).get("what decides", [])
+    decisive = queries.check_groups(run).get("what decides", [])
     alpha, confidence = run.record.alpha, run.record.confidence
     return (
         "Scores are paired by image; the effect is the mean difference with its interval (confidence "
@@ -345,7 +345,7 @@ def _duration(seconds: float) -> str:
 
 def _explainers(run: RunFolder) -> list[dict[str, str]]:
     """Return each explainer with what it was."""
-    families = reading.families(run)
+    families = queries.families(run)
     held = {each.name: each for each in run.record.explainers}
     return [
         {

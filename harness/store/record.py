@@ -109,7 +109,7 @@ class RunRecord:
     ----------
     command
         As it was given.
-    subject, faces, case
+    subject, faces, evaluation_set
         What was explained; the last is the digest of the images that were chosen.
     chosen
         How many images of each class.
@@ -141,7 +141,7 @@ class RunRecord:
     command: str
     subject: SubjectRecord
     faces: FacesRecord
-    case: str
+    evaluation_set: str
     chosen: dict[str, int]
     profile: dict[str, Any]
     seed: int

@@ -1,11 +1,11 @@
-"""What the exact games say of the images of a case: asked once, and shared by all who use it."""
+"""What the exact games say of the images of an evaluation set: asked once, and shared by all who use it."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
-from harness.case import Case
+from harness.evaluation_set import EvaluationSet
 from harness.truth import ExactGames, cell_sums, pairs_of, pairs_within, shapley_values, true_maps, worths
 from harness.truth.games import Shared
 
@@ -43,7 +43,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Truth:
-    """What the games say of the images of a case.
+    """What the games say of the images of an evaluation set.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Truth:
         Images whose cells were played within.
     """
 
-    case: Case
+    case: EvaluationSet
     answers: Float[np.ndarray, "grids fills n s k"]
     cells: tuple[Level, ...]
     played: Bool[np.ndarray, "grids n"]
@@ -96,15 +96,15 @@ class Games:
     within_per_class: int
     one_grid: bool = False
 
-    def lacking(self, case: Case) -> str:
-        """Return why nothing can be played on a case, "" where it can."""
+    def lacking(self, case: EvaluationSet) -> str:
+        """Return why nothing can be played on an evaluation set, "" where it can."""
         return self.games.lacking(case.images)
 
-    def chosen(self, case: Case) -> Int[np.ndarray, " m"]:
-        """Return the images of a case that are played on."""
+    def chosen(self, case: EvaluationSet) -> Int[np.ndarray, " m"]:
+        """Return the images of an evaluation set that are played on."""
         return case.some(self.per_class)
 
-    def truth(self, case: Case, shared: Shared) -> Truth:
+    def truth(self, case: EvaluationSet, shared: Shared) -> Truth:
         """Return what the games say, asking the network where that is not known yet.
 
         Parameters
@@ -151,7 +151,7 @@ class Games:
         return mine
 
     def _answers(
-        self, few: Case, played: Bool[np.ndarray, "grids n"], shared: Shared
+        self, few: EvaluationSet, played: Bool[np.ndarray, "grids n"], shared: Shared
     ) -> Float64[np.ndarray, "grids fills n s k"]:
         """Return the worth of every coalition on the grids that each image is played on, NaN on the others."""
         found = []

@@ -129,9 +129,7 @@ def test_an_explainer_a_metric_and_a_check_of_one_file_are_everywhere(
     assert run.record.metrics["share-on-bright"].meaning.startswith("share of the map's magnitude")
     stated = {each.name: each for each in run.record.checks}["looks-at-bright"]
     assert stated.origin.endswith(":looks_at_bright")
-    assert (stated.unit, stated.rung, stated.fault, stated.needs) == (
-        "images", 0, "", ["metric share-on-bright"],
-    )  # fmt: skip
+    assert (stated.unit, stated.rung, stated.fault, stated.needs) == ("images", 0, "", ("metric share-on-bright",))
     scores = run.scores[(names_in(run.scores) == "share-on-bright") & (run.scores["variant"] == "map")]
     means = scores.groupby("explainer")["value"].mean()
     assert {"gradient", "blurred-gradient", "random"} <= set(means.index)

@@ -15,7 +15,7 @@ from harness.cli import main, runs
 from harness.errors import DefinitionError, MetricFault, UsageError
 from harness.measurements import asked
 from harness.measurements.asked import asked_metrics
-from harness.measurements.base import Explained
+from harness.measurements.base import Attributions
 from harness.measurements.localization import main_evidence
 from harness.measurements.own import GIVEN, NO_EVIDENCE, OwnMetric
 from harness.metrics import cards
@@ -148,8 +148,8 @@ def stated(function, **said) -> MetricCard:
     return made
 
 
-def measured(card: MetricCard, explained: Explained) -> pd.DataFrame:
-    return OwnMetric.of(card, 1).measure(explained).scores
+def measured(card: MetricCard, attributions: Attributions) -> pd.DataFrame:
+    return OwnMetric.of(card, 1).measure(attributions).scores
 
 
 def test_a_metric_is_given_what_it_asks_for() -> None:
@@ -161,12 +161,12 @@ def test_a_metric_is_given_what_it_asks_for() -> None:
 
     case = make_case(parts_subject(), acting_faces(12))
     maps = np.random.default_rng(0).normal(size=(len(case.targets), *case.images.shape[2:])).astype(np.float32)
-    scores = measured(stated(looks), Explained(case, maps))
+    scores = measured(stated(looks), Attributions(case, maps))
     assert set(seen) == set(GIVEN)
     assert seen["images"].shape == maps.shape == seen["evidence"].shape
     np.testing.assert_array_equal(seen["targets"], case.targets)
     np.testing.assert_array_equal(seen["probabilities"], case.probabilities)
-    known = main_evidence(Explained(case, maps))
+    known = main_evidence(Attributions(case, maps))
     own = scores[scores["variant"] == "map"]
     np.testing.assert_array_equal(own["value"].notna(), known.lacking == "")
     wanted = (maps * known.pixels).sum((1, 2)) ** 2
@@ -175,7 +175,9 @@ def test_a_metric_is_given_what_it_asks_for() -> None:
 
 def test_a_metric_of_the_evidence_is_undefined_where_nothing_is_known() -> None:
     case = make_case(patch_subject(), bright_patch_faces())
-    found = measured(stated(lambda maps, evidence: maps.max((1, 2)), name="e"), Explained(case, np.ones((18, 12, 12))))
+    found = measured(
+        stated(lambda maps, evidence: maps.max((1, 2)), name="e"), Attributions(case, np.ones((18, 12, 12)))
+    )
     assert set(found["status"]) == {"undefined"}
     assert set(found["reason"]) == {NO_EVIDENCE}
 
@@ -188,7 +190,7 @@ def test_a_metric_that_changes_its_maps_changes_nobody_elses() -> None:
     case = make_case(patch_subject(), bright_patch_faces())
     maps = np.random.default_rng(0).normal(size=(18, 12, 12)).astype(np.float32)
     before = maps.copy()
-    measured(stated(spoils), Explained(case, maps))
+    measured(stated(spoils), Attributions(case, maps))
     np.testing.assert_array_equal(maps, before)
 
 
@@ -285,7 +287,7 @@ def test_the_example_of_the_guide_runs(metric_registry: dict[str, MetricCard]) -
     exec(examples()["A metric"], held)
     case = make_case(patch_subject(), bright_patch_faces())
     pictures = case.subject.spec.to_grey(case.images)
-    scores = measured(metric_registry["share-on-bright"], Explained(case, pictures.astype(np.float32)))
+    scores = measured(metric_registry["share-on-bright"], Attributions(case, pictures.astype(np.float32)))
     own = scores[scores["variant"] == "map"]["value"].to_numpy()
     bright = pictures > np.median(pictures, axis=(1, 2), keepdims=True)
     # Two sums of 144 positive terms in single precision.

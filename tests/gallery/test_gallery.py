@@ -21,7 +21,7 @@ from harness.report import gallery_figures, gallery_page
 from harness.report.gallery_answer import gallery_answer
 from harness.report.gallery_figures import SHOWN
 from harness.report.gallery_page import write_gallery
-from harness.report.gallery_reading import StoredGallery
+from harness.report.gallery_queries import StoredGallery
 from harness.store import RunFolder
 from harness.subject import Subject
 
