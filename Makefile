@@ -5,7 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/installed
 
-.PHONY: demo test lint types unit arithmetic oldest suites suites-rendered suites-orl bench portability contract fixtures clean
+.PHONY: demo test lint types unit arithmetic oldest suites suites-rendered suites-orl bench portability chaos contract
+.PHONY: fixtures clean
 
 demo: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
@@ -64,6 +65,10 @@ bench: $(SETUP)
 portability: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
 	$(BIN)/python benchmarks/portability.py
+
+# Kills runs, damages what they keep, edits what they depend on, gives them bad company and bad input; prints N lost.
+chaos: $(SETUP)
+	$(BIN)/python benchmarks/chaos.py
 
 # Puts every explainer to the contract and notes who keeps it, which `harness list explainers` shows.
 contract: $(SETUP)

@@ -1,5 +1,6 @@
 """The folder of a run."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -21,6 +22,8 @@ from harness.store.pieces import FINISHED, file_name, note, read_piece, sha256
 from harness.store.schema import BLANK, EFFECTS, EXAMINATIONS, IDENTITY, LADDER, PERSONS, SCHEMA_VERSION, frame
 
 Read = TypeVar("Read")
+OWN_DIGEST = "digest of the rest"
+"""Under which ``run.json`` says what it says itself."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ class RunFolder:
             raise UsageError(f"{file} is damaged ({error}); run it again into the same folder") from error
         if not isinstance(loaded, dict):
             raise UsageError(f"{file} is damaged (it holds no object); run it again into the same folder")
+        if loaded.pop(OWN_DIGEST, None) not in (None, _digest_of(loaded)):
+            raise UsageError(f"{file} is damaged (it is not what was written); run it again into the same folder")
         return loaded
 
     @cached_property
@@ -195,12 +200,11 @@ class RunFolder:
         file = self.path / name
         if not file.is_file():
             raise UsageError(f"{file} is missing; run it again into the same folder to restore it")
-        try:
-            held = read(file)
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
-            raise UsageError(f"{file} is damaged ({reason(error)}); run it again into the same folder") from error
         self._check_belongs(name)
-        return held
+        try:
+            return read(file)
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise UsageError(f"{file} is damaged ({reason(error)}); run it again into the same folder") from error
 
     def _check_belongs(self, name: str) -> None:
         """Refuse a file that is not the one that ``run.json`` names."""
@@ -225,8 +229,8 @@ class RunFolder:
     def write_info(self, info: Mapping[str, Any]) -> None:
         """Write ``run.json``, which marks the run as finished and names the files that belong to it."""
         said = {"schema_version": SCHEMA_VERSION, **info, "files": dict(sorted(self._written.items()))}
-        text = json.dumps(said, indent=2, default=str) + "\n"
-        self.write_text("run.json", text)
+        own = _digest_of(json.loads(json.dumps(said, default=str)))
+        self.write_text("run.json", json.dumps({**said, OWN_DIGEST: own}, indent=2, default=str) + "\n")
 
     def write_json(self, name: str, held: Mapping[str, Any]) -> None:
         """Write a text file of names and values."""
@@ -345,6 +349,11 @@ class RunFolder:
 def _called(metric: str, output: str, fill: str, kind: str) -> str:
     """Return what a score is called of which nothing is told."""
     return " ".join(part for part in (metric, output, fill, kind if kind != "score" else "") if part)
+
+
+def _digest_of(info: Mapping[str, Any]) -> str:
+    """Return a digest of what ``run.json`` says."""
+    return hashlib.sha256(json.dumps(info).encode()).hexdigest()
 
 
 def _link(temporary: Path, file: Path) -> None:

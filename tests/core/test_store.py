@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.errors import UsageError
 from harness.store import SCHEMA_VERSION, SCORES, VERDICTS, Examples, RunFolder, frame, joined
+from harness.store.folder import OWN_DIGEST
 
 
 def a_score(value: float = 0.5) -> dict[str, object]:
@@ -208,7 +211,25 @@ def test_run_json_is_strict_json_with_the_schema_version(folder: RunFolder) -> N
         raise AssertionError(constant)
 
     read = json.loads((folder.path / "run.json").read_text(), parse_constant=refuse)
+    del read[OWN_DIGEST]
     assert read == {"schema_version": SCHEMA_VERSION, "seconds": 1.5, "path": "x", "files": {}}
+    assert OWN_DIGEST not in folder.info
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_flipped_bit_in_run_json_is_told(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    folder = RunFolder(tmp_path_factory.mktemp("run"))
+    folder.write_info({"seconds": 1.5, "explainers": [{"name": "mine", "status": "ok"}]})
+    said, file = folder.info, folder.path / "run.json"
+    held = bytearray(file.read_bytes())
+    held[data.draw(st.integers(0, len(held) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    file.write_bytes(held)
+    try:
+        found = RunFolder.existing(folder.path).info
+    except UsageError:
+        return
+    assert {key: found.get(key) for key in said} == said  # it was in a space, or in the name of the digest
 
 
 def test_a_finished_run_is_read(finished: Path) -> None:
@@ -241,11 +262,8 @@ DAMAGED = {
     ),
     "no schema": (put("run.json", b"{}"), "has schema version None, this is 3"),
     "no scores": (put("scores.parquet", None), r"scores\.parquet is missing; run it again"),
-    "damaged scores": (
-        put("scores.parquet", b"PAR1 and then nothing"),
-        r"scores\.parquet is damaged \(.*; run it again",
-    ),
-    "empty scores": (put("scores.parquet", b""), r"scores\.parquet is damaged \(.*; run it again"),
+    "damaged scores": (put("scores.parquet", b"PAR1 and then nothing"), r"scores\.parquet is not .* \(damaged"),
+    "empty scores": (put("scores.parquet", b""), r"scores\.parquet is not .* \(damaged, .*; run it again"),
     "no examples": (lambda run: None, r"examples\.npz is missing; run it again"),
     "damaged examples": (put("examples.npz", b"PK"), r"examples\.npz is damaged \(.*; run it again"),
 }
