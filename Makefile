@@ -5,7 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/installed
 
-.PHONY: demo test lint types unit arithmetic oldest suites suites-rendered suites-orl bench portability reference contract fixtures clean
+.PHONY: demo test lint types unit arithmetic oldest suites suites-rendered suites-orl bench portability chaos reference
+.PHONY: contract fixtures clean
 
 demo: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
@@ -75,6 +76,10 @@ reference: $(SETUP)
 	$(BIN)/harness run --profile quick $(DECIDING) --feed channels-last:64 --subject fer2013-minixception --faces orl \
 		--out results/reference-orl
 	$(BIN)/python docs/findings.py results/reference results/reference-orl
+
+# Kills runs, damages what they keep, edits what they depend on, gives them bad company and bad input; prints N lost.
+chaos: $(SETUP)
+	$(BIN)/python benchmarks/chaos.py
 
 # Puts every explainer to the contract and notes who keeps it, which `harness list explainers` shows.
 contract: $(SETUP)

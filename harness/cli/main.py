@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
         return status
     except HarnessError as error:
-        print(f"harness: {error}", file=sys.stderr)
+        print(f"harness: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return WRONG_USE
     except KeyboardInterrupt:
         print("harness: stopped; the same command goes on from here", file=sys.stderr)

@@ -1,5 +1,6 @@
 """The folder of a run."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -22,6 +23,8 @@ from harness.store.record import RunRecord
 from harness.store.schema import BLANK, EFFECTS, EXAMINATIONS, IDENTITY, LADDER, PERSONS, SCHEMA_VERSION, frame
 
 Read = TypeVar("Read")
+OWN_DIGEST = "digest of the rest"
+"""Under which ``run.json`` says what it says itself."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,8 @@ class RunFolder:
             raise UsageError(f"{file} is damaged ({error}); run it again into the same folder") from error
         if not isinstance(loaded, dict):
             raise UsageError(f"{file} is damaged (it holds no object); run it again into the same folder")
+        if loaded.pop(OWN_DIGEST, None) not in (None, _digest_of(loaded)):
+            raise UsageError(f"{file} is damaged (it is not what was written); run it again into the same folder")
         return loaded
 
     @cached_property
@@ -199,12 +204,11 @@ class RunFolder:
         file = self.path / name
         if not file.is_file():
             raise UsageError(f"{file} is missing; run it again into the same folder to restore it")
-        try:
-            held = read(file)
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
-            raise UsageError(f"{file} is damaged ({reason(error)}); run it again into the same folder") from error
         self._check_belongs(name)
-        return held
+        try:
+            return read(file)
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise UsageError(f"{file} is damaged ({reason(error)}); run it again into the same folder") from error
 
     def _check_belongs(self, name: str) -> None:
         """Refuse a file that is not the one that ``run.json`` names."""
@@ -228,7 +232,9 @@ class RunFolder:
 
     def write_record(self, record: RunRecord) -> None:
         """Write ``run.json``, which marks the run as finished and names the files that belong to it."""
-        self.write_json("run.json", replace(record, files=dict(sorted(self._written.items()))).told())
+        said = replace(record, files=dict(sorted(self._written.items()))).told()
+        own = _digest_of(json.loads(json.dumps(said)))
+        self.write_json("run.json", {**said, OWN_DIGEST: own})
 
     def write_json(self, name: str, held: Mapping[str, Any]) -> None:
         """Write a text file of names and values."""
@@ -347,6 +353,11 @@ class RunFolder:
 def _called(metric: str, output: str, fill: str, kind: str) -> str:
     """Return what a score is called of which nothing is told."""
     return " ".join(part for part in (metric, output, fill, kind if kind != "score" else "") if part)
+
+
+def _digest_of(info: Mapping[str, Any]) -> str:
+    """Return a digest of what ``run.json`` says."""
+    return hashlib.sha256(json.dumps(info).encode()).hexdigest()
 
 
 def _link(temporary: Path, file: Path) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tiny import a_record, an_explainer
 
 from harness.errors import UsageError
@@ -24,6 +26,7 @@ from harness.store import (
     frame,
     joined,
 )
+from harness.store.folder import OWN_DIGEST
 
 
 def a_score(value: float = 0.5) -> dict[str, object]:
@@ -220,6 +223,7 @@ def test_run_json_is_strict_json_with_the_schema_version(folder: RunFolder) -> N
         raise AssertionError(constant)
 
     read = json.loads((folder.path / "run.json").read_text(), parse_constant=refuse)
+    del read[OWN_DIGEST]
     assert read == json.loads(json.dumps(a_record().told()))
     assert next(iter(read)) == "schema_version"
     assert (read["schema_version"], read["seconds"], read["files"]) == (SCHEMA_VERSION, 1.5, {})
@@ -253,10 +257,27 @@ def test_a_record_of_another_form_is_one_clear_line(change: str, finished: Path)
     alter, said = RECORDS[change]
     told = json.loads((finished / "run.json").read_text())
     alter(told)
+    del told[OWN_DIGEST]  # as of a run that another version wrote
     (finished / "run.json").write_text(json.dumps(told))
     with pytest.raises(UsageError, match=rf"run\.json: {said}.*; run it again into the same folder$") as caught:
         RunFolder.existing(finished)
     assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_flipped_bit_in_run_json_is_told(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    folder = RunFolder(tmp_path_factory.mktemp("run"))
+    folder.write_record(a_record(explainers=(an_explainer("mine"),)))
+    said, file = folder.record, folder.path / "run.json"
+    held = bytearray(file.read_bytes())
+    held[data.draw(st.integers(0, len(held) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    file.write_bytes(held)
+    try:
+        found = RunFolder.existing(folder.path).record
+    except UsageError:
+        return
+    assert found == said  # it was in a space
 
 
 def test_a_finished_run_is_read(finished: Path) -> None:
@@ -289,11 +310,8 @@ DAMAGED = {
     ),
     "no schema": (put("run.json", b"{}"), "has schema version None, this is 3"),
     "no scores": (put("scores.parquet", None), r"scores\.parquet is missing; run it again"),
-    "damaged scores": (
-        put("scores.parquet", b"PAR1 and then nothing"),
-        r"scores\.parquet is damaged \(.*; run it again",
-    ),
-    "empty scores": (put("scores.parquet", b""), r"scores\.parquet is damaged \(.*; run it again"),
+    "damaged scores": (put("scores.parquet", b"PAR1 and then nothing"), r"scores\.parquet is not .* \(damaged"),
+    "empty scores": (put("scores.parquet", b""), r"scores\.parquet is not .* \(damaged, .*; run it again"),
     "no examples": (lambda run: None, r"examples\.npz is missing; run it again"),
     "damaged examples": (put("examples.npz", b"PK"), r"examples\.npz is damaged \(.*; run it again"),
 }
