@@ -16,7 +16,7 @@ import torch
 from tiny import bright_patch_faces, named, patch_subject
 from torch import Tensor, nn
 
-import harness.evaluation_set
+from harness import evaluation_set
 from harness.checks.contract.clauses import examined
 from harness.containment import Limit, OverTimeError, kept_state, no_exit
 from harness.containment.exits import left_running
@@ -43,11 +43,11 @@ SPOILS: dict[str, tuple[Callable[[Subject], object], str]] = {
     "a function of NumPy": (lambda _s: setattr(np, "mean", np.sum), "numpy.mean"),
     "a builtin": (lambda _s: setattr(builtins, "sum", max), "builtins.sum"),
     "a class of the package": (
-        lambda _s: setattr(harness.evaluation_set.EvaluationSet, "places", None),
+        lambda _s: setattr(evaluation_set.EvaluationSet, "places", None),
         "EvaluationSet.places",
     ),
     "a function of the package": (
-        lambda _s: setattr(harness.evaluation_set, "image_keys", None),
+        lambda _s: setattr(evaluation_set, "image_keys", None),
         "harness.evaluation_set.image_keys",
     ),
     "cam_layer": (lambda subject: setattr(subject, "cam_layer", ""), "the subject's cam_layer"),
@@ -65,8 +65,8 @@ def state(subject: Subject) -> list[object]:
     """What others' scores depend on."""
     return [
         torch.get_default_dtype(), torch.get_num_threads(), os.getcwd(), torch.backends.mkldnn.enabled,
-        nn.functional.relu, nn.Linear.forward, torch.Tensor.abs, np.mean, builtins.sum, harness.evaluation_set.EvaluationSet.places,
-        harness.evaluation_set.image_keys, subject.cam_layer, subject.classes, np.geterr(),
+        nn.functional.relu, nn.Linear.forward, torch.Tensor.abs, np.mean, builtins.sum,
+        evaluation_set.EvaluationSet.places, evaluation_set.image_keys, subject.cam_layer, subject.classes, np.geterr(),
         torch.are_deterministic_algorithms_enabled(), os.environ["HOME"], subject.network.training,
         subject.state_digest(), torch.is_grad_enabled(),
     ]  # fmt: skip
