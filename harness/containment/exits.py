@@ -17,8 +17,9 @@ def no_exit() -> Iterator[None]:
 
     Child processes that it forks end as they like.
     """
+    if not _depth[0]:  # within, what refuses already is let be: others look whether it was changed
+        vars(os)["_exit"] = _refused(os.getpid())
     _depth[0] += 1
-    vars(os)["_exit"] = _refused(os.getpid())
     try:
         yield
     finally:

@@ -11,6 +11,8 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 HOUSE = Path(__file__).parents[1]
+LIBRARIES = frozenset({"site-packages", "dist-packages"})
+"""What the folders of installed libraries are called, in whatever environment."""
 
 
 class Kind(Enum):
@@ -26,7 +28,8 @@ def kind_of_file(file: Path) -> Kind:
     name = str(file)
     if name.startswith(f"{HOUSE}{os.sep}"):
         return Kind.HOUSE
-    return Kind.FOREIGN if name.startswith(_installed()) else Kind.OWN
+    # Libraries of another environment, which a path file or PYTHONPATH brings in, are libraries too.
+    return Kind.FOREIGN if name.startswith(_installed()) or LIBRARIES & set(file.parts) else Kind.OWN
 
 
 def kind_of_module(name: str | None) -> Kind:

@@ -381,7 +381,7 @@ class Subject:
     @contextmanager
     def kept(self, changed: list[str]) -> Iterator[None]:
         """Put back what is changed of the subject itself meanwhile, such as its map layer, and add its name."""
-        before = {name: held for name, held in vars(self).items() if name != "content"}
+        before = {name: held for name, held in vars(self).items() if name not in ("content", "_folded")}
         try:
             yield
         finally:

@@ -20,6 +20,7 @@ from torch import nn
 
 from harness.explainers import registered
 from harness.identity import as_read, content, loading, reads_of, watched
+from harness.identity.sources import Kind, kind_of_file
 from harness.subject import InputSpec, Subject
 
 MODULE = """
@@ -366,3 +367,10 @@ def test_what_a_module_reads_as_it_is_loaded_belongs_to_it(tmp_path: Path, monke
             spec.loader.exec_module(loaded)
         found.append(digest_of(loaded.f))
     assert found[0] == found[1] != found[2]
+
+
+def test_a_library_of_another_environment_is_no_code_of_the_users_own() -> None:
+    """A path file or PYTHONPATH may bring one in; followed as one's own, all of torch would be read."""
+    elsewhere = Path("/somewhere/else/lib/python3/site-packages/library/part.py")
+    assert kind_of_file(elsewhere) is Kind.FOREIGN
+    assert kind_of_file(Path("/somewhere/else/project/part.py")) is Kind.OWN

@@ -141,11 +141,17 @@ def test_segments_are_found_once_for_all_explainers(
 ) -> None:
     asked: list[int] = []
 
-    def counted(image: torch.Tensor) -> np.ndarray:
-        asked.append(1)
-        return segments_of(image)
+    class Counted:
+        """One function, however often it was called."""
 
-    monkeypatch.setattr(regions, "segments_of", counted)
+        def __call__(self, image: torch.Tensor) -> np.ndarray:
+            asked.append(1)
+            return segments_of(image)
+
+        def __digest__(self) -> str:
+            return "counted"
+
+    monkeypatch.setattr(regions, "segments_of", Counted())
     shared = keeping()
     for maps in (oracle, -oracle):
         Regions(BlurFill(), STEPS, 1, 6).measure(Attributions(patch_case, maps, shared=shared))

@@ -209,6 +209,9 @@ def test_wrong_use_is_one_line(mistake: str, filled: StoredGallery, capsys: pyte
 
 def test_a_run_without_the_explainers_is_refused(filled: StoredGallery) -> None:
     gallery = Gallery(patch_subject(), bright_patch_faces())
-    other = with_record(filled.run, explainers=filled.run.record.explainers[1:])
+    record = filled.run.record
+    # The run's network was read from a file, which is part of what it is.
+    subject = replace(record.subject, digest=gallery.subject.digest)
+    other = with_record(filled.run, explainers=record.explainers[1:], subject=subject)
     with pytest.raises(UsageError, match="did not judge saliency; leave out --run"):
         gallery.check_run(other)
