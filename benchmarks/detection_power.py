@@ -98,13 +98,13 @@ def _resolution(table: pd.DataFrame) -> int:
 
 def _believed(fault: PlantedFault, table: pd.DataFrame) -> bool:
     """Whether a false thing is said of a fault: up to which rung it is believed, or at which resolution."""
-    resolution = _resolution(table)
-    if 0 < resolution < fault.finer_than:
+    top, resolution = highest(table, str(table["explainer"].iloc[0])), _resolution(table)
+    if top >= COUNTED.number and 0 < resolution < fault.finer_than:
         return True
     if fault.falsifies == COUNTED.number and fault.finer_than:
         # What it is said to show is right at this resolution.
         return False
-    return highest(table, str(table["explainer"].iloc[0])) >= fault.falsifies
+    return top >= fault.falsifies
 
 
 def _shown_false(fault: PlantedFault, table: pd.DataFrame) -> int:

@@ -37,6 +37,7 @@ def ladder(*reached: str, resolution: int = 16, seed: int = 0, name: str = "faul
         (3, 0, 16, ("yes", "open", "yes"), False),  # a rung is not reached over a gap
         (3, 16, 16, ("yes", "yes", "yes"), False),  # right at this resolution
         (3, 16, 8, ("yes", "yes", "yes"), True),  # and false below it
+        (3, 16, 8, ("yes", "no", "yes"), False),  # of which nothing is said over a gap
         (5, 0, 8, ("yes", "yes", "yes", "yes", "open"), False),
         (5, 16, 8, ("yes", "yes", "yes", "yes", "open"), True),
         (4, 0, 8, ("yes", "yes", "yes", "not applicable", "yes"), True),  # said to stand above
