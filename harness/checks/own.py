@@ -12,6 +12,7 @@ from jaxtyping import Float
 from harness.checks.base import CLASSES, EVERYTHING, IMAGES, PEOPLE, UNITS, Check, Evidence, Finding
 from harness.checks.paired import filled, finding, findings, marked_rows
 from harness.checks.registry import USER, register
+from harness.containment import kept_state, no_exit
 from harness.digest import underlying
 from harness.errors import CheckFault, DefinitionError
 from harness.identity import content
@@ -226,8 +227,11 @@ def tried(
             kept.append(each)
             continue
         try:
-            found = {name: _usable(each.judge(each, evidence, name)) for name in explainers}
-        except Exception as error:  # whatever a user's function raises must not end the run
+            with kept_state() as changed, no_exit():
+                found = {name: _usable(each.judge(each, evidence, name)) for name in explainers}
+            if changed:
+                raise CheckFault(f"changed {', '.join(changed)} for everybody; put it back")
+        except (Exception, SystemExit) as error:  # whatever a user's function raises must not end the run
             said = str(error) if isinstance(error, CheckFault) else f"raised {reason(error)}"
             broken[each.name] = f"check {each.name!r} of {each.origin} {said}"
             found = {name: [Finding(EVERYTHING, 0, reason=broken[each.name])] for name in explainers}

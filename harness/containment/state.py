@@ -70,6 +70,10 @@ SETTINGS = (
 )
 
 
+FOLLOWERS = frozenset({"Storage"})
+"""What torch sets itself as its default dtype is set."""
+
+
 def _streams(out: Any, err: Any) -> None:
     """Put the standard streams back."""
     sys.stdout, sys.stderr = out, err
@@ -110,6 +114,7 @@ def _put_functions_back(owner: Any, held: dict[str, Any]) -> list[str]:
     """
     now = vars(owner)
     other = [name for name, value in held.items() if now.get(name, now) is not value and callable(value)]
+    other = [name for name in other if name not in FOLLOWERS]
     bases = owner.__mro__[1:] if isinstance(owner, type) else ()
     before = [name for name in set(now) - set(held) if any(callable(vars(base).get(name)) for base in bases)]
     for name in other:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from harness.containment import kept_state, no_exit
 from harness.digest import digest
 from harness.errors import MetricFault
 from harness.identity import content, watched
@@ -98,10 +99,12 @@ class OwnMetric:
         """Return one number a map, or say what the metric did instead."""
         called = f"metric {self.card.name!r} of {self.card.origin}"
         try:
-            with watched(self.name):
+            with watched(self.name), kept_state() as changed, no_exit():
                 found = np.asarray(self.card.function(maps.copy(), **given))
-        except Exception as error:  # whatever a user's function raises must not end the run
+        except (Exception, SystemExit) as error:  # whatever a user's function raises must not end the run
             raise MetricFault(f"{called} raised {reason(error)}") from error
+        if changed:
+            raise MetricFault(f"{called} changed {', '.join(changed)} for everybody; put it back")
         if found.shape != (len(maps),):
             raise MetricFault(f"{called} returned shape {found.shape}; return one number a map, ({len(maps)},)")
         if not (np.issubdtype(found.dtype, np.number) or found.dtype == bool) or np.iscomplexobj(found):

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -344,3 +345,25 @@ def test_packages_offer_checks_and_a_broken_one_keeps_no_other_back(
     assert "entry point absent = no_such_module:f offers no check: No module named" in held.not_offered[0]
     assert "has the name of one of this package" in held.not_offered[1]
     assert "theirs" in [each.name for each in asked_checks(None).checks]
+
+
+# ---------------------------------------------------------------------- what is everybody's
+
+
+def leaves(scores: pd.DataFrame) -> pd.Series:
+    os._exit(0)
+
+
+def sets_all(scores: pd.DataFrame) -> pd.Series:
+    np.seterr(all="raise")
+    return scores["value"]
+
+
+@pytest.mark.usefixtures("check_registry")
+@pytest.mark.parametrize(("effects", "said"), [(leaves, "raised SystemExit"), (sets_all, "changed NumPy's error")])
+def test_a_check_that_leaves_or_changes_what_is_everybodys_is_named(effects: Callable[..., object], said: str) -> None:
+    before = np.geterr()
+    check(**SAID, name="mine")(effects)
+    _, broken = tried([registry.all_checks()["mine"]], evidence([0.1, 0.2]), ["e"])
+    assert said in broken["mine"]
+    assert np.geterr() == before

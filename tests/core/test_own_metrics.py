@@ -2,12 +2,14 @@
 
 import importlib.metadata
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from guide import examples
 from tiny import acting_faces, bright_patch_faces, make_case, names_in, parts_subject, patch_subject
 
@@ -192,6 +194,26 @@ def test_a_metric_that_changes_its_maps_changes_nobody_elses() -> None:
     before = maps.copy()
     measured(stated(spoils), Attributions(case, maps))
     np.testing.assert_array_equal(maps, before)
+
+
+def leaves(maps):
+    os._exit(0)
+
+
+def sets_all(maps):
+    torch.set_default_dtype(torch.float64)
+    return maps.max((1, 2))
+
+
+@pytest.mark.parametrize(("function", "said"), [(leaves, "raised SystemExit"), (sets_all, "changed torch's default")])
+def test_a_metric_that_leaves_or_changes_what_is_everybodys_is_named(
+    function: Callable[..., object], said: str
+) -> None:
+    case = make_case(patch_subject(), bright_patch_faces())
+    found = measured(stated(function), Explained(case, np.ones((18, 12, 12), np.float32)))
+    assert set(found["status"]) == {"failed"}
+    assert said in found["reason"].iloc[0]
+    assert torch.get_default_dtype() == torch.float32
 
 
 def test_another_code_or_direction_is_measured_anew() -> None:
