@@ -210,7 +210,7 @@ def test_a_metric_that_leaves_or_changes_what_is_everybodys_is_named(
     function: Callable[..., object], said: str
 ) -> None:
     case = make_case(patch_subject(), bright_patch_faces())
-    found = measured(stated(function), Explained(case, np.ones((18, 12, 12), np.float32)))
+    found = measured(stated(function), Attributions(case, np.ones((18, 12, 12), np.float32)))
     assert set(found["status"]) == {"failed"}
     assert said in found["reason"].iloc[0]
     assert torch.get_default_dtype() == torch.float32
