@@ -5,7 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/installed
 
-.PHONY: demo test lint types unit arithmetic oldest suites suites-rendered suites-orl bench portability contract fixtures clean
+.PHONY: demo test lint types unit arithmetic oldest suites suites-rendered suites-orl bench portability chaos reference
+.PHONY: contract fixtures clean
 
 demo: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
@@ -55,15 +56,30 @@ suites-orl: $(SETUP)
 # Prints the figures of every benchmark: parity with other implementations, the cost of LIME, faults that metrics catch.
 bench: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
-	$(BIN)/python benchmarks/explainers_parity.py
+	$(BIN)/python -m benchmarks.explainers_parity
 	$(BIN)/python benchmarks/lime_overhead.py
-	$(BIN)/python benchmarks/metrics_parity.py
+	$(BIN)/python -m benchmarks.metrics_parity
 	$(BIN)/python benchmarks/planted_faults.py
 
 # Plays other machines on this one: tests, contract and both quick suites under each; goes on where it was stopped.
 portability: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
 	$(BIN)/python benchmarks/portability.py
+
+# Makes anew what README quotes: the committed run on rendered faces, and the table of what was found on both pairs.
+DECIDING := --check cells --check constructed --check randomization-residual --check parts --check mark-spectrum \
+	--check mark-transplant
+SHOWN := --check deletion-spectrum --check insertion-spectrum
+reference: $(SETUP)
+	$(BIN)/harness fetch fer2013-minixception orl
+	$(BIN)/harness run --profile quick $(DECIDING) $(SHOWN) --feed channels-last:64 --out results/reference
+	$(BIN)/harness run --profile quick $(DECIDING) --feed channels-last:64 --subject fer2013-minixception --faces orl \
+		--out results/reference-orl
+	$(BIN)/python docs/findings.py results/reference results/reference-orl
+
+# Kills runs, damages what they keep, edits what they depend on, gives them bad company and bad input; prints N lost.
+chaos: $(SETUP)
+	$(BIN)/python benchmarks/chaos.py
 
 # Puts every explainer to the contract and notes who keeps it, which `harness list explainers` shows.
 contract: $(SETUP)

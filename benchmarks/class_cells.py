@@ -18,7 +18,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from harness.checks import ALPHA, CHECKS
-from harness.report import reading
+from harness.report import queries
 from harness.statistics import hierarchical, sign_flip_p_rows, skew_guarded_p_rows
 from harness.store import RunFolder
 
@@ -98,7 +98,7 @@ def main(words: Sequence[str] | None = None) -> int:
     rng, rows = np.random.default_rng(0), []
     for people in asked.people:
         shares = [
-            decided(drawn_people(effects_of(run, name), people, asked.repeats, rng)) for name in reading.methods(run)
+            decided(drawn_people(effects_of(run, name), people, asked.repeats, rng)) for name in queries.methods(run)
         ]
         rows.append({"people a class": people, "explainers": len(shares), "cells decided": f"{np.mean(shares):.0%}"})
     print(pd.DataFrame(rows).to_markdown(index=False))

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from harness.checks import CHECKS
 from harness.checks.ladder import COUNTED, Reached, highest
-from harness.cli.asked import shown_progress
+from harness.cli.progress import shown_progress
 from harness.errors import UsageError
 from harness.evaluation.planted import PAIRS, Pair, planted_request, planted_run
 from harness.evaluation.redrawn import redrawn_ladders

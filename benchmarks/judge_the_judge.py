@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from harness.checks import CHECKS
 from harness.checks.ladder import RUNGS, Reached
-from harness.cli.asked import shown_progress
+from harness.cli.progress import shown_progress
 from harness.evaluation.decision import stored_evidence
 from harness.evaluation.planted import PAIRS, Pair, held_out, planted_request, planted_run
 from harness.evaluation.redrawn import redrawn_ladders
@@ -94,7 +94,7 @@ def judged(pair: Pair, folder: RunFolder, jobs: int) -> Judged:
     run = planted_run(request, folder, shown_progress, " ".join(sys.argv))
     known = [each for each in pair.faults if each.falsifies > CONTRACT]
     right = {pair.base, pair.probing, *(each.name for each in pair.goods if each.explainer)}
-    sound = {str(each["name"]) for each in run.info["explainers"] if each["status"] == "ok"}
+    sound = {each.name for each in run.record.explainers if each.status == "ok"}
     names = sorted(({each.name for each in request.explainers} | {"random", "edges", "centre"}) & sound)
     halves = held_out(request, folder, names)
     scores = directed(run, names)
@@ -114,7 +114,7 @@ def directed(run: RunFolder, names: Sequence[str]) -> dict[str, pd.DataFrame]:
 
     What null maps score judges nobody: maps' own scores, and what they gain.
     """
-    better = {name: facts["higher_is_better"] for name, facts in run.info["metrics"].items()}
+    better = {name: facts.higher_is_better for name, facts in run.record.metrics.items()}
     held = run.scores[run.scores["explainer"].isin(names)]
     found = {}
     for (*which, variant), rows in held.groupby([*IDENTITY, "variant"], sort=False):

@@ -27,7 +27,7 @@ from harness.errors import UsageError
 from harness.evaluation.decision import stored_evidence
 from harness.faces.loading import load_faces
 from harness.models.loading import load_subject
-from harness.report import reading
+from harness.report import queries
 from harness.statistics import holm, mean_above_p, mean_below_p, people_interval
 from harness.store import RunFolder
 
@@ -89,8 +89,8 @@ class Asked:
 
 def margins(run: RunFolder, images: Sequence[int]) -> Float[np.ndarray, " n"]:
     """Return by how much each image's likeliest class is likelier than the next."""
-    subject = load_subject(str(run.info["subject"]["name"]))
-    faces = load_faces(str(run.info["faces"]["name"]), subject.classes)
+    subject = load_subject(run.record.subject.name)
+    faces = load_faces(run.record.faces.name, subject.classes)
     place = {int(image): number for number, image in enumerate(faces.ids)}
     some = faces.images[[place[int(image)] for image in images]]
     found = np.sort(softmax(subject.logits(subject.prepare(some)).double().cpu().numpy(), axis=1), axis=1)
@@ -113,7 +113,7 @@ def questions(run: RunFolder, metric: str, variant: str) -> dict[tuple[str, str]
     if not evidence.persons:
         raise UsageError(f"{run.path} knows nobody on its images; name them by --groups when it is made")
     found = {}
-    for name in reading.methods(run):
+    for name in queries.methods(run):
         rows = evidence.of(name, metric, variant)["value"].dropna()
         if not len(rows):
             raise UsageError(f"{run.path} has no {metric} {variant} of {name}; name another by --metric and --variant")

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.case import Case, chosen_case
+from harness.evaluation_set import EvaluationSet, evaluation_set
 from harness.explainers import registered
 from harness.faces.rendered import load_rendered
-from harness.measurements import EvidenceLocalization, Explained, MaskBank, Measurement, Parts, SinglePatches
+from harness.measurements import Attributions, EvidenceLocalization, MaskBank, Measurement, Parts, SinglePatches
 from harness.models.loading import load_subject
 from harness.perturbation import BlurFill
 
@@ -47,11 +47,11 @@ def anew(what: tuple[object, ...], make: Callable[[], Mapping[str, Any]]) -> dic
     return dict(make())
 
 
-def spent(case: Case, maps: list[np.ndarray], measurement: Measurement, shared: Shared) -> tuple[int, float]:
+def spent(case: EvaluationSet, maps: list[np.ndarray], measurement: Measurement, shared: Shared) -> tuple[int, float]:
     """Return the images passed and the seconds of one measurement of all explainers."""
     before, start = case.subject.passes.forward, time.perf_counter()
     for each in maps:
-        measurement.measure(Explained(case, each, shared=shared))
+        measurement.measure(Attributions(case, each, shared=shared))
     return case.subject.passes.forward - before, time.perf_counter() - start
 
 
@@ -59,7 +59,7 @@ def main() -> None:
     """Print the comparison."""
     subject, faces = load_subject("faces-cnn").tuned(), load_rendered()
     probabilities = subject.probabilities(subject.prepare(faces.images)).double().cpu().numpy()
-    case = chosen_case(subject, faces, probabilities, PER_CLASS, seed=0)
+    case = evaluation_set(subject, faces, probabilities, PER_CLASS, seed=0)
     maps = [registered()[name].maps(subject, case.images, case.target_tensor(), 0) for name in EXPLAINERS]
     print(f"{len(maps)} explainers, {len(case.targets)} images | shared | anew | passes saved | seconds, shared / anew")
     measurements: tuple[Measurement, ...] = (

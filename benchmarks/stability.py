@@ -19,12 +19,12 @@ from pathlib import Path
 import pandas as pd
 
 from harness.checks import CHECKS, EVERYTHING, Evidence
-from harness.cli.asked import shown_progress
+from harness.cli.progress import shown_progress
 from harness.evaluation import Request, evaluate
 from harness.evaluation.decision import decided, stored_evidence, stored_families, stored_faults
 from harness.evaluation.planted import PAIRS, pool_profile
 from harness.explainers.asked import asked_explainers
-from harness.report import reading
+from harness.report import queries
 from harness.store import RunFolder
 
 SEEDS = 5
@@ -67,7 +67,7 @@ def _turned(verdicts: Sequence[pd.DataFrame]) -> int:
 def of_stored(run: RunFolder, seeds: int) -> list[dict[str, object]]:
     """Return what becomes of a stored run's decisions."""
     evidence, families, faults = stored_evidence(run), stored_families(run), stored_faults(run)
-    known = {str(each["name"]) for each in run.info["checks"]}
+    known = {each.name for each in run.record.checks}
     checks = [check for check in CHECKS.values() if check.name in known]
 
     def decision(held: Evidence, names: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -79,7 +79,7 @@ def of_stored(run: RunFolder, seeds: int) -> list[dict[str, object]]:
     rows = [shares(f"{run.name}: seeds of the statistics", *zip(*made, strict=True))]
     alone = [
         decision(evidence, [name for name in everyone if name not in pair])
-        for pair in list(combinations(reading.methods(run), 2))[:3]
+        for pair in list(combinations(queries.methods(run), 2))[:3]
     ]
     for fewer in alone:
         rows.append(shares(f"{run.name}: without two explainers", *zip(made[0], fewer, strict=True)))

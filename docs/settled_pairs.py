@@ -14,7 +14,7 @@ matplotlib.use("agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from harness.case import Case
+from harness.evaluation_set import EvaluationSet
 from harness.explainers import registered
 from harness.faces.loading import load_faces
 from harness.measurements.cells import Ordered, share_right
@@ -28,14 +28,14 @@ MAPS = ("deeplift", "occlusion", "edges")
 PICTURE = Path(__file__).parent / "settled-pairs.png"
 
 
-def one_face() -> Case:
-    """Return the case of one rendered face."""
+def one_face() -> EvaluationSet:
+    """Return the set of one rendered face."""
     subject, faces = load_subject("faces-cnn"), load_faces("rendered")
     some = faces.take(np.array([IMAGE]))
-    return Case(subject, some, subject.probabilities(subject.prepare(some.images)).double().numpy(), 0)
+    return EvaluationSet(subject, some, subject.probabilities(subject.prepare(some.images)).double().numpy(), 0)
 
 
-def played(case: Case) -> Level:
+def played(case: EvaluationSet) -> Level:
     """Return the first grid's cells and what each is worth under three fills."""
     pictures = case.subject.prepare(load_faces("rendered").images)
     fills = (("mean", MeanFill()), ("blur", BlurFill(1 / 8)), ("mean-face", PictureFill(pictures.mean(dim=0))))

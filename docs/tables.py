@@ -20,7 +20,7 @@ def metrics() -> str:
     return _page(
         "Metrics",
         "What is in scores, by name. The largest difference is the largest absolute one from that implementation on "
-        "the same maps and network, as `python benchmarks/metrics_parity.py` measures it and the tests hold it; where "
+        "the same maps and network, as `python -m benchmarks.metrics_parity` measures it and the tests hold it; where "
         "none is given the two are not comparable number by number, and an exact case stands in the tests instead. "
         "The last column says where the difference is meant.",
         head,
@@ -46,7 +46,7 @@ def explainers() -> str:
     ]
     return _page(
         "Explainers",
-        "By family. Cost is in images passed for one map. `python benchmarks/explainers_parity.py` prints how far each "
+        "By family. Cost is in images passed for one map. `python -m benchmarks.explainers_parity` prints how far each "
         "is from its reference implementation, and `harness list explainers` whether it keeps the contract.",
         ("explainer", "family", "cost", "claims", "reference"),
         rows,

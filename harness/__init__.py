@@ -17,6 +17,7 @@ Describe what is judged
 Add your own
     explainer                makes a function (subject, images, targets) -> maps an explainer
     metric                   makes a function of maps a metric
+    harness.checks.check     makes a function of a score a check
 
 On the command line: `harness --help`. docs/python.md shows each of these at work.
 """

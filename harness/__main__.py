@@ -3,18 +3,21 @@
 import sys
 from io import TextIOWrapper
 
-from harness.waiting import wait_passively
+from harness.process import set_up
 
 
 def main() -> int:
     """Set the process up, then run the command line and return its exit status."""
-    wait_passively()
+    set_up()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # where the locale lacks a letter, print its number
     from harness.cli import main as run  # torch is loaded with it
 
-    return run()
+    status = run()
+    from harness.containment import end_with
+
+    return end_with(status)
 
 
 if __name__ == "__main__":

@@ -97,13 +97,16 @@ def _taken(subject: Subject, feed: Feed) -> Feed:
 
 def arithmetic(subject: Subject) -> dict[str, str]:
     """Return on what numbers are made, by what it is called; equal on two runs where their last bits should be."""
+    return {**machine(), "device": _device(subject.device), "feed": str(subject.feed)}
+
+
+def machine() -> dict[str, str]:
+    """Return on what numbers are made in this process, whatever the network."""
     return {
         "processor": _processor(),
         "instructions": f"{torch.backends.cpu.get_cpu_capability()} (ATen)",
         "switches": " ".join(f"{name}={os.environ[name]}" for name in SWITCHES if name in os.environ) or "none",
         "threads": str(torch.get_num_threads()),
-        "device": _device(subject.device),
-        "feed": str(subject.feed),
         "torch": f"{torch.__version__}, {_torch_builds()}",
         "numpy": f"{np.__version__}, {_numpy_build()}",
     }

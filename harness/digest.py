@@ -69,20 +69,6 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def code_digest(function: Callable[..., Any]) -> str:
-    """Return a digest of the source file that defines `function`, so that a change of a helper counts too.
-
-    A function without a source file (typed at a prompt) is named by its bytecode and constants.
-    """
-    function = underlying(function)
-    try:
-        source = Path(inspect.getsourcefile(function) or "").read_bytes().decode("utf-8", "replace")
-    except (TypeError, OSError):
-        code = getattr(function, "__code__", None)
-        source = repr((code.co_code, code.co_consts)) if code else repr(function)
-    return digest(getattr(function, "__qualname__", repr(function)), source)
-
-
 def underlying(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function or class whose code runs, behind decorators, partials and objects that can be called.
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from harness.containment import no_exit
 from harness.digest import digest
 from harness.errors import HarnessError, UsageError
+from harness.identity import loading
 
 
 def load_object(text: str) -> Any:
@@ -34,9 +36,7 @@ def load_object(text: str) -> Any:
     3.0
     """
     where, _, name = text.rpartition(":")
-    if not where or not name:
-        raise UsageError(f"{text!r} names no object; write file.py:name or package.module:name")
-    module = _file_module(Path(where)) if where.endswith(".py") else _named_module(where)
+    module = load_module(text)
     found: Any = module
     for part in name.split("."):
         try:
@@ -45,6 +45,20 @@ def load_object(text: str) -> Any:
             public = [known for known in vars(module) if not known.startswith("_")]
             raise UsageError(f"{where} has no {name!r}{closest(name, public)}; name something it defines") from None
     return found
+
+
+def load_module(text: str) -> ModuleType:
+    """Return the module of the object that `text` names, as :func:`load_object` finds it.
+
+    Raises
+    ------
+    UsageError
+        As there.
+    """
+    where, _, name = text.rpartition(":")
+    if not where or not name:
+        raise UsageError(f"{text!r} names no object; write file.py:name or package.module:name")
+    return _file_module(Path(where)) if where.endswith(".py") else _named_module(where)
 
 
 def call_without_arguments(text: str) -> Any:
@@ -59,7 +73,8 @@ def call_without_arguments(text: str) -> Any:
     if not callable(found):
         return found
     try:
-        return found()
+        with no_exit():
+            return found()
     except (Exception, SystemExit) as error:
         raise UsageError(f"{text} raised {reason(error)}; mend it, it is called without arguments") from error
 
@@ -99,7 +114,8 @@ def _file_module(path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses and pickling look their module up while it is being run
     _append_to_path(path.parent)
     try:
-        spec.loader.exec_module(module)
+        with loading(name), no_exit():
+            spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UsageError(f"importing {path} failed ({reason(error)}); mend the file") from error
@@ -110,7 +126,8 @@ def _named_module(name: str) -> ModuleType:
     """Import a module by its dotted name."""
     _append_to_path(Path.cwd())
     try:
-        return importlib.import_module(name)
+        with loading(name), no_exit():
+            return importlib.import_module(name)
     except (Exception, SystemExit) as error:
         raise UsageError(
             f"importing module {name!r} failed ({reason(error)}); install it, or name a file as file.py:name"

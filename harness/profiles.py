@@ -43,6 +43,8 @@ class Profile:
         Rows and columns of cells of the exact game: every coalition of them is asked about.
     cell_grids
         Grids of cells that are averaged, each moved by its share of a cell: all coalitions again.
+    one_grid
+        Whether each image is played on one of them, in turn, instead of on all.
     cells_per_class
         Images of each class that the game is played on.
     parts_per_class
@@ -75,6 +77,7 @@ class Profile:
     built_images: int
     cells_per_side: int = 3
     cell_grids: int = 2
+    one_grid: bool = False
     cells_per_class: int = 10
     parts_per_class: int = 3
     rivals_per_class: int = 5
@@ -105,7 +108,8 @@ QUICK = Profile(
     imputed_steps=5,
     built_networks=3,
     built_images=8,  # 24 in all: twice the least for which an exact sign-flip test can pass among seven rungs
-    cells_per_class=8,  # 3,072 passes an image and 1,700 within cells; 8 cannot decide a class, whatever they show
+    one_grid=True,
+    cells_per_class=10,  # 1,536 passes an image and 1,700 within cells; so few cannot decide a class
     parts_per_class=3,
 )
 STANDARD = Profile(

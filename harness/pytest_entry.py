@@ -10,7 +10,7 @@ from importlib import import_module
 
 import pytest
 
-from harness.waiting import wait_passively
+from harness.process import set_up
 
 PLUGIN = "harness.pytest_plugin"
 SUITES = "harness.suites"
@@ -34,5 +34,5 @@ def load_suites(plugins: pytest.PytestPluginManager) -> None:
     """Bring in the suites' words, fixtures and hooks, once."""
     if plugins.has_plugin(PLUGIN):
         return
-    wait_passively()  # before torch is loaded
+    set_up()  # before torch is loaded
     plugins.register(import_module(PLUGIN), PLUGIN)

@@ -25,9 +25,9 @@ import torch  # noqa: E402
 from tiny import CLASSES, SPEC, bright_patch_faces, make_case, patch_subject, tiny_network  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
-from harness.case import Case  # noqa: E402
 from harness.checks import Check  # noqa: E402
 from harness.checks import registry as checks  # noqa: E402
+from harness.evaluation_set import EvaluationSet  # noqa: E402
 from harness.explainers import base  # noqa: E402
 from harness.explainers.base import Explainer  # noqa: E402
 from harness.faces.faceset import FaceSet  # noqa: E402
@@ -63,7 +63,7 @@ def images(subject: Subject, faces: FaceSet) -> Tensor:
 
 
 @pytest.fixture
-def patch_case() -> Case:
+def patch_case() -> EvaluationSet:
     """A patch network and faces that it classifies right."""
     return make_case(patch_subject(), bright_patch_faces())
 

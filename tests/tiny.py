@@ -8,15 +8,25 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from harness.case import Case, chosen_case
 from harness.engines import Job
+from harness.evaluation_set import EvaluationSet, evaluation_set
 from harness.explainers.base import Explainer, Facts, wrapped
 from harness.faces.faceset import Counterfactuals, FaceSet
 from harness.metrics.cards import metric_cards, names_of
 from harness.metrics.score import Score
 from harness.profiles import Profile
 from harness.rounding import rounding
-from harness.store import IDENTITY
+from harness.store import (
+    IDENTITY,
+    Cost,
+    ExplainerRecord,
+    FacesRecord,
+    PassesRecord,
+    RunFolder,
+    RungRecord,
+    RunRecord,
+    SubjectRecord,
+)
 from harness.subject import InputSpec, Subject
 
 SIDE = 12
@@ -117,7 +127,7 @@ def bright_patch_faces(n: int = 18, seed: int = 0) -> FaceSet:
     return FaceSet("bright-patches", images, CLASSES, labels, ids=100 + np.arange(n))
 
 
-def oracle_of(case: Case) -> np.ndarray:
+def oracle_of(case: EvaluationSet) -> np.ndarray:
     """The true map of each image of a patch network: its target's patch."""
     maps = np.zeros((len(case.targets), SIDE, SIDE), np.float32)
     for found, target in zip(maps, case.targets, strict=True):
@@ -173,7 +183,7 @@ def acting_faces(n: int = 60, seed: int = 0, classes: tuple[str, ...] = CLASSES)
     return FaceSet("acting", images, classes, labels, counterfactuals=known)
 
 
-def contributions(case: Case) -> np.ndarray:
+def contributions(case: EvaluationSet) -> np.ndarray:
     """The true map of each image of a parts network: what each pixel adds to the target's logit over its rest."""
     weights = case.subject.network.read.weight.detach().numpy().reshape(-1, SIDE, SIDE)
     lit = (case.faces.images.astype(np.float32) - RESTING) / 127.5
@@ -192,10 +202,10 @@ def kept_once() -> Callable[..., dict[str, object]]:
     return shared
 
 
-def make_case(subject: Subject, faces: FaceSet, per_class: int | None = None, seed: int = 0) -> Case:
+def make_case(subject: Subject, faces: FaceSet, per_class: int | None = None, seed: int = 0) -> EvaluationSet:
     """The case of some faces."""
     probabilities = subject.probabilities(subject.prepare(faces.images)).double().numpy()
-    return chosen_case(subject, faces, probabilities, per_class, seed)
+    return evaluation_set(subject, faces, probabilities, per_class, seed)
 
 
 def no_progress(jobs: Sequence[Job]) -> Sequence[Job]:
@@ -206,3 +216,45 @@ def no_progress(jobs: Sequence[Job]) -> Sequence[Job]:
 def named(name: str, function: Callable[..., object], **facts: object) -> Explainer:
     """A function as an explainer that is not registered."""
     return replace(wrapped(function, name=name), facts=replace(Facts(), **facts))
+
+
+def a_record(**changes: object) -> RunRecord:
+    """What run.json says of a run of no explainer."""
+    plain = RunRecord(
+        command="harness run",
+        subject=SubjectRecord("patches", "5b1e", CLASSES, CLASSES, None),
+        faces=FacesRecord("bright", "a0c4", 3, True, "CC0"),
+        evaluation_set="c45e",
+        chosen=dict.fromkeys(CLASSES, 1),
+        profile={"name": "quick", "per_class": 1},
+        seed=0,
+        rungs=(RungRecord(1, "contract", "keeps its contract", "breaks what every explainer owes"),),
+        alpha=0.01,
+        confidence=0.99,
+        checks=(),
+        random_labels=None,
+        cascade=(("fc2", "fc1"), ("conv1",)),
+        device="cpu",
+        arithmetic={"threads": "1", "feed": "contiguous:64"},
+        versions={"python": "3.11.2", "torch": "2.13.0", "explanation-harness": None},
+        notes=(),
+        explainers=(),
+        metrics={},
+        shared_cost=Cost(10, 0, 0.5),
+        passes=PassesRecord(10, 0),
+        seconds=1.5,
+    )
+    return replace(plain, **changes)
+
+
+def an_explainer(name: str, family: str = "user", *, control: bool = False, **changes: object) -> ExplainerRecord:
+    """What run.json says of an explainer."""
+    plain = ExplainerRecord(name, family, control, "", "", {}, "d1", "ok", "", Cost(10, 0, 0.5))
+    return replace(plain, **changes)
+
+
+def with_record(run: RunFolder, **changes: object) -> RunFolder:
+    """The same run, of which run.json says something else."""
+    other = RunFolder(run.path)
+    other.__dict__["record"] = replace(run.record, **changes)
+    return other

@@ -60,7 +60,7 @@ def as_subject(
     if isinstance(given, Subject | str):
         if classes is not None or spec is not None or name is not None:
             raise UsageError("classes, spec and name belong to a torch module; a subject states its own")
-        return given if isinstance(given, Subject) else load_subject(given, asked_device(device))
+        return given.renewed() if isinstance(given, Subject) else load_subject(given, asked_device(device))
     if not isinstance(given, nn.Module):
         raise UsageError(f"the network is of type {type(given).__name__}; give a torch module, a Subject or its name")
     called = name or (NETWORK if type(given).__module__.startswith("torch.") else type(given).__name__)

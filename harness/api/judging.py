@@ -116,7 +116,7 @@ def judgements(request: Request, run: Run) -> dict[tuple[str, str], Judgement]:
     """
     folder = RunFolder(run.path)
     gate = ContractGate(request.subject, request.faces, request.seed, prepared(request, RunFolder(run.path)).remembered)
-    faults = {str(about["name"]): str(about["reason"]) for about in run.info["explainers"]}
+    faults = {about.name: about.reason for about in run.record.explainers}
     found: list[Judgement] = []
     for explainer in request.explainers:
         owed = _contract(explainer, gate, faults[explainer.name])

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
 from harness.cli import default_metric, write_report
 from harness.errors import UsageError
 from harness.importing import closest
-from harness.report import comparison, ladder, reading, rendering, tables
-from harness.store import RunFolder
+from harness.report import comparison, ladder, queries, rendering, tables
+from harness.store import RunFolder, RunRecord
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,8 +46,8 @@ class Run:
         self._folder = RunFolder.existing(self.path)
 
     def __repr__(self) -> str:
-        about = self.info
-        asked = f"{len(self.explainers)} explainers of {about['subject']['name']} on {about['faces']['name']}"
+        about = self.record
+        asked = f"{len(self.explainers)} explainers of {about.subject.name} on {about.faces.name}"
         return f"Run({str(self.path)!r}): {asked}"
 
     def _repr_html_(self) -> str:
@@ -59,19 +59,19 @@ class Run:
     # ------------------------------------------------------------------ what is stored
 
     @property
-    def info(self) -> dict[str, Any]:
-        """``run.json``: command, seeds, versions, digests, passes, seconds, device."""
-        return self._folder.info
+    def record(self) -> RunRecord:
+        """What ``run.json`` says: command, seeds, versions, digests, passes, seconds, device."""
+        return self._folder.record
 
     @property
     def explainers(self) -> list[str]:
         """Names of the explainers: methods first, then controls and known maps."""
-        return list(reading.families(self._folder))
+        return list(queries.families(self._folder))
 
     @property
     def classes(self) -> list[str]:
         """Names of the subject's classes, in their order."""
-        return reading.classes(self._folder)
+        return queries.classes(self._folder)
 
     @property
     def ladder(self) -> pd.DataFrame:
@@ -149,7 +149,7 @@ class Run:
 
     def _score(self, metric: str | None, output: str, fill: str, kind: str) -> str:
         """Return the name of the score that is meant, by default the one that a run is summed up by."""
-        return reading.called(self._folder, metric or default_metric(self._folder), output=output, fill=fill, kind=kind)
+        return queries.called(self._folder, metric or default_metric(self._folder), output=output, fill=fill, kind=kind)
 
     def plot_maps(self, explainers: Sequence[str] = (), classes: Sequence[str] = ()) -> "Figure":
         """Return a figure of maps: a row a class, the picture and then a column an explainer; by default all.

@@ -12,8 +12,10 @@ from jaxtyping import Float
 from harness.checks.base import CLASSES, EVERYTHING, IMAGES, PEOPLE, UNITS, Check, Evidence, Finding
 from harness.checks.paired import filled, finding, findings, marked_rows
 from harness.checks.registry import USER, register
-from harness.digest import code_digest, underlying
+from harness.containment import kept_state, no_exit
+from harness.digest import underlying
 from harness.errors import CheckFault, DefinitionError
+from harness.identity import content
 from harness.importing import reason
 from harness.measurements.base import MAP
 from harness.measurements.own import measurement_of
@@ -34,7 +36,7 @@ class OwnJudge:
         class that was explained), ``value`` (NaN where undefined), ``status`` and ``reason``, indexed by the image's
         id.
     code
-        Digest of its source file; two of one name are the same where this is.
+        Digest of what it is; two of one name are the same where this is.
     metric, variant
         Which score.
     blank
@@ -162,7 +164,7 @@ def check(
             reference=reference,
             figure="figures/verdicts.png",
             needs=frozenset(needs or (measurement_of(metric),)),
-            judge=OwnJudge(function, code_digest(function), metric, variant, blank),
+            judge=OwnJudge(function, content(function).digest, metric, variant, blank),
             evidence=evidence,
             at_most=at_most,
             unit=unit,
@@ -225,8 +227,11 @@ def tried(
             kept.append(each)
             continue
         try:
-            found = {name: _usable(each.judge(each, evidence, name)) for name in explainers}
-        except Exception as error:  # whatever a user's function raises must not end the run
+            with kept_state() as changed, no_exit():
+                found = {name: _usable(each.judge(each, evidence, name)) for name in explainers}
+            if changed:
+                raise CheckFault(f"changed {', '.join(changed)} for everybody; put it back")
+        except (Exception, SystemExit) as error:  # whatever a user's function raises must not end the run
             said = str(error) if isinstance(error, CheckFault) else f"raised {reason(error)}"
             broken[each.name] = f"check {each.name!r} of {each.origin} {said}"
             found = {name: [Finding(EVERYTHING, 0, reason=broken[each.name])] for name in explainers}

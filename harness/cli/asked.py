@@ -2,15 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from harness.checks.asked import asked_checks, unmeasured
-from harness.engines import Job
 from harness.errors import UsageError
 from harness.evaluation import Request
 from harness.evaluation.request import has_evidence
@@ -58,6 +55,7 @@ def asked_request(options: argparse.Namespace, per_class: int | None = None, *, 
         twin,
         options.feed,
         metrics.cards,
+        options.time_limit,
     )
     request, unmeasurable = _measurable(request)
     refused = (*asked.refused, *unmeasurable)
@@ -85,11 +83,3 @@ def asked_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: this machine shows no CUDA device; use --device cpu")
     return torch.device(name)
-
-
-def shown_progress(jobs: Sequence[Job]) -> Iterator[Job]:
-    """Pass jobs through under a progress bar on standard error that says what is being done."""
-    with tqdm(jobs, unit="job", dynamic_ncols=True, disable=None) as bar:
-        for job in bar:
-            bar.set_description_str(job.title)
-            yield job

@@ -10,7 +10,8 @@ from typing import Any
 from harness.checks import all_checks
 from harness.checks.asked import load_check_points
 from harness.checks.record import contract_states
-from harness.cli.asked import asked_device, shown_progress
+from harness.cli.asked import asked_device
+from harness.cli.progress import shown_progress
 from harness.cli.status import DONE
 from harness.errors import UsageError
 from harness.evaluation import Request, examine

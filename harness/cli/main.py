@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness import __version__
+from harness.cli.doctor import doctor_command
 from harness.cli.listing import LISTS, list_command
 from harness.cli.making import fetch_command, gallery_command, train_command
 from harness.cli.options import add_feed, add_metric_options, add_run_options, seed
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
         return status
     except HarnessError as error:
-        print(f"harness: {error}", file=sys.stderr)
+        print(f"harness: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return WRONG_USE
     except KeyboardInterrupt:
         print("harness: stopped; the same command goes on from here", file=sys.stderr)
@@ -77,6 +78,10 @@ def command_parser() -> argparse.ArgumentParser:
     compare.add_argument("--explainer", metavar="E", action="append")
     add_metric_options(compare)
     compare.add_argument("--format", choices=FORMATS, default="text", help="(default %(default)s)")
+    compare.add_argument(
+        "--strict", action="store_true", help="of an earlier and a later run: exit with 1 where a rung is lost"
+    )
+    compare.add_argument("--junit", metavar="FILE", type=Path, help="with --strict: a test case for each rung")
     compare.set_defaults(run=compare_command)
 
     report = commands.add_parser("report", help="write the tables, figures and page of a run")
@@ -112,6 +117,10 @@ def command_parser() -> argparse.ArgumentParser:
         help="on which --examined is made (default %(default)s)",
     )
     listing.set_defaults(run=list_command)
+
+    doctor = commands.add_parser("doctor", help="say what this machine has, and how to bring what it lacks")
+    doctor.add_argument("--json", action="store_true", help="for machines")
+    doctor.set_defaults(run=doctor_command)
 
     learn = commands.add_parser("train", help="train the bundled architecture on your faces")
     learn.add_argument(

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from harness.arithmetic import AUTO, on_arithmetic
 from harness.checks import CHECKS
-from harness.cli.asked import asked_device, shown_progress
+from harness.cli.asked import asked_device
+from harness.cli.progress import shown_progress
 from harness.cli.status import DONE
-from harness.evaluation import Request, evaluate
+from harness.evaluation import Request, answers, evaluate
 from harness.evaluation.request import has_evidence
 from harness.explainers.asked import asked_explainers
 from harness.faces.loading import load_faces
@@ -22,7 +23,7 @@ def gallery_command(options: argparse.Namespace) -> int:
     """Write the gallery's figures and page, with the run that answers its question."""
     from harness.gallery import EXPLAINERS, Gallery, fill
     from harness.report.gallery_page import spoken, write_gallery
-    from harness.report.gallery_reading import StoredGallery
+    from harness.report.gallery_queries import StoredGallery
 
     subject = load_subject(options.subject, asked_device(options.device))
     faces = load_faces(options.faces, subject.classes)
@@ -32,9 +33,10 @@ def gallery_command(options: argparse.Namespace) -> int:
     if options.run_folder:
         run = RunFolder.existing(options.run_folder)
         gallery.check_run(run)
-        feed = run.info.get("arithmetic", {}).get("feed", AUTO) if feed == AUTO else feed
+        feed = run.record.arithmetic["feed"] if feed == AUTO else feed
     folder = RunFolder(options.out or Path("results") / f"gallery-{subject.name}-{faces.name}")
     folder = on_arithmetic(subject, folder, feed)
+    folder = folder.of(answers(subject, faces, folder))
     if not options.run_folder:
         checks = tuple(check for check in CHECKS.values() if has_evidence(check, faces))
         request = Request(

@@ -1,6 +1,7 @@
 """The words that choose an evaluation, which `harness run` and `pytest suites/` share."""
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,12 @@ def add_run_options(parser: Any) -> None:
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the network runs (default %(default)s)"
     )
     add_feed(add)
+    add(
+        "--time-limit",
+        metavar="S",
+        type=_seconds,
+        help="most seconds of one call of an explainer (default: generous beside the pace of network and others)",
+    )
     add("--out", metavar="DIR", type=Path, help="run folder; the same folder goes on where it stopped")
 
 
@@ -57,6 +64,17 @@ def add_feed(add: Any) -> None:
     """Add the word that says how images are handed to the network."""
     words = "memory layout and images a pass: auto, contiguous:64, channels-last:64 or channels-last:FORWARD:BACKWARD"
     add("--feed", metavar="L:N", default=AUTO, help=f"{words} (default: measured once for the run)")
+
+
+def _seconds(text: str) -> float:
+    """Return a time that a call may take."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; give seconds, more than 0")
+    return seconds
 
 
 def seed(text: str) -> int:

@@ -2,12 +2,13 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from harness.cli.asked import asked_request, default_folder, shown_progress
+from harness.cli.asked import asked_request, default_folder
+from harness.cli.progress import shown_progress
 from harness.cli.status import DONE, FAILED
 from harness.errors import UsageError
 from harness.evaluation import Request, evaluate
@@ -17,12 +18,12 @@ from harness.store import RunFolder
 def run_command(options: argparse.Namespace) -> int:
     """Evaluate and store a run, print its tables."""
     # matplotlib is slow to import, and `harness list` does not need it.
-    from harness.report import ladder, reading, rendering, tables
+    from harness.report import ladder, queries, rendering, tables
 
     request = asked_request(options, options.per_class)
     folder = options.out or default_folder(request, options.profile)
-    run = evaluate(request, RunFolder(folder), shown_progress, options.command_line)
-    for note in run.info.get("notes", []):
+    run = evaluate(request, RunFolder(folder), shown_progress, options.command_line, told)
+    for note in run.record.notes:
         print(f"harness: note: {note}", file=sys.stderr)
     for table in [*tables.verdict_tables(run), *_ladder_tables(run)]:
         print(rendering.render(table, "text"))
@@ -31,9 +32,14 @@ def run_command(options: argparse.Namespace) -> int:
     for file in write_report(run):
         print(file)
     print("\n".join(["", *ladder.lines(run)]))
-    for line in [*reading.metric_faults(run).values(), *reading.check_faults(run).values()]:
+    for line in [*queries.metric_faults(run).values(), *queries.check_faults(run).values()]:
         print(f"harness: {line}", file=sys.stderr)
     return FAILED if options.strict and _has_failures(run, request) else DONE
+
+
+def told(line: str) -> None:
+    """Say a line on standard error."""
+    print(f"harness: {line}", file=sys.stderr)
 
 
 def _ladder_tables(run: RunFolder) -> list[pd.DataFrame]:
@@ -56,31 +62,38 @@ def _has_failures(run: RunFolder, request: Request) -> bool:
     """Whether a check failed or an explainer broke its contract, for one that is no control, or a check broke down."""
     asked = {explainer.name for explainer in request.explainers if not explainer.is_control}
     failed = set(run.verdicts.loc[run.verdicts["verdict"] == "fail", "explainer"])
-    broken = {about["name"] for about in run.info["explainers"] if about["status"] == "failed"}
-    return bool(asked & (failed | broken)) or any(about["fault"] for about in run.info["checks"])
+    broken = {about.name for about in run.record.explainers if about.status == "failed"}
+    return bool(asked & (failed | broken)) or any(about.fault for about in run.record.checks)
 
 
 # ---------------------------------------------------------------------- reading runs
 
 
 def table_command(options: argparse.Namespace) -> int:
-    """Print a per-class comparison table."""
-    from harness.report import rendering, tables
+    """Print a per-class comparison table: of the score that was named, else of the rungs, else of the usual score."""
+    from harness.report import ladder, rendering, tables
 
     run = RunFolder.existing(options.folder)
-    metric = _asked_metric(options, run)
-    print(rendering.render(tables.metric_table(run, metric, by=options.by), options.format))
+    if options.metric or run.ladder.empty or any(getattr(options, key) for key in SCORE_PARTS):
+        made = tables.metric_table(run, _asked_metric(options, run), by=options.by)
+    else:
+        made = ladder.class_table(run, by=options.by, controls=True)
+    print(rendering.render(made, options.format))
     return DONE
+
+
+SCORE_PARTS = ("output", "fill", "kind")
+"""Options that say which score of a metric."""
 
 
 def _asked_metric(options: argparse.Namespace, run: RunFolder) -> str:
     """Return the name of the score that the options ask for."""
-    from harness.report import reading
+    from harness.report import queries
 
-    parts = {key: getattr(options, key) for key in ("output", "fill", "kind")}
+    parts = {key: getattr(options, key) for key in SCORE_PARTS}
     if any(parts.values()) and not options.metric:
         raise UsageError("--kind, --output and --fill say which score of a metric; name it with --metric")
-    return reading.called(run, options.metric or default_metric(run), **parts)
+    return queries.called(run, options.metric or default_metric(run), **parts)
 
 
 def default_metric(run: RunFolder) -> str:
@@ -96,7 +109,24 @@ def compare_command(options: argparse.Namespace) -> int:
     runs = [RunFolder.existing(folder) for folder in options.folders]
     metric = _asked_metric(options, runs[0])
     print(rendering.render(comparison.compare(runs, options.explainer or (), metric), options.format))
-    return DONE
+    return _rungs_lost(options, runs) if options.strict or options.junit else DONE
+
+
+def _rungs_lost(options: argparse.Namespace, runs: Sequence[RunFolder]) -> int:
+    """Say which rungs the later of two runs has lost, and return the exit status."""
+    from harness.report import losses
+
+    if len(runs) != 2 or not options.strict:
+        raise UsageError("--strict (and --junit with it) takes two runs, the earlier one first")
+    kept = losses.kept_rungs(*runs)
+    asked = [one for one in kept if not options.explainer or one.explainer in options.explainer]
+    lost = losses.lost_rungs(asked)
+    if options.junit:
+        losses.write_junit(asked, options.junit)
+    for one in lost:
+        print(f"harness: {one}", file=sys.stderr)
+    print(f"{len(lost)} of {len(asked)} rungs lost from {runs[0].name} to {runs[1].name}", file=sys.stderr)
+    return FAILED if lost else DONE
 
 
 def report_command(options: argparse.Namespace) -> int:

@@ -3,7 +3,8 @@
 from harness.evaluation.loop import evaluate, examine, prepared
 from harness.evaluation.notes import noted
 from harness.evaluation.provenance import PACKAGES
+from harness.evaluation.recognition import answers
 from harness.evaluation.request import Request
 from harness.evaluation.runner import Runner
 
-__all__ = ["PACKAGES", "Request", "Runner", "evaluate", "examine", "noted", "prepared"]
+__all__ = ["PACKAGES", "Request", "Runner", "answers", "evaluate", "examine", "noted", "prepared"]

@@ -68,12 +68,12 @@ def decided(
 
 def stored_evidence(run: RunFolder) -> Evidence:
     """Return what a run measured, as it was judged."""
-    persons, blank, told = run.persons, run.blank, run.info["subject"]
+    persons, blank, record = run.persons, run.blank, run.record
     return Evidence(
         run.scores,
         run.matrices,
-        tuple(told.get("judged") or told["classes"]),
-        int(run.info["seed"]),
+        record.subject.judged or record.subject.classes,
+        record.seed,
         persons=dict(zip(persons["image"], persons["person"], strict=True)),
         blank={str(name): frozenset(map(int, rows["image"])) for name, rows in blank.groupby("explainer")},
     )
@@ -81,9 +81,9 @@ def stored_evidence(run: RunFolder) -> Evidence:
 
 def stored_families(run: RunFolder) -> dict[str, str]:
     """Return the family of each explainer of a run."""
-    return {str(each["name"]): str(each["family"]) for each in run.info["explainers"]}
+    return {each.name: each.family for each in run.record.explainers}
 
 
 def stored_faults(run: RunFolder) -> dict[str, str]:
     """Return what each explainer of a run that broke its contract did."""
-    return {str(each["name"]): str(each["reason"]) for each in run.info["explainers"] if each["status"] == "failed"}
+    return {each.name: each.reason for each in run.record.explainers if each.status == "failed"}

@@ -10,20 +10,22 @@ import pandas as pd
 from jaxtyping import Float
 
 from harness.arithmetic import on_arithmetic
-from harness.case import Case, chosen_case
 from harness.checks import examination_table, examined
 from harness.checks.contract import ContractGate
-from harness.digest import code_digest, digest
+from harness.digest import digest
 from harness.effects import part_effects
 from harness.engines.local import Progress, run_here
 from harness.errors import UsageError
 from harness.evaluation.decision import decided
 from harness.evaluation.notes import check_faces, noted
 from harness.evaluation.provenance import about_explainer, about_metrics, passes_of, provenance, seconds_before
+from harness.evaluation.recognition import Recognised, Tell, answers, silent
 from harness.evaluation.request import Request
 from harness.evaluation.rows import blank_images, evidence_of, examples_of, failed_rows, persons_of
 from harness.evaluation.runner import Runner
+from harness.evaluation_set import EvaluationSet, evaluation_set
 from harness.explainers import Explainer
+from harness.identity import content
 from harness.measurements import (
     Cells,
     ClassSimilarity,
@@ -36,7 +38,9 @@ from harness.store import BLANK, EFFECTS, RunFolder, frame
 from harness.truth.images import Games
 
 
-def evaluate(request: Request, folder: RunFolder, progress: Progress, command: str = "") -> RunFolder:
+def evaluate(
+    request: Request, folder: RunFolder, progress: Progress, command: str = "", tell: Tell = silent
+) -> RunFolder:
     """Evaluate and store a run; on the same folder it goes on where it was stopped.
 
     Parameters
@@ -49,6 +53,8 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
         Wraps the jobs, so that a caller can show how far they are.
     command
         Noted in the run.
+    tell
+        Called with a line that says what of an earlier start is used again, and what is made again and why.
 
     Returns
     -------
@@ -62,10 +68,10 @@ def evaluate(request: Request, folder: RunFolder, progress: Progress, command: s
         process is at work in it.
     """
     with folder.alone():
-        return _evaluated(request, folder, progress, command)
+        return _evaluated(request, folder, progress, command, tell)
 
 
-def _evaluated(request: Request, folder: RunFolder, progress: Progress, command: str) -> RunFolder:
+def _evaluated(request: Request, folder: RunFolder, progress: Progress, command: str, tell: Tell) -> RunFolder:
     """Evaluate in a folder that is this process's own meanwhile."""
     started = time.perf_counter()
     request = request.with_controls()
@@ -73,14 +79,17 @@ def _evaluated(request: Request, folder: RunFolder, progress: Progress, command:
     notes = noted(request)
     folder.unfinished()
     folder = prepared(request, folder)
+    recognised = Recognised(request, folder, answers(request.subject, request.faces, folder))
+    recognised.tell(tell)
     case, probabilities = case_of(request, folder)
-    runner = Runner(case, request.measurements(), folder)
-    known = (*known_maps(case, request.faces, probabilities.argmax(1), runner.shared), *_truths(case, runner))
     # Before anything else: who breaks the contract has no scores. Known maps come from no explainer that could.
     gate = ContractGate(request.subject, request.faces, request.seed, folder.remembered)
+    runner = Runner(case, request.measurements(), folder, gate.behaviour)
+    known = (*known_maps(case, request.faces, probabilities.argmax(1), runner.shared), *_truths(case, runner))
     jobs = gate.jobs(request.explainers)
     request = replace(request, explainers=request.explainers + known)
     faults = run_here([*jobs, *runner.plan(request.explainers)], progress)
+    recognised.note(gate.behaviours, tell)
 
     sound = [explainer for explainer in request.explainers if explainer.name not in faults]
     found = Measured.joined(
@@ -109,36 +118,45 @@ def _evaluated(request: Request, folder: RunFolder, progress: Progress, command:
     for name, table in tables.items():
         folder.write_table(name, table)
     folder.write_examples(examples_of(case, runner, sound))
-    explainers = [about_explainer(explainer, runner, faults) for explainer in request.explainers]
-    costs = [vars(gate.passes), runner.cost(), *(about["cost"] for about in explainers)]
-    folder.write_info(
-        {
-            "command": command,
-            **provenance(request, case, made.broken),
-            "notes": [*notes, *case.notes],
-            "explainers": explainers,
-            "metrics": about_metrics(request, found),
-            "shared_cost": runner.cost(),
-            "passes": passes_of(len(request.faces) + effect_passes, costs),
-            "seconds": round(time.perf_counter() - started + seconds_before(runner, costs), 2),
-        }
+    explainers = tuple(about_explainer(explainer, runner, faults) for explainer in request.explainers)
+    costs = [runner.cost(), *(about.cost for about in explainers)]
+    record = provenance(
+        request,
+        case,
+        made.broken,
+        command=command,
+        notes=(*notes, *case.notes),
+        explainers=explainers,
+        metrics=about_metrics(request, found),
+        shared_cost=runner.cost(),
+        passes=passes_of(len(request.faces) + effect_passes, [gate.passes, *costs]),
+        seconds=round(time.perf_counter() - started + seconds_before(runner, costs), 2),
     )
+    folder.write_record(record)
     return RunFolder(folder.path)
 
 
 def prepared(request: Request, folder: RunFolder) -> RunFolder:
-    """Give the networks of a request the feed of a run, and return the folder with the pieces of this arithmetic."""
+    """Give the networks of a request the feed of a run, and return the folder with the pieces that are theirs.
+
+    Those are kept apart by arithmetic, and by how the networks answer now, whatever their code says.
+    """
+    request.subject.limit.seconds = request.time_limit
     settled = on_arithmetic(request.subject, folder, request.feed)
-    if request.random_labels is not None:
-        request.random_labels.fed(request.subject.feed)
-    return settled
+    twin = request.random_labels
+    if twin is not None:
+        twin.fed(request.subject.feed)
+        twin.behaviour = answers(twin, request.faces, settled)
+    for explainer in request.explainers:
+        _ = explainer.digest  # before it is called, which may change what it holds
+    return settled.of(answers(request.subject, request.faces, settled))
 
 
-def case_of(request: Request, folder: RunFolder) -> tuple[Case, Float[np.ndarray, "n k"]]:
+def case_of(request: Request, folder: RunFolder) -> tuple[EvaluationSet, Float[np.ndarray, "n k"]]:
     """Return the images that a request's explainers are judged on, and the network's answers to all faces."""
     probabilities = _probabilities(request, folder)
     profile = request.profile
-    return chosen_case(request.subject, request.faces, probabilities, profile.per_class, request.seed), probabilities
+    return evaluation_set(request.subject, request.faces, probabilities, profile.per_class, request.seed), probabilities
 
 
 def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataFrame:
@@ -199,12 +217,14 @@ def _effects(request: Request, folder: RunFolder) -> tuple[pd.DataFrame, int]:
         before = subject.passes.forward
         return {"effects": part_effects(subject, faces), "passes": np.array(subject.passes.forward - before)}
 
-    key = digest("effects", subject.digest, faces.digest, *vars(known).values(), code_digest(part_effects))
+    key = digest("effects", subject.digest, faces.digest, *vars(known).values(), content(part_effects).digest)
     found = folder.remembered(key, make)
     return found["effects"], int(found["passes"])
 
 
-def _of_the_network(request: Request, case: Case, probabilities: Float[np.ndarray, "n k"]) -> Sequence[Measured]:
+def _of_the_network(
+    request: Request, case: EvaluationSet, probabilities: Float[np.ndarray, "n k"]
+) -> Sequence[Measured]:
     """Return what is measured once a run: likeness of class-mean images and, with labels, the confusion matrix."""
     found = [ClassSimilarity().of_images(case)]
     labels = request.faces.labels
@@ -218,6 +238,6 @@ def _played(runner: Runner) -> Sequence[Games]:
     return [each.games for each in runner.measurements if isinstance(each, Cells)]
 
 
-def _truths(case: Case, runner: Runner) -> Sequence[Explainer]:
+def _truths(case: EvaluationSet, runner: Runner) -> Sequence[Explainer]:
     """Return the truth of the games that a run plays as explainers, with shares of noise."""
     return [oracle for games in _played(runner) for oracle in truths(case, games, runner.shared)]

@@ -148,7 +148,7 @@ def redrawn_ladders(
     families = {name: family for name, family in stored_families(run).items() if NOISY not in name}
     faults = stored_faults(run)
     sums = {name: rows["value"].sum() for name, rows in whole.scores.groupby("explainer")}
-    key = digest(run.info["case"], families, faults, sums, [repr(check) for check in checks])
+    key = digest(run.record.evaluation_set, families, faults, sums, [repr(check) for check in checks])
     made = partial(_ladder_of_draw, whole, checks, per_class, families, faults, RunFolder(run.path / "draws"), key)
     with ProcessPoolExecutor(jobs) as workers:
         title = f"{run.name}, {per_class} images a class"

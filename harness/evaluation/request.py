@@ -62,6 +62,8 @@ class Request:
         The subject's architecture trained on permuted labels, or None where no such network is known.
     feed
         How images are handed to the network, as :func:`harness.arithmetic.settle_feed` takes it.
+    time_limit
+        Most seconds of one call of an explainer; None for generous ones beside the pace of network and others.
     metrics
         Metrics of somebody else, which are measured whatever the checks need.
     """
@@ -76,6 +78,7 @@ class Request:
     random_labels: Subject | None = None
     feed: str = AUTO
     metrics: tuple[MetricCard, ...] = ()
+    time_limit: float | None = None
 
     def with_controls(self) -> "Request":
         """Return the request with the controls that it lacks."""
@@ -148,7 +151,7 @@ class Request:
         mean_face = PictureFill(pictures.mean(dim=0, dtype=torch.float64).to(pictures.dtype))
         fills = (("mean", MeanFill()), ("blur", BlurFill(1 / 8)), ("mean-face", mean_face))
         played = games_of(size.cells_per_side, size.cell_grids, fills)
-        return Games(played, size.cells_per_class, size.parts_per_class)
+        return Games(played, size.cells_per_class, size.parts_per_class, size.one_grid)
 
 
 def has_evidence(check: Check, faces: FaceSet) -> bool:

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from harness.case import Case
 from harness.checks import Evidence
 from harness.evaluation.runner import Runner
+from harness.evaluation_set import EvaluationSet
 from harness.explainers import Explainer
 from harness.faces.faceset import is_right
 from harness.measurements import (
@@ -18,7 +18,7 @@ from harness.metrics.score import Score
 from harness.store import PERSONS, SCORES, Examples, frame
 
 
-def failed_rows(case: Case, explainer: str, fault: str) -> Measured:
+def failed_rows(case: EvaluationSet, explainer: str, fault: str) -> Measured:
     """Return one row an image that says why an explainer has no scores."""
     rows = {
         "explainer": explainer,
@@ -35,26 +35,26 @@ def failed_rows(case: Case, explainer: str, fault: str) -> Measured:
     return Measured(scores=frame(SCORES, rows))
 
 
-def persons_of(case: Case) -> pd.DataFrame:
+def persons_of(case: EvaluationSet) -> pd.DataFrame:
     """Return who is on each chosen image, nothing where nobody is known."""
     persons = case.faces.persons
     return frame(PERSONS, None if persons is None else {"image": case.faces.ids, "person": persons})
 
 
-def blank_images(case: Case, maps: Float[np.ndarray, "n h w"]) -> frozenset[int]:
+def blank_images(case: EvaluationSet, maps: Float[np.ndarray, "n h w"]) -> frozenset[int]:
     """Return the images whose map is constant."""
     constant = maps.min(axis=(1, 2)) == maps.max(axis=(1, 2))
     return frozenset(int(image) for image in case.faces.ids[constant])
 
 
-def evidence_of(case: Case, found: Measured) -> Evidence:
-    """Return what was measured of a case, with who is on its images."""
+def evidence_of(case: EvaluationSet, found: Measured) -> Evidence:
+    """Return what was measured of an evaluation set, with who is on its images."""
     persons = persons_of(case)
     who = dict(zip(persons["image"], persons["person"], strict=True))
     return Evidence(found.scores, found.matrices, case.classes, case.seed, persons=who)
 
 
-def examples_of(case: Case, runner: Runner, explainers: Sequence[Explainer]) -> Examples:
+def examples_of(case: EvaluationSet, runner: Runner, explainers: Sequence[Explainer]) -> Examples:
     """Choose one image of each explained class, among those classified right where labels tell, with all maps."""
     right = is_right(case.faces.labels, case.targets)
     best = [np.flatnonzero(case.targets == k) for k in np.unique(case.targets)]

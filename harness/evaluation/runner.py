@@ -13,13 +13,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 import harness
-from harness.case import Case
 from harness.digest import digest
 from harness.engines.local import Job
+from harness.evaluation_set import EvaluationSet
 from harness.explainers import Explainer
-from harness.measurements import Explained, Measured, Measurement
+from harness.identity import Reads, as_read, reads_of
+from harness.measurements import Attributions, Measured, Measurement
 from harness.networks.random import randomized
-from harness.store import RunFolder
+from harness.store import Cost, RunFolder
 from harness.subject import Subject
 
 BLOCK = 32
@@ -66,9 +67,17 @@ class Runner:
         What is measured.
     folder
         Where pieces are kept.
+    behaviour
+        Names what an explainer does, beside what its code is: maps of another behaviour are not taken for its own.
     """
 
-    def __init__(self, case: Case, measurements: Sequence[Measurement], folder: RunFolder) -> None:
+    def __init__(
+        self,
+        case: EvaluationSet,
+        measurements: Sequence[Measurement],
+        folder: RunFolder,
+        behaviour: Callable[[Explainer], str] = lambda _explainer: "",
+    ) -> None:
         self.case = case
         self.measurements = tuple(measurements)
         self.folder = folder
@@ -76,6 +85,8 @@ class Runner:
         self._networks: dict[tuple[tuple[str, ...], int], Subject] = {}
         self._keys: dict[str, dict[str, None]] = {}
         self._within: list[list[tuple[str, str]]] = []
+        self._reads: dict[str, dict[str, str]] = {}
+        self._behaviour = behaviour
 
     # ------------------------------------------------------------------ the plan
 
@@ -136,7 +147,7 @@ class Runner:
         found = Measured.joined([Measured(**{name: held[name] for name in TABLES}) for held in rows])
         return Measured(**{name: table.assign(explainer=explainer.name) for name, table in vars(found).items()})
 
-    def cost(self, explainer: Explainer | None = None) -> dict[str, int | float]:
+    def cost(self, explainer: Explainer | None = None) -> Cost:
         """Return the passes and seconds of an explainer's maps and scores, or of what serves all of them.
 
         They count whenever they were made.
@@ -144,14 +155,14 @@ class Runner:
         name = SHARED if explainer is None else explainer.name
         entries = [self.folder.remembered(key, dict)["cost"] for key in self._keys.get(name, {})]
         forward, backward, seconds = np.sum(entries, axis=0) if entries else np.zeros(3)
-        return {"forward": int(forward), "backward": int(backward), "seconds": round(float(seconds), 3)}
+        return Cost(int(forward), int(backward), round(float(seconds), 3))
 
     def seconds_made(self) -> float:
         """Return the seconds of the pieces that this runner made itself, as part of every explainer's cost."""
         return float(self._ledger.booked[2])
 
     def _of(self, index: Int[np.ndarray, " m"]) -> tuple[Tensor, Int[np.ndarray, " m"]]:
-        """Return some of the case's images and their targets."""
+        """Return some of the set's images and their targets."""
         return self.case.images[torch.from_numpy(index)], self.case.targets[index]
 
     def _explained(
@@ -165,13 +176,13 @@ class Runner:
         """Return the maps of one block of images."""
         subject, seed = subject or self.case.subject, self.case.seed if seed is None else seed
         code = package_digest(EXPLAINING_CODE)
-        key = digest("maps", subject.digest, images, targets, explainer.digest, seed, code)
+        key = digest("maps", subject.digest, images, targets, *self._named(explainer), seed, code)
 
         def make() -> Mapping[str, Any]:
             classes = torch.from_numpy(targets).to(subject.device)
             return {"maps": explainer.maps(subject, images, classes, seed)}
 
-        maps: np.ndarray = self._kept(explainer.name, key, make)["maps"]
+        maps: np.ndarray = self._kept(explainer.name, key, make, lambda: explainer.reads)["maps"]
         return maps
 
     def random_network(self, layers: Sequence[str], draw: int) -> Subject:
@@ -183,7 +194,7 @@ class Runner:
         return self._networks[which]
 
     def shared(self, what: tuple[object, ...], make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """Return arrays that depend on the case alone and serve every explainer, made once by `make`.
+        """Return arrays that depend on the set alone and serve every explainer, made once by `make`.
 
         Parameters
         ----------
@@ -198,14 +209,22 @@ class Runner:
     def _measure(self, explainer: Explainer, measurement: Measurement) -> dict[str, Any]:
         """Return the score, curve and matrix rows that one measurement gives for one explainer."""
         code = package_digest(EXPLAINING_CODE + JUDGING_CODE)
-        key = digest("rows", self.case.digest, explainer.digest, repr(measurement), code)
-        return self._kept(explainer.name, key, lambda: vars(measurement.measure(self._explained_case(explainer))))
+        key = digest("rows", self.case.digest, *self._named(explainer), repr(measurement), code)
 
-    def _explained_case(self, explainer: Explainer) -> Explained:
+        def make() -> Mapping[str, Any]:
+            return vars(measurement.measure(self._attributions(explainer)))
+
+        return self._kept(explainer.name, key, make, lambda: {**explainer.reads, **reads_of(measurement.name)})
+
+    def _named(self, explainer: Explainer) -> tuple[str, str]:
+        """Return what an explainer is and does, by name."""
+        return explainer.digest, self._behaviour(explainer)
+
+    def _attributions(self, explainer: Explainer) -> Attributions:
         """Return an explainer's maps and the ways to ask for more, as measurements want them."""
         maps = self.maps(explainer)
         explainer.refuse_sameness(maps, self.case.subject, self.case.images, self.case.target_tensor())
-        return Explained(
+        return Attributions(
             self.case,
             maps,
             partial(self.explain, explainer),
@@ -216,9 +235,15 @@ class Runner:
             lambda images, subject=None: explainer.baselines(subject or self.case.subject, images, self.case.seed),
         )
 
-    def _kept(self, owner: str, key: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """Return what is kept under `key`, making it where it is not, and note whose it is."""
-        before = self._ledger.spent()
+    def _kept(
+        self, owner: str, key: str, make: Callable[[], Mapping[str, Any]], read: Callable[[], Reads] = dict
+    ) -> dict[str, Any]:
+        """Return what is kept under `key`, making it where it is not, and note whose it is.
+
+        It is made again where a file has changed that was read by then: what was `read` in this process, and what the
+        owner's pieces that were found say that they read.
+        """
+        before, reads = self._ledger.spent(), self._reads.setdefault(owner, {})
 
         def noted() -> Mapping[str, Any]:
             self._within.append([])
@@ -226,10 +251,12 @@ class Runner:
                 made = make()
             finally:
                 inner = self._within.pop()
-            uses = np.array(inner, dtype=str).reshape(-1, 2)
-            return {**made, "cost": self._ledger.book(before), "uses": uses}
+            reads.update(read())
+            uses, files = (np.array(pairs, dtype=str).reshape(-1, 2) for pairs in (inner, [*reads.items()]))
+            return {**made, "cost": self._ledger.book(before), "uses": uses, "reads": files}
 
-        found = self.folder.remembered(key, noted)
+        found = self.folder.remembered(key, noted, as_read)
+        reads.update(found["reads"].tolist())
         # A piece that is found was not made again, nor the pieces that went into it; they cost what they cost.
         pieces = [(owner, key), *((str(whose), str(used)) for whose, used in found["uses"])]
         for whose, used in pieces:

@@ -1,6 +1,7 @@
 """Ways of explaining a prediction, one file a family."""
 
 from harness.explainers import (
+    attention,
     backprop,
     cam,
     cells,
@@ -22,6 +23,7 @@ from harness.explainers.controls import mean_face
 __all__ = [
     "Explainer",
     "Facts",
+    "attention",
     "backprop",
     "cam",
     "cells",

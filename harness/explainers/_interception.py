@@ -18,7 +18,7 @@ from harness.subject import Subject
 Call: TypeAlias = Callable[..., Any]
 """One of torch's functions, such as ``torch.nn.functional.relu``."""
 
-Rule: TypeAlias = Callable[[Call, Sequence[Any], Mapping[str, Any]], Tensor]
+Rule: TypeAlias = Callable[[Call, Sequence[Any], Mapping[str, Any]], Any]
 """``rule(function, arguments, keywords) -> output``: runs the function and arranges what its gradient becomes."""
 
 

@@ -2,10 +2,11 @@
 
 import importlib.metadata
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.errors import DefinitionError, UsageError
-from harness.explainers.base import Explainer, check_name, register, registered, wrapped
+from harness.explainers.base import Explainer, alike, check_name, register, registered, wrapped
 from harness.explainers.settings import apart, read_settings
 from harness.importing import closest, load_object
 
@@ -63,12 +64,12 @@ def asked_explainers(texts: Sequence[Any] | None) -> tuple[Explainer, ...]:
     for text, explainer in [(word, made) for word in texts or DEFAULT for made in _asked(word)]:
         check_name(explainer)
         held = found.get(explainer.name) or registered().get(explainer.name)
-        if held is not None and held.digest != explainer.digest:
+        if held is not None and not alike(held, explainer):
             raise DefinitionError(
                 f"explainer {explainer.name!r} of {_called(text)} has the name of {held.origin}; "
                 'name yours with @explainer(name="...")'
             )
-        found[explainer.name] = explainer
+        found[explainer.name] = replace(explainer)  # what it holds now counts, not what it held when it was registered
     return tuple(found.values())
 
 

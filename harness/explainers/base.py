@@ -3,7 +3,9 @@
 import functools
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
@@ -11,13 +13,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from harness.digest import code_digest, digest, underlying
+from harness.containment import OverTimeError, global_hooks_kept, kept_state, no_exit
+from harness.digest import digest, underlying
 from harness.errors import DefinitionError, ExplainerFault, UsageError
 from harness.explainers._randomness import global_generators_seeded, seeds
+from harness.identity import Content, Reads, content, reads_of, same_content, watched
 from harness.names import explainer_name_fault, printable
 from harness.subject import Subject, copied
 
-FAMILIES = ("gradient", "backprop", "cam", "perturbation", "surrogate", "user", "control", "oracle")
+FAMILIES = ("gradient", "backprop", "cam", "attention", "perturbation", "surrogate", "user", "control", "oracle")
 """In the order in which tables show them."""
 
 MapFunction = Callable[..., Any]
@@ -95,11 +99,29 @@ class Explainer:
         """Whether it takes a seed."""
         return "seed" in inspect.signature(self.function).parameters
 
-    @property
+    @cached_property
+    def content(self) -> Content:
+        """What code, what it holds and the settings are together, as they were when this was first asked for."""
+        return content((self.function, dict(self.settings), self.facts))
+
+    @cached_property
     def digest(self) -> str:
-        """Name of the code and settings together."""
-        settings = {key: repr(value) for key, value in self.settings.items()}
-        return digest(self.name, code_digest(self.function), settings)
+        """Name of all that its maps depend on, as far as code tells."""
+        return digest(self.name, self.content.digest)
+
+    @property
+    def reads(self) -> Reads:
+        """The files that it has read so far, or that what it shares code with has."""
+        return reads_of(*self._readers)
+
+    def watched(self) -> AbstractContextManager[None]:
+        """Note what is read meanwhile as read by this explainer."""
+        return watched(*self._readers)
+
+    @property
+    def _readers(self) -> tuple[str, ...]:
+        """Under which names its reading is noted: those of its source files, which share what they have read."""
+        return tuple(self.content.files) or (self.origin,)
 
     def __call__(self, subject: Subject, images: Tensor, targets: Tensor, **settings: Any) -> Any:
         """Call the bare function, so that a decorated function is used like any other."""
@@ -121,8 +143,11 @@ class Explainer:
         """
         pictures, network, before = images.clone(), copied(subject.network), subject.state_digest()
         try:
-            found = self._called(subject, images, targets, seed)
-        except (Exception, SystemExit) as error:  # whatever a user's function raises must not end the run
+            with global_hooks_kept():
+                found = self._called(subject, images, targets, seed)
+        except ExplainerFault:
+            raise
+        except Exception as error:  # whatever a user's function raises must not end the run
             first = printable((str(error).strip().splitlines() or [""])[0])
             raise ExplainerFault(f"{self.name} raised {type(error).__name__}: {first}") from error
         finally:
@@ -136,6 +161,37 @@ class Explainer:
         if not torch.equal(pictures, images):
             raise ExplainerFault(f"{self.name} changed its input images; work on a copy")
         return self._checked(found, (len(images), *images.shape[-2:]))
+
+    def called(self, subject: Subject, images: Tensor, targets: Tensor, **seeded: int) -> Any:
+        """Return what the function returns, kept from ending the process, from taking for ever and from all settings.
+
+        Raises
+        ------
+        ExplainerFault
+            Where it tries to exit, takes too long, or changes what belongs to the whole process or to the subject,
+            which is put back.
+        """
+        try:
+            with (
+                kept_state() as changed,
+                subject.kept(changed),
+                no_exit(),
+                subject.limit.held(len(images), self.name),
+                torch.enable_grad(),
+                self.watched(),
+            ):
+                found = self.function(subject, images, targets, **self.settings, **seeded)
+        except OverTimeError as late:
+            raise ExplainerFault(f"{self.name} {late} for {len(images)} images; --time-limit gives it more") from None
+        except SystemExit as leaving:
+            raise ExplainerFault(f"{self.name} raised SystemExit: {printable(str(leaving))}") from None
+        if changed:
+            what = ", ".join(dict.fromkeys(changed))
+            raise ExplainerFault(
+                f"{self.name} changed {what} for everybody; put it back, or where an import does it, import at the top "
+                "of your file"
+            )
+        return found
 
     def baselines(
         self, subject: Subject, images: Float[Tensor, "n c h w"], seed: int
@@ -169,8 +225,8 @@ class Explainer:
     def _called(self, subject: Subject, images: Tensor, targets: Tensor, seed: int) -> np.ndarray:
         """Return what the function returns, as an array."""
         seeded = {"seed": seed} if self.is_seeded else {}
-        with torch.enable_grad(), global_generators_seeded(seeds(images[:1], seed)[0]):
-            found = self.function(subject, images, targets, **self.settings, **seeded)
+        with global_generators_seeded(seeds(images[:1], seed)[0]):
+            found = self.called(subject, images, targets, **seeded)
         return found.detach().cpu().numpy() if isinstance(found, Tensor) else np.asarray(found)
 
     def _checked(self, array: np.ndarray, shape: tuple[int, ...]) -> Float[np.ndarray, "n h w"]:
@@ -304,9 +360,16 @@ def register(made: Explainer) -> None:
     """
     check_name(made)
     held = _registered.get(made.name)
-    if held is not None and held.digest != made.digest:
+    if held is not None and not alike(held, made):
         raise DefinitionError(f"explainer {made.name!r} of {made.origin} has the name of {held.origin}; choose another")
     _registered[made.name] = made
+
+
+def alike(one: Explainer, other: Explainer) -> bool:
+    """Whether two explainers of one name are the same one."""
+    if one is other or (one.function is other.function and same_content(one.settings, other.settings)):
+        return True
+    return one.digest == other.digest
 
 
 def check_name(made: Explainer) -> None:

@@ -1,7 +1,7 @@
 """Pictures in folders named after their classes, such as ``test/angry/17.jpg``."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -169,14 +169,23 @@ def _subfolders(path: Path) -> list[Path]:
 
 def _files(folder: Path) -> list[Path]:
     """Return the visible files right in a folder, sorted."""
-    return sorted(entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith("."))
+    return _plain(entry for entry in folder.iterdir() if not entry.name.startswith(".") and not entry.is_dir())
 
 
 def _files_below(folder: Path) -> list[Path]:
     """Return the visible files in a folder and in those within it, sorted."""
     found = [Path(where) / name for where, _, names in os.walk(folder) for name in names]
     seen = [file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
-    return sorted(file for file in seen if file.is_file())
+    return _plain(seen)
+
+
+def _plain(files: Iterable[Path]) -> list[Path]:
+    """Return files, sorted; refuse one that is no plain file, such as a pipe that would be waited for."""
+    found = sorted(files)
+    strange = [file for file in found if file.exists() and not file.is_file()]
+    if strange:
+        raise UsageError(f"{strange[0]} is a pipe, socket or device and no picture; remove it")
+    return [file for file in found if file.is_file()]
 
 
 @cache

@@ -7,7 +7,7 @@ from harness.faces.faceset import FaceSet
 from harness.gallery.layers import activation_after, convolution_layers
 from harness.gallery.maximisation import Ascent
 from harness.models.soundness import sound_network
-from harness.store import RunFolder
+from harness.store import FacesRecord, RunFolder, SubjectRecord
 from harness.subject import Subject
 
 EXPLAINERS = ("saliency", "lime", "grad-cam")
@@ -66,12 +66,12 @@ class Gallery:
     def check_run(self, run: RunFolder) -> None:
         """Refuse a run of another network, of other faces, or without the explainers that are shown."""
         for what, mine in (("subject", self.subject), ("faces", self.faces)):
-            held = run.info[what]
-            if held["digest"] != mine.digest:
+            held: SubjectRecord | FacesRecord = getattr(run.record, what)
+            if held.digest != mine.digest:
                 raise UsageError(
-                    f"{run.path} is a run of {what} {held['name']!r} (digest {held['digest']}), not of {mine.name!r} "
+                    f"{run.path} is a run of {what} {held.name!r} (digest {held.digest}), not of {mine.name!r} "
                     f"({mine.digest}); give --{what} as in the run, or leave out --run"
                 )
-        missing = sorted(set(EXPLAINERS) - {each["name"] for each in run.info["explainers"]})
+        missing = sorted(set(EXPLAINERS) - {each.name for each in run.record.explainers})
         if missing:
             raise UsageError(f"{run.path} did not judge {', '.join(missing)}; leave out --run to have it judged")

@@ -10,11 +10,12 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from harness.digest import code_digest, digest
+from harness.digest import digest
 from harness.gallery.asked import FILTERS_SHOWN, MOST_CLASSES, SCALE_IMAGES, Gallery
 from harness.gallery.layers import activation_layers
 from harness.gallery.maximisation import LOGITS, Maximised, maximise, unit_count
 from harness.gallery.outcomes import Outcome, agreement_of_draws, differs_from_random, exceeds_faces
+from harness.identity import content
 from harness.networks.random import layer_groups, randomized
 from harness.store import FILTERS, RunFolder, frame
 from harness.subject import Subject
@@ -85,7 +86,7 @@ def _maximised(
         return {"pictures": made.pictures, "reached": made.reached, "moved": made.moved}
 
     rounded = [float(f"{scale:.3g}") for scale in scales]  # the feed of the day moves the last digits
-    settings = (layer, list(units), rounded, asdict(ascent), gallery.seed, code_digest(maximise))
+    settings = (layer, list(units), rounded, asdict(ascent), gallery.seed, content(maximise).digest)
     held = folder.remembered(digest("maximise", subject.digest, *settings), make)
     return Maximised(layer, np.array(units, np.int64), held["pictures"], held["reached"], held["moved"])
 

@@ -1,7 +1,7 @@
 """From maps to score rows: each measurement asks the network what its metrics need, once for all of them."""
 
 from harness.measurements.banks import MaskBank, SinglePatches
-from harness.measurements.base import Explained, Measured, Measurement
+from harness.measurements.base import Attributions, Measured, Measurement
 from harness.measurements.cells import Cells, CellsByClass
 from harness.measurements.completeness import Completeness
 from harness.measurements.complexity import Complexity
@@ -22,6 +22,7 @@ from harness.measurements.targets import TargetDependence
 
 __all__ = [
     "Agreement",
+    "Attributions",
     "Blind",
     "Cells",
     "CellsByClass",
@@ -29,7 +30,6 @@ __all__ = [
     "Completeness",
     "Complexity",
     "EvidenceLocalization",
-    "Explained",
     "Focus",
     "Invariance",
     "LabelRandomization",

@@ -5,10 +5,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from harness.case import Case
+from harness.evaluation_set import EvaluationSet
 
 
-def target_logits(case: Case, images: Float[Tensor, "n c h w"]) -> Float[np.ndarray, " n"]:
+def target_logits(case: EvaluationSet, images: Float[Tensor, "n c h w"]) -> Float[np.ndarray, " n"]:
     """Return the logit of each image's target for the image, or a picture, that stands in its place."""
     logits = case.subject.logits(images)
     targets = torch.from_numpy(case.targets).to(logits.device)

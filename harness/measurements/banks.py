@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from harness.case import Case
+from harness.evaluation_set import EvaluationSet
 from harness.measurements.answers import target_logits
-from harness.measurements.base import Explained, Measured
+from harness.measurements.base import Attributions, Measured
 from harness.measurements.scored import scored_against_nulls
 from harness.metrics.axioms import non_sensitivity, sensitivity
 from harness.metrics.faithfulness import (
@@ -66,10 +66,10 @@ class MaskBank:
     name = "bank"
     asks_again = False
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return the scores of all four metrics and their gains over the nulls."""
-        removed = self._removed(explained.case)
-        drops = self._drops(explained, removed)
+        removed = self._removed(attributions.case)
+        drops = self._drops(attributions, removed)
         sizes, masks = removed.shape[:2]
         half = REMOVED.index(CORRELATED)
 
@@ -78,7 +78,7 @@ class MaskBank:
 
         every = drops.reshape(len(drops), -1)
         rows = scored_against_nulls(
-            explained,
+            attributions,
             {
                 "faithfulness-correlation": lambda maps: faithfulness_correlation(sums(maps)[:, half], drops[:, half]),
                 "sensitivity-n": lambda maps: sensitivity_n(sums(maps), drops),
@@ -89,7 +89,7 @@ class MaskBank:
         )
         return Measured(scores=joined(SCORES, rows))
 
-    def _removed(self, case: Case) -> Bool[np.ndarray, "sizes m h w"]:
+    def _removed(self, case: EvaluationSet) -> Bool[np.ndarray, "sizes m h w"]:
         """Return the masks of every size, the same for all images, True where a pixel is gone."""
         height, width = case.images.shape[-2:]
         grid = min(GRID, height, width)
@@ -101,13 +101,15 @@ class MaskBank:
         ]
         return ~np.stack(kept)
 
-    def _drops(self, explained: Explained, removed: Bool[np.ndarray, "sizes m h w"]) -> Float[np.ndarray, "n sizes m"]:
+    def _drops(
+        self, attributions: Attributions, removed: Bool[np.ndarray, "sizes m h w"]
+    ) -> Float[np.ndarray, "n sizes m"]:
         """Return by how much each mask makes each image's target logit fall, asked once for all."""
         sizes, masks = removed.shape[:2]
         flat = removed.reshape(sizes * masks, *removed.shape[2:])
-        found = explained.shared(
+        found = attributions.shared(
             ("mask bank", self.fill, self.masks, GRID, REMOVED),
-            lambda: {"drops": logit_drops(explained.case, self.fill, flat)},
+            lambda: {"drops": logit_drops(attributions.case, self.fill, flat)},
         )
         drops: Float[np.ndarray, "n masks"] = found["drops"]
         return drops.reshape(-1, sizes, masks)
@@ -138,10 +140,10 @@ class SinglePatches:
     name = "patches"
     asks_again = False
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return the scores of all four metrics and their gains over the nulls."""
-        patches = self._patches(explained.case)
-        drops = self._drops(explained, patches)
+        patches = self._patches(attributions.case)
+        drops = self._drops(attributions, patches)
         largest = np.abs(drops).max(axis=1, keepdims=True)
         shares = np.divide(drops, largest, out=np.zeros_like(drops), where=largest > 0)
         effects = nguyen_effects(np.zeros(len(drops)), -drops[:, :, None])
@@ -150,7 +152,7 @@ class SinglePatches:
             return attributed_sums(maps, patches)
 
         rows = scored_against_nulls(
-            explained,
+            attributions,
             {
                 "faithfulness-estimate": lambda maps: faithfulness_estimate(relevances(maps), drops),
                 "monotonicity-nguyen": lambda maps: monotonicity_nguyen(relevances(maps), effects),
@@ -161,7 +163,7 @@ class SinglePatches:
         )
         return Measured(scores=joined(SCORES, rows))
 
-    def _patches(self, case: Case) -> Bool[np.ndarray, "f h w"]:
+    def _patches(self, case: EvaluationSet) -> Bool[np.ndarray, "f h w"]:
         """Return where each patch is."""
         height, width = case.images.shape[-2:]
         grid = min(GRID, height, width)
@@ -169,16 +171,16 @@ class SinglePatches:
         where: Bool[np.ndarray, "f h w"] = np.arange(grid**2)[:, None, None] == cells
         return where
 
-    def _drops(self, explained: Explained, patches: Bool[np.ndarray, "f h w"]) -> Float[np.ndarray, "n f"]:
+    def _drops(self, attributions: Attributions, patches: Bool[np.ndarray, "f h w"]) -> Float[np.ndarray, "n f"]:
         """Return by how much hiding each patch makes each image's target logit fall, asked once for all."""
-        found = explained.shared(
-            ("single patches", self.fill, GRID), lambda: {"drops": logit_drops(explained.case, self.fill, patches)}
+        found = attributions.shared(
+            ("single patches", self.fill, GRID), lambda: {"drops": logit_drops(attributions.case, self.fill, patches)}
         )
         drops: Float[np.ndarray, "n f"] = found["drops"]
         return drops
 
 
-def logit_drops(case: Case, fill: Fill, removed: Bool[np.ndarray, "m h w"]) -> Float[np.ndarray, "n m"]:
+def logit_drops(case: EvaluationSet, fill: Fill, removed: Bool[np.ndarray, "m h w"]) -> Float[np.ndarray, "n m"]:
     """Return the target's logit of each image less that of the image with each of m removals."""
     replacement = fill.prepare(case.images)
     whole = target_logits(case, case.images)

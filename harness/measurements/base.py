@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from harness.case import Case
+from harness.evaluation_set import EvaluationSet
 from harness.metrics.score import Score
 from harness.perturbation import spectrum_null, transplant_pairs
 from harness.store import CURVES, MATRICES, SCORES, frame, joined
@@ -24,7 +24,7 @@ SEGMENT = "segment-null"
 """Variant of a null map that only maps made of segments have."""
 
 MapScore = Callable[[Float[np.ndarray, "n h w"]], Float[np.ndarray, " n"]]
-"""``score(maps) -> one number an image``, NaN where undefined; map i is scored on image i of the case."""
+"""``score(maps) -> one number an image``, NaN where undefined; map i is scored on image i of the set."""
 
 
 @runtime_checkable
@@ -38,7 +38,7 @@ class Explain(Protocol):
         subject: Subject | None = None,
         seed: int | None = None,
     ) -> Float[np.ndarray, "m h w"]:
-        """Return maps of any images and targets, under any network and seed (by default the case's), made once."""
+        """Return maps of any images and targets, under any network and seed (by default the set's), made once."""
         ...
 
 
@@ -59,7 +59,7 @@ class Baselines(Protocol):
     def __call__(
         self, images: Float[Tensor, "m c h w"], subject: Subject | None = None
     ) -> Iterable[Float[Tensor, "m c h w"]]:
-        """Return them for some images, one set after another, under a subject (by default the case's)."""
+        """Return them for some images, one set after another, under a subject (by default the set's)."""
         ...
 
 
@@ -74,8 +74,8 @@ def _made_anew(what: tuple[object, ...], make: Callable[[], Mapping[str, Any]]) 
 
 
 @dataclass(frozen=True)
-class Explained:
-    """One explainer's maps of a case, and the ways to ask for more.
+class Attributions:
+    """One explainer's maps of an evaluation set, and the ways to ask for more.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Explained:
     random_network
         ``(layers, draw)`` -> the network with those layers drawn at random, the same for every explainer.
     shared
-        ``(what, make)`` -> arrays that depend on the case alone, made once for all explainers by `make` and kept
+        ``(what, make)`` -> arrays that depend on the set alone, made once for all explainers by `make` and kept
         under `what`, which names them with every setting they depend on.
     axioms
         Axioms that the explainer claims.
@@ -98,7 +98,7 @@ class Explained:
         The pictures from which it explains, where it claims completeness.
     """
 
-    case: Case
+    case: EvaluationSet
     maps: Float[np.ndarray, "n h w"]
     explain: Explain = _nobody
     random_network: Callable[[Sequence[str], int], Subject] = _not_drawn
@@ -154,7 +154,7 @@ class Explained:
         for draw in range(draws):
             yield spectrum_null(self.maps, seed=self.case.seed + draw, keys=self.case.keys)
 
-    def some(self, per_class: int) -> "Explained":
+    def some(self, per_class: int) -> "Attributions":
         """Return the same of at most `per_class` images of each explained class, for what is costly."""
         index = self.case.some(per_class)
         return replace(
@@ -207,13 +207,13 @@ class Measurement(Protocol):
         """Whether it asks the explainer for maps beside those of the trained network."""
         ...
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return the rows."""
         ...
 
 
 def score_rows(
-    case: Case, metric: str | Score, variant: str, values: Float[np.ndarray, " n"], reason: str
+    case: EvaluationSet, metric: str | Score, variant: str, values: Float[np.ndarray, " n"], reason: str
 ) -> pd.DataFrame:
     """Return one row an image; NaN becomes null with status undefined and `reason`.
 
@@ -239,7 +239,7 @@ def score_rows(
 
 
 def curve_rows(
-    case: Case,
+    case: EvaluationSet,
     metric: str,
     variant: str,
     index: Int[np.ndarray, " m"],

@@ -9,7 +9,7 @@ from jaxtyping import Float, Shaped
 from harness.effects import EVERYTHING
 from harness.faces.faceset import Counterfactuals
 from harness.measurements.answers import target_logits
-from harness.measurements.base import Explained
+from harness.measurements.base import Attributions
 
 AT_REST = "Neutral"
 """The class whose faces have nothing to put to rest."""
@@ -37,20 +37,20 @@ class Causes:
     lacking: Shaped[np.ndarray, " n"]
 
 
-def causes(explained: Explained) -> Causes | None:
-    """Return what is known of the case's faces, or None where no face was rendered again.
+def causes(attributions: Attributions) -> Causes | None:
+    """Return what is known of the set's faces, or None where no face was rendered again.
 
     Only faces that the network gets right count: of another, the parts speak against the class that is explained, and a
     map of what speaks for it has no truth to meet. The network is asked once for all explainers.
     """
-    faces = explained.case.faces
+    faces = attributions.case.faces
     known = faces.counterfactuals
     if known is None or faces.labels is None or not len(known.faces):
         return None
     places = tuple(place for place, group in enumerate(known.groups) if group != EVERYTHING)
-    lacking = _lacking(explained, known)
-    changes = _changes(explained, known, places)
-    found = explained.shared(("causes", AT_REST), lambda: {"effects": _effects(explained, known, places)})
+    lacking = _lacking(attributions, known)
+    changes = _changes(attributions, known, places)
+    found = attributions.shared(("causes", AT_REST), lambda: {"effects": _effects(attributions, known, places)})
     unknown = lacking != ""
     return Causes(
         groups=tuple(known.groups[place] for place in places),
@@ -60,9 +60,9 @@ def causes(explained: Explained) -> Causes | None:
     )
 
 
-def _lacking(explained: Explained, known: Counterfactuals) -> Shaped[np.ndarray, " n"]:
+def _lacking(attributions: Attributions, known: Counterfactuals) -> Shaped[np.ndarray, " n"]:
     """Say why nothing is known of a face."""
-    case = explained.case
+    case = attributions.case
     again = np.isin(np.arange(len(case.targets)), known.faces)
     return np.select(
         [~again, case.label_names == AT_REST, case.label_names != case.target_names],
@@ -75,9 +75,11 @@ def _lacking(explained: Explained, known: Counterfactuals) -> Shaped[np.ndarray,
     )
 
 
-def _changes(explained: Explained, known: Counterfactuals, places: tuple[int, ...]) -> Float[np.ndarray, "n g h w"]:
+def _changes(
+    attributions: Attributions, known: Counterfactuals, places: tuple[int, ...]
+) -> Float[np.ndarray, "n g h w"]:
     """Return by how much each pixel changes; 0 for faces that were not rendered again."""
-    case = explained.case
+    case = attributions.case
     images = case.images[torch.from_numpy(known.faces)]
     rested = [case.subject.prepare(known.at_rest[:, place]) for place in places]
     changes = np.zeros((len(case.targets), len(places), *case.images.shape[-2:]))
@@ -85,11 +87,11 @@ def _changes(explained: Explained, known: Counterfactuals, places: tuple[int, ..
     return changes
 
 
-def _effects(explained: Explained, known: Counterfactuals, places: tuple[int, ...]) -> Float[np.ndarray, "n g"]:
+def _effects(attributions: Attributions, known: Counterfactuals, places: tuple[int, ...]) -> Float[np.ndarray, "n g"]:
     """Return by how much the target's logit falls; NaN for faces that were not rendered again."""
-    case = explained.case.take(known.faces)
+    case = attributions.case.take(known.faces)
     whole = target_logits(case, case.images)
     rested = [target_logits(case, case.subject.prepare(known.at_rest[:, place])) for place in places]
-    effects = np.full((len(explained.case.targets), len(places)), np.nan)
+    effects = np.full((len(attributions.case.targets), len(places)), np.nan)
     effects[known.faces] = np.stack([whole - each for each in rested], axis=1)
     return effects

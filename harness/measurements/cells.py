@@ -15,7 +15,7 @@ Each has a gain (``settled-pairs-gain``, ...) with a row for every variant but t
 scores, paired by image. What depends on the network alone has rows without an explainer, see :func:`of_the_network`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,13 +23,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Float64, Int
 
-from harness.case import Case
+from harness.evaluation_set import EvaluationSet
 from harness.measurements.base import (
     MAP,
     PORTRAIT,
     SPECTRUM,
     TRANSPLANT,
-    Explained,
+    Attributions,
     Measured,
     score_rows,
 )
@@ -87,12 +87,12 @@ class Cells:
     name = "cells"
     asks_again = False
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return the rows of settled pairs and of the fit, for the map, its null maps and its portrait."""
-        few, lacking = explained.some(self.games.per_class), self.games.lacking(explained.case)
+        few, lacking = attributions.some(self.games.per_class), self.games.lacking(attributions.case)
         if lacking:
             return _nothing(few.case, (SETTLED, SIZE, FIT), lacking)
-        truth, maps = self.games.truth(explained.case, explained.shared), _variants(few, self.spectrum_draws)
+        truth, maps = self.games.truth(attributions.case, attributions.shared), _variants(few, self.spectrum_draws)
         targets = truth.case.targets
         rows = against_nulls(few, FIT, maps, partial(_fit, truth))
         for metric, change in ((SETTLED, _signed), (SIZE, np.abs)):
@@ -130,9 +130,9 @@ class CellsByClass:
     name = "cells-by-class"
     asks_again = True
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return the rows of the runner-up's pairs and of the contrast's, by its own map and the predicted class's."""
-        case, lacking = explained.case, self.games.lacking(explained.case)
+        case, lacking = attributions.case, self.games.lacking(attributions.case)
         if len(case.subject.classes) < 2:
             return Measured()
         chosen = self.games.chosen(case)
@@ -140,8 +140,8 @@ class CellsByClass:
         few = case.take(chosen[index])
         if lacking:
             return _nothing(few, (RIVAL, CONTRAST), lacking)
-        truth, rivals = self.games.truth(case, explained.shared), runners_up(few)
-        by_target, by_rival = explained.maps[chosen[index]], explained.explain(few.images, rivals)
+        truth, rivals = self.games.truth(case, attributions.shared), runners_up(few)
+        by_target, by_rival = attributions.maps[chosen[index]], attributions.explain(few.images, rivals)
         levels = [level.take(index) for level in truth.cells]
         asked = {
             RIVAL: ([Ordered.of(level, level.of(rivals)) for level in levels], by_rival),
@@ -162,7 +162,7 @@ class CellsByClass:
         return Measured(scores=joined(SCORES, rows))
 
 
-def of_the_network(games: Games, case: Case, shared: Shared) -> Measured:
+def of_the_network(games: Games, case: EvaluationSet, shared: Shared) -> Measured:
     """Return what the games say of the network and the fills, whoever explains.
 
     Rows without an explainer: ``settled-share`` (variants cells and within: the share of pairs that is settled, .5 or
@@ -187,22 +187,23 @@ def of_the_network(games: Games, case: Case, shared: Shared) -> Measured:
     truth = games.truth(case, shared)
     few, deep = truth.case, truth.case.take(truth.deep)
     side = min(games.games.grids[0].sides(*case.images.shape[-2:]))
-    settled = np.concatenate([Ordered.of(one, one.of(few.targets)).order for one in truth.cells], axis=1)
+    settled = np.stack([settled_share(Ordered.of(one, one.of(few.targets)).order) for one in truth.cells])
     inner = Ordered.of(truth.parts, truth.parts.of(deep.targets)).order
     rows = [
-        _row_of_network(few, "settled-share", CELLS, settled_share(settled)),
+        _row_of_network(few, "settled-share", CELLS, truth.over_grids(settled)),
         _row_of_network(deep, "settled-share", WITHIN, settled_share(inner)),
         _row_of_network(few, "resolution", CELLS, np.full(len(few.targets), float(side))),
         _row_of_network(deep, "resolution", WITHIN, np.full(len(deep.targets), side / games.games.grids[0].split)),
     ]
     for number, (name, _) in enumerate(games.games.fills):
         tables = truth.answers[:, number]
-        rows.append(_row_of_network(few, "additivity", name, _mean_additivity(tables, few.targets)))
-        rows.append(_row_of_network(few, "fill-recognition", name, _recognised(tables, few.targets)))
+        additive = np.stack([additivity(_of_class(table, few.targets)) for table in tables])
+        rows.append(_row_of_network(few, "additivity", name, truth.over_grids(additive)))
+        rows.append(_row_of_network(few, "fill-recognition", name, _recognised(truth, tables)))
     return Measured(scores=joined(SCORES, rows))
 
 
-def runners_up(case: Case) -> Int[np.ndarray, " n"]:
+def runners_up(case: EvaluationSet) -> Int[np.ndarray, " n"]:
     """Return the class that each image is next likely to be, after the one explained."""
     found = case.probabilities.copy()
     found[np.arange(len(found)), case.targets] = -1
@@ -248,23 +249,23 @@ def share_right(ordered: Sequence[Ordered], maps: Float[np.ndarray, "n h w"]) ->
 
 
 def against_nulls(
-    explained: Explained,
+    attributions: Attributions,
     metric: str,
     maps: Mapping[str, Sequence[Float[np.ndarray, "n h w"]]],
     score: Callable[[Float[np.ndarray, "n h w"]], Float[np.ndarray, " n"]],
 ) -> list[pd.DataFrame]:
     """Return the rows of one score of every variant, averaged over its draws, and the gains over them."""
     found = {name: np.mean([score(each) for each in draws], axis=0) for name, draws in maps.items()}
-    return rows_against_nulls(explained, metric, found)
+    return rows_against_nulls(attributions, metric, found)
 
 
-def _variants(explained: Explained, draws: int) -> dict[str, list[Float[np.ndarray, "n h w"]]]:
+def _variants(attributions: Attributions, draws: int) -> dict[str, list[Float[np.ndarray, "n h w"]]]:
     """Return the map and what it is compared with, several draws of what is drawn."""
     return {
-        MAP: [explained.maps],
-        SPECTRUM: list(explained.spectrum_nulls(draws)),
-        TRANSPLANT: [explained.transplanted],
-        PORTRAIT: [explained.portraits],
+        MAP: [attributions.maps],
+        SPECTRUM: list(attributions.spectrum_nulls(draws)),
+        TRANSPLANT: [attributions.transplanted],
+        PORTRAIT: [attributions.portraits],
     }
 
 
@@ -286,13 +287,12 @@ def _of_some(
 
 def _fit(truth: Truth, maps: Float[np.ndarray, "n h w"]) -> Float64[np.ndarray, " n"]:
     """Return the mean fit over all grids and fills."""
+    targets = truth.case.targets
     fits = [
-        coalition_fit(level.sums(maps), _of_class(table, truth.case.targets))
+        np.mean([coalition_fit(level.sums(maps), _of_class(table, targets)) for table in tables], axis=0)
         for level, tables in zip(truth.cells, truth.answers, strict=True)
-        for table in tables
     ]
-    mean: np.ndarray = np.mean(fits, axis=0)
-    return mean
+    return truth.over_grids(np.stack(fits))
 
 
 def _of_class(worth: Float[np.ndarray, "n s k"], classes: Int[np.ndarray, " n"]) -> Float64[np.ndarray, "n s"]:
@@ -300,17 +300,12 @@ def _of_class(worth: Float[np.ndarray, "n s k"], classes: Int[np.ndarray, " n"])
     return np.take_along_axis(worth, classes[:, None, None], axis=2)[..., 0]
 
 
-def _mean_additivity(tables: Iterable[np.ndarray], targets: Int[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-    """Return how additive the answers are, averaged over grids."""
-    mean: np.ndarray = np.mean([additivity(_of_class(table, targets)) for table in tables], axis=0)
-    return mean
-
-
-def _recognised(tables: Float[np.ndarray, "grids n s k"], targets: Int[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+def _recognised(truth: Truth, tables: Float[np.ndarray, "grids n s k"]) -> Float64[np.ndarray, " n"]:
     """Return the share of coalitions of at least half of the cells that are taken for the target."""
     held = coalitions(tables.shape[2].bit_length() - 1)
     large = 2 * held.sum(axis=1) >= held.shape[1]
-    return fill_recognition(tables[:, :, large].argmax(axis=3) == targets[:, None])
+    right = tables[:, :, large].argmax(axis=3) == truth.case.targets[:, None]
+    return truth.over_grids(np.stack([fill_recognition(one[None]) for one in right]))
 
 
 def _unless_constant(maps: Float[np.ndarray, "n h w"], scores: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
@@ -320,12 +315,12 @@ def _unless_constant(maps: Float[np.ndarray, "n h w"], scores: Float64[np.ndarra
     return np.where(constant, np.nan, scores)
 
 
-def _row_of_network(case: Case, metric: str, variant: str, values: Float[np.ndarray, " n"]) -> pd.DataFrame:
+def _row_of_network(case: EvaluationSet, metric: str, variant: str, values: Float[np.ndarray, " n"]) -> pd.DataFrame:
     """Return the rows of a number that hangs on no explainer."""
     return score_rows(case, metric, variant, values, "all answers are alike, or one is not finite")
 
 
-def _nothing(case: Case, metrics: Sequence[str], reason: str) -> Measured:
+def _nothing(case: EvaluationSet, metrics: Sequence[str], reason: str) -> Measured:
     """Return rows that say why nothing could be played."""
     missing = np.full(len(case.targets), np.nan)
     return Measured(scores=joined(SCORES, [score_rows(case, metric, MAP, missing, reason) for metric in metrics]))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.measurements.answers import target_logits
-from harness.measurements.base import MAP, Explained, Measured, score_rows
+from harness.measurements.base import MAP, Attributions, Measured, score_rows
 from harness.metrics.axioms import completeness
 from harness.metrics.cards import card_of
 
@@ -23,12 +23,12 @@ class Completeness:
     name = "completeness"
     asks_again = False
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return one score an image; nothing where the axiom is not claimed."""
-        if AXIOM not in explained.axioms:
+        if AXIOM not in attributions.axioms:
             return Measured()
-        case = explained.case
-        reached = [target_logits(case, baseline) for baseline in explained.baselines(case.images)]
+        case = attributions.case
+        reached = [target_logits(case, baseline) for baseline in attributions.baselines(case.images)]
         drops = target_logits(case, case.images) - np.mean(reached, axis=0)
-        values = completeness(explained.maps, drops)
+        values = completeness(attributions.maps, drops)
         return Measured(scores=score_rows(case, AXIOM, MAP, values, card_of(AXIOM).undefined))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.measurements.base import MAP, Explained, Measured, score_rows
+from harness.measurements.base import MAP, Attributions, Measured, score_rows
 from harness.metrics.cards import card_of
 from harness.metrics.complexity import entropy_complexity, histogram_entropy, pixels_above_floor, sparseness
 from harness.store import SCORES, joined
@@ -26,8 +26,8 @@ class Complexity:
     name = "complexity"
     asks_again = False
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return one score an image and metric; no pass of the network is needed."""
-        case, maps = explained.case, explained.maps
+        case, maps = attributions.case, attributions.maps
         rows = [score_rows(case, name, MAP, metric(maps), card_of(name).undefined) for name, metric in METRICS.items()]
         return Measured(scores=joined(SCORES, rows))

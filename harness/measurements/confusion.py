@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from harness.case import Case
-from harness.measurements.base import Explained, Measured, matrix_rows
+from harness.evaluation_set import EvaluationSet
+from harness.measurements.base import Attributions, Measured, matrix_rows
 from harness.metrics.confusion import class_means, confusion_matrix, similarity_matrix
 from harness.metrics.similarity import spearman_similarity
 
@@ -22,19 +22,19 @@ class ClassSimilarity:
     name = "similarity"
     asks_again = False
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return the similarity of the class-mean maps, class by class."""
-        case, maps = explained.case, explained.maps
+        case, maps = attributions.case, attributions.maps
         length = np.linalg.norm(maps.reshape(len(maps), -1), axis=1)[:, None, None]
         scaled = np.divide(maps, length, out=np.zeros(maps.shape), where=length > 0)
         return Measured(matrices=self._rows(case, "map-similarity", scaled))
 
-    def of_images(self, case: Case) -> Measured:
+    def of_images(self, case: EvaluationSet) -> Measured:
         """Return the similarity of the class-mean images: what alike faces alone explain."""
         pictures = case.subject.spec.to_grey(case.images).astype(np.float64)
         return Measured(matrices=self._rows(case, "image-similarity", pictures))
 
-    def _rows(self, case: Case, name: str, values: Float[np.ndarray, "n h w"]) -> pd.DataFrame:
+    def _rows(self, case: EvaluationSet, name: str, values: Float[np.ndarray, "n h w"]) -> pd.DataFrame:
         """Return one row a cell of the judged classes; those without images are null."""
         classes = case.classes
         present, places = np.unique(case.places(case.targets), return_inverse=True)

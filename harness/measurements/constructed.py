@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from harness.case import Case
 from harness.errors import ExplainerFault, UsageError
-from harness.measurements.base import MAP, Explained, Measured, score_rows
+from harness.evaluation_set import EvaluationSet
+from harness.measurements.base import MAP, Attributions, Measured, score_rows
 from harness.metrics.cards import metric_cards
 from harness.metrics.constructed import patch_found, pixel_ranks, share_of_area, tile_amounts, tile_ranks, tile_sums
 from harness.metrics.score import Score
@@ -40,7 +40,7 @@ TILES, BLIND, PLANTED = range(3)
 
 
 class NotBuilt(Exception):  # noqa: N818
-    """The subject, or too small a case, does not let a network be built; the message says which and why."""
+    """The subject, or too small a set, does not let a network be built; the message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Tiles:
     networks
         Orders of the weights that are drawn.
     images
-        Mosaics for each, every one with another image of the case for its first.
+        Mosaics for each, every one with another image of the set for its first.
     """
 
     networks: int
@@ -66,18 +66,18 @@ class Tiles:
     name = "tiles"
     asks_again = True
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return one row a mosaic and score, under the image that it was made for."""
         names = ["tile-ranks", "tile-ranks-absolute", "dead-tile-share"]
-        names += ["tile-amounts"] * (COMPLETENESS in explained.axioms)
-        return _measured(explained, self, TILES, names, _on_tiles)
+        names += ["tile-amounts"] * (COMPLETENESS in attributions.axioms)
+        return _measured(attributions, self, TILES, names, _on_tiles)
 
 
 @dataclass(frozen=True)
 class Blind:
     """How much of a map lies where the network cannot look: `blind-share`.
 
-    The network sees one half of the picture, on a drawn side of a line through the middle, and the case's mean shade
+    The network sees one half of the picture, on a drawn side of a line through the middle, and the set's mean shade
     in place of the other.
 
     Attributes
@@ -94,9 +94,9 @@ class Blind:
     name = "blind"
     asks_again = True
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return one row an image."""
-        return _measured(explained, self, BLIND, ["blind-share"], _on_half)
+        return _measured(attributions, self, BLIND, ["blind-share"], _on_half)
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,9 @@ class Planted:
     name = "planted"
     asks_again = True
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return one row an image, score and gain."""
-        return _measured(explained, self, PLANTED, [*FOUND, "planted-pixels"], _on_patches)
+        return _measured(attributions, self, PLANTED, [*FOUND, "planted-pixels"], _on_patches)
 
 
 FOUND = ("planted-patch", "planted-pair")
@@ -131,18 +131,18 @@ FOUND = ("planted-patch", "planted-pair")
 Scores = dict[tuple[str | Score, str], Float[np.ndarray, " m"]]
 """One number an image by metric and variant."""
 
-Judge = Callable[[Explained, "Dealt"], tuple[Int[np.ndarray, " m"], Scores]]
+Judge = Callable[[Attributions, "Dealt"], tuple[Int[np.ndarray, " m"], Scores]]
 """Builds one network, asks the explainer and returns the classes explained and the scores."""
 
 
 @dataclass(frozen=True)
 class Dealt:
-    """Images of the case that one network is asked about.
+    """Images of the set that one network is asked about.
 
     Attributes
     ----------
     index
-        Which of the case's they are.
+        Which of the set's they are.
     draw
         Number of the network.
     key
@@ -158,14 +158,14 @@ class Dealt:
 
 
 def _measured(
-    explained: Explained, measurement: Tiles | Blind | Planted, stream: int, metrics: Sequence[str], judge: Judge
+    attributions: Attributions, measurement: Tiles | Blind | Planted, stream: int, metrics: Sequence[str], judge: Judge
 ) -> Measured:
     """Return the rows of every network that is drawn."""
-    case, tables = explained.case, list[pd.DataFrame]()
+    case, tables = attributions.case, list[pd.DataFrame]()
     for dealt in _dealt(case, measurement, stream):
         some = case.take(dealt.index)
         try:
-            targets, scores = judge(explained, dealt)
+            targets, scores = judge(attributions, dealt)
             said = ""
         except (NotBuilt, ExplainerFault) as error:
             said = " ".join(str(error).split())
@@ -181,8 +181,8 @@ def _measured(
 GAINLESS = "the map with or without the plant is constant"
 
 
-def _dealt(case: Case, measurement: Tiles | Blind | Planted, stream: int) -> Iterator[Dealt]:
-    """Yield each network's images, drawn evenly from the classes; fewer where the case has fewer."""
+def _dealt(case: EvaluationSet, measurement: Tiles | Blind | Planted, stream: int) -> Iterator[Dealt]:
+    """Yield each network's images, drawn evenly from the classes; fewer where the set has fewer."""
     wanted = measurement.networks * measurement.images
     even = case.some(-(-wanted // len(np.unique(case.targets))))
     chosen = np.random.default_rng([case.seed, stream]).permutation(even)[:wanted]
@@ -200,9 +200,11 @@ def _built(name: str, make: Callable[[], Subject]) -> Subject:
         raise NotBuilt(f"{name}: {error}") from error
 
 
-def _answers(explained: Explained, name: str, dealt: Dealt, ask: Callable[[], Tensor]) -> Float[np.ndarray, "..."]:
+def _answers(
+    attributions: Attributions, name: str, dealt: Dealt, ask: Callable[[], Tensor]
+) -> Float[np.ndarray, "..."]:
     """Return logits that every explainer shares, having seen that they are numbers."""
-    found: np.ndarray = explained.shared((*dealt.key, name), lambda: {"logits": _doubles(ask())})["logits"]
+    found: np.ndarray = attributions.shared((*dealt.key, name), lambda: {"logits": _doubles(ask())})["logits"]
     if not np.isfinite(found).all():
         raise NotBuilt(f"{name}: the network answers NaN or infinity")
     return found
@@ -215,10 +217,10 @@ def _doubles(values: Tensor) -> Float[np.ndarray, "..."]:
 
 
 def _mean_baseline(
-    explained: Explained, images: Tensor, subject: Subject, of: Callable[[Tensor], Tensor]
+    attributions: Attributions, images: Tensor, subject: Subject, of: Callable[[Tensor], Tensor]
 ) -> Float[np.ndarray, "..."]:
     """Return the mean of something over the explainer's own baselines, of a plain zero where it states none."""
-    found = [_doubles(of(baseline)) for baseline in explained.baselines(images, subject)]
+    found = [_doubles(of(baseline)) for baseline in attributions.baselines(images, subject)]
     mean: np.ndarray = np.mean(found or [_doubles(of(torch.zeros_like(images)))], axis=0)
     return mean
 
@@ -226,19 +228,19 @@ def _mean_baseline(
 # ---------------------------------------------------------------------- the three constructions
 
 
-def _on_tiles(explained: Explained, dealt: Dealt) -> tuple[Int[np.ndarray, " m"], Scores]:
+def _on_tiles(attributions: Attributions, dealt: Dealt) -> tuple[Int[np.ndarray, " m"], Scores]:
     """Score maps of mosaics, of which every tile's part is known."""
-    case, tiles = explained.case, len(WEIGHTS)
+    case, tiles = attributions.case, len(WEIGHTS)
     if len(case.targets) < tiles:
         raise NotBuilt(f"tiles: a mosaic takes {tiles} images, and there are {len(case.targets)}")
     weights = dealt.source.permutation(WEIGHTS)
     pictures = mosaics(case.images, torch.from_numpy(_chosen_tiles(dealt, len(case.targets))).to(case.images.device))
     subject = _built("tiles", lambda: tiled(case.subject, torch.from_numpy(weights).to(case.subject.dtype)))
-    of_tiles = _answers(explained, "tiles", dealt, lambda: tile_logits(case.subject, pictures, SIDE))
+    of_tiles = _answers(attributions, "tiles", dealt, lambda: tile_logits(case.subject, pictures, SIDE))
     targets = np.einsum("t,mtk->mk", weights, of_tiles).argmax(1)
-    maps = explained.explain(pictures, targets, subject)
+    maps = attributions.explain(pictures, targets, subject)
 
-    at_baseline = _mean_baseline(explained, pictures, subject, lambda x: tile_logits(case.subject, x, SIDE))
+    at_baseline = _mean_baseline(attributions, pictures, subject, lambda x: tile_logits(case.subject, x, SIDE))
     truths = weights * (of_tiles - at_baseline)[np.arange(len(targets)), :, targets]
     sums, masses = tile_sums(maps, SIDE), tile_sums(np.abs(maps), SIDE)
     dead = np.kron((weights == 0).reshape(SIDE, SIDE), np.ones(case.images.shape[-2:])).astype(bool)
@@ -247,7 +249,7 @@ def _on_tiles(explained: Explained, dealt: Dealt) -> tuple[Int[np.ndarray, " m"]
         "tile-ranks-absolute": tile_ranks(masses, np.abs(truths)),
         "dead-tile-share": share_of_area(maps, np.broadcast_to(dead, maps.shape)),
     }
-    if COMPLETENESS in explained.axioms:
+    if COMPLETENESS in attributions.axioms:
         scores["tile-amounts"] = tile_amounts(sums, truths)
     return targets, {(metric, MAP): values for metric, values in scores.items()}
 
@@ -261,22 +263,22 @@ def _chosen_tiles(dealt: Dealt, images: int) -> Int[np.ndarray, "m tiles"]:
     return np.array(made)
 
 
-def _on_half(explained: Explained, dealt: Dealt) -> tuple[Int[np.ndarray, " m"], Scores]:
+def _on_half(attributions: Attributions, dealt: Dealt) -> tuple[Int[np.ndarray, " m"], Scores]:
     """Score maps under a network that sees one half."""
-    case, spec = explained.case, explained.case.subject.spec
+    case, spec = attributions.case, attributions.case.subject.spec
     keep = half_plane(spec.height, spec.width, float(dealt.source.uniform(0, 2 * np.pi)))
     images = case.images[torch.from_numpy(dealt.index)]
     subject = _built("blind", lambda: blinded(case.subject, keep, case.images.mean((0, 2, 3))))
-    logits = _answers(explained, "blind", dealt, lambda: subject.logits(images))
+    logits = _answers(attributions, "blind", dealt, lambda: subject.logits(images))
     targets = logits.argmax(1)
-    maps = explained.explain(images, targets, subject)
+    maps = attributions.explain(images, targets, subject)
     blind = np.broadcast_to(~keep.numpy(), maps.shape)
     return targets, {("blind-share", MAP): share_of_area(maps, blind)}
 
 
-def _on_patches(explained: Explained, dealt: Dealt) -> tuple[Int[np.ndarray, " m"], Scores]:
+def _on_patches(attributions: Attributions, dealt: Dealt) -> tuple[Int[np.ndarray, " m"], Scores]:
     """Score maps under networks with evidence planted on one patch and on two, beside maps without it."""
-    case, spec = explained.case, explained.case.subject.spec
+    case, spec = attributions.case, attributions.case.subject.spec
     try:
         patches = drawn_patches(spec, 2, dealt.source)
     except ValueError as error:
@@ -284,20 +286,20 @@ def _on_patches(explained: Explained, dealt: Dealt) -> tuple[Int[np.ndarray, " m
     images = case.images[torch.from_numpy(dealt.index)]
     for patch in patches:
         images = patch.shown_on(images)
-    logits = _answers(explained, "planted", dealt, lambda: case.subject.logits(images))
+    logits = _answers(attributions, "planted", dealt, lambda: case.subject.logits(images))
     kind = int(np.bincount(logits.argmax(1), minlength=logits.shape[1]).argmin())
     strength = STRENGTH * float((logits.max(1) - logits[:, kind]).max())
     if strength == 0:
         raise NotBuilt("planted: there is no class that the network does not answer by itself")
     targets = np.full(len(images), kind)
-    without = explained.explain(images, targets)
+    without = attributions.explain(images, targets)
 
     def with_plant_on(used: list[Patch]) -> Float[np.ndarray, "m h w"]:
         subject = _built("planted", lambda: planted(case.subject, used, kind, strength))
-        return explained.explain(images, targets, subject)
+        return attributions.explain(images, targets, subject)
 
     one, pair = with_plant_on(patches[:1]), with_plant_on(patches)
-    parts = strength * _parts(explained, images, patches[0])
+    parts = strength * _parts(attributions, images, patches[0])
     covers = [np.broadcast_to(patch.covers(spec.height, spec.width), one.shape) for patch in patches]
     found = {"planted-patch": _found(one, covers, 1), "planted-pair": _found(pair, covers, 2)}
     before = {"planted-patch": _found(without, covers, 1), "planted-pair": _found(without, covers, 2)}
@@ -317,10 +319,10 @@ def _found(
     return least
 
 
-def _parts(explained: Explained, images: Tensor, patch: Patch) -> Float[np.ndarray, "m h w"]:
+def _parts(attributions: Attributions, images: Tensor, patch: Patch) -> Float[np.ndarray, "m h w"]:
     """Return each pixel's exact part in what a linear plant of strength 1 adds, over the explainer's own baselines."""
-    subject = explained.case.subject
-    slopes = patch.slopes(*images.shape[1:]).numpy()
-    rises = _doubles(images) - _mean_baseline(explained, images, subject, lambda x: x)
+    subject = attributions.case.subject
+    slopes = patch.slopes(*images.shape[2:]).numpy()
+    rises = _doubles(images) - _mean_baseline(attributions, images, subject, lambda x: x)
     parts: np.ndarray = (slopes * rises).sum(1)
     return parts

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from harness.case import Case
-from harness.measurements.base import MAP, Explained, Measured, score_rows
+from harness.evaluation_set import EvaluationSet
+from harness.measurements.base import MAP, Attributions, Measured, score_rows
 from harness.metrics.axioms import implementation_invariance, linearity
 from harness.metrics.cards import card_of
 from harness.networks.equal import SAME, Pair, channel_pairs, largest_difference, twin, weighted_sum
@@ -38,16 +38,16 @@ class Invariance:
     name = "invariance"
     asks_again = True
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return one score an image for each axiom that is claimed."""
-        if not explained.axioms & set(AXIOMS):
+        if not attributions.axioms & set(AXIOMS):
             return Measured()
-        some = explained.some(self.per_class)
+        some = attributions.some(self.per_class)
         rows = [_rows(some, axiom) for axiom in AXIOMS if axiom in some.axioms]
         return Measured(scores=joined(SCORES, rows))
 
 
-def _rows(some: Explained, axiom: str) -> pd.DataFrame:
+def _rows(some: Attributions, axiom: str) -> pd.DataFrame:
     """Return the rows of one axiom."""
     values = AXIOMS[axiom](some)
     if values is None:
@@ -57,7 +57,7 @@ def _rows(some: Explained, axiom: str) -> pd.DataFrame:
     return score_rows(some.case, axiom, MAP, values, reason)
 
 
-def _same_function(some: Explained) -> np.ndarray | None:
+def _same_function(some: Attributions) -> np.ndarray | None:
     """Return how far the maps on a network of equal answers are from the subject's; None where there is none."""
     case = some.case
     held = some.shared(("twin",), lambda: _known_pairs(case))
@@ -67,7 +67,7 @@ def _same_function(some: Explained) -> np.ndarray | None:
     return implementation_invariance(some.maps, some.explain(case.images, case.targets, twin(case.subject, pairs, 0)))
 
 
-def _known_pairs(case: Case) -> dict[str, np.ndarray]:
+def _known_pairs(case: EvaluationSet) -> dict[str, np.ndarray]:
     """Return which pairs of layers can be changed alone without changing an answer, and what changing all does."""
     pairs, images = channel_pairs(case.subject), case.images[:TRIED]
 
@@ -79,7 +79,7 @@ def _known_pairs(case: Case) -> dict[str, np.ndarray]:
     return {"kept": np.array(kept, dtype=bool), "apart": np.array(together)}
 
 
-def _sum(some: Explained) -> np.ndarray:
+def _sum(some: Attributions) -> np.ndarray:
     """Return how far the maps on the sum of two networks are from the sum of their maps."""
     case = some.case
     drawn = some.random_network(layer_groups(case.subject, 1)[0], 0)
@@ -88,7 +88,7 @@ def _sum(some: Explained) -> np.ndarray:
     return linearity(combined, (some.maps, other), WEIGHTS)
 
 
-AXIOMS: dict[str, Callable[[Explained], np.ndarray | None]] = {
+AXIOMS: dict[str, Callable[[Attributions], np.ndarray | None]] = {
     "implementation-invariance": _same_function,
     "linearity": _sum,
 }

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.measurements.base import Explained, Measured
+from harness.measurements.base import Attributions, Measured
 from harness.measurements.randomization import excess_rows, null_similarity
 from harness.metrics.cards import card_of
 from harness.metrics.randomization import label_randomization
@@ -39,11 +39,15 @@ class LabelRandomization:
     name = "labels"
     asks_again = True
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return the similarity to the twin's map of the same image and target, and its excess over the null."""
-        some, case = explained.case.some(self.per_class), explained.case
-        few = explained.some(self.per_class)
-        alike, null, reason = np.full(len(some), np.nan), null_similarity(spearman_similarity, explained)[some], NO_TWIN
+        some, case = attributions.case.some(self.per_class), attributions.case
+        few = attributions.some(self.per_class)
+        alike, null, reason = (
+            np.full(len(some), np.nan),
+            null_similarity(spearman_similarity, attributions)[some],
+            NO_TWIN,
+        )
         if self.twin is not None:
             # The same passes are counted, the same feed is used.
             twin = case.subject.with_network(self.twin.network, self.twin.name)

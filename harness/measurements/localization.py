@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Shaped
 
-from harness.case import Case
-from harness.measurements.base import Explained, MapScore, Measured
+from harness.evaluation_set import EvaluationSet
+from harness.measurements.base import Attributions, MapScore, Measured
 from harness.measurements.causes import causes
 from harness.measurements.scored import scored_against_nulls
 from harness.metrics.localization import (
@@ -72,14 +72,14 @@ class EvidenceLocalization:
     name = "localization"
     asks_again = False
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return the scores and the gains over the nulls; nothing where the faces have no evidence."""
         rows: list[pd.DataFrame] = []
-        evidence = known_evidence(explained)
+        evidence = known_evidence(attributions)
         main = _main(evidence)
         for name, known in evidence.items():
             rows += scored_against_nulls(
-                explained,
+                attributions,
                 _metrics(known.pixels, only_mass=name == DISPLACEMENT),
                 self.spectrum_draws,
                 suffix="" if name == main else f"-{name}",
@@ -89,15 +89,15 @@ class EvidenceLocalization:
             mark = evidence[MARK].pixels
             # Under the name by which it is judged.
             on_mark: dict[str, MapScore] = {"mass-on-mark": lambda maps: relevance_mass(maps, mark)}
-            rows += scored_against_nulls(explained, on_mark, self.spectrum_draws)
+            rows += scored_against_nulls(attributions, on_mark, self.spectrum_draws)
         return Measured(scores=joined(SCORES, rows))
 
 
-def known_evidence(explained: Explained) -> Mapping[str, Known]:
+def known_evidence(attributions: Attributions) -> Mapping[str, Known]:
     """Return what is known, what the network uses first and what is graded made yes or no."""
-    case = explained.case
+    case = attributions.case
     found = {}
-    pixels = _causal(explained)
+    pixels = _causal(attributions)
     if pixels is not None:
         found[CAUSES] = pixels
     for name in sorted(case.faces.evidence, key=lambda name: name != MARK):
@@ -108,9 +108,9 @@ def known_evidence(explained: Explained) -> Mapping[str, Known]:
     return found
 
 
-def main_evidence(explained: Explained) -> Known | None:
+def main_evidence(attributions: Attributions) -> Known | None:
     """Return the pixels of the first evidence that is truth about the network; None where nothing is known."""
-    evidence = known_evidence(explained)
+    evidence = known_evidence(attributions)
     main = _main(evidence)
     return evidence[main] if main else None
 
@@ -138,9 +138,9 @@ def strongest(values: Float[np.ndarray, "n h w"]) -> Bool[np.ndarray, "n h w"]:
     return chosen
 
 
-def _causal(explained: Explained) -> Known | None:
+def _causal(attributions: Attributions) -> Known | None:
     """Return the pixels through which the network is known to see what it names, or None where no face tells."""
-    truth = causes(explained)
+    truth = causes(attributions)
     if truth is None:
         return None
     speaks = np.nan_to_num(truth.effects) > 0
@@ -165,7 +165,7 @@ def _metrics(pixels: Bool[np.ndarray, "n h w"], *, only_mass: bool) -> dict[str,
     }
 
 
-def _on_input(case: Case, name: str) -> Float[np.ndarray, "n h w"]:
+def _on_input(case: EvaluationSet, name: str) -> Float[np.ndarray, "n h w"]:
     """Return an evidence at the network's input size, by the nearest pixel."""
     values = case.faces.evidence[name]
     height, width = case.images.shape[-2:]

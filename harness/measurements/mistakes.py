@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from harness.case import Case
+from harness.evaluation_set import EvaluationSet
 from harness.faces.faceset import balanced_choice
-from harness.measurements.base import Explained, Measured
+from harness.measurements.base import Attributions, Measured
 from harness.measurements.scored import scored_against_nulls
 from harness.metrics.confusion import turn_back
 from harness.perturbation import Fill, removal_order, removed_steps
@@ -40,18 +40,18 @@ class TurnBack:
     name = "mistakes"
     asks_again = True
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return the turn, the turns by the null maps and the gains; nothing without labels or mistakes."""
-        labels, targets = explained.case.faces.labels, explained.case.targets
+        labels, targets = attributions.case.faces.labels, attributions.case.targets
         wrong = np.flatnonzero(labels != targets) if labels is not None else np.zeros(0, dtype=np.int64)
         if labels is None or not len(wrong):
             return Measured()
-        index = wrong[balanced_choice(targets[wrong], self.per_class, explained.case.seed)]
-        case = explained.case.take(index)
+        index = wrong[balanced_choice(targets[wrong], self.per_class, attributions.case.seed)]
+        case = attributions.case.take(index)
         true = labels[index].astype(np.int64)
-        of_true = explained.explain(case.images, true)
+        of_true = attributions.explain(case.images, true)
         rows = scored_against_nulls(
-            Explained(case, explained.maps[index] - of_true),
+            Attributions(case, attributions.maps[index] - of_true),
             {"turn-back": lambda maps: self._turned(case, true, maps)},
             self.spectrum_draws,
             beside=("the same map for both classes",),
@@ -59,7 +59,7 @@ class TurnBack:
         return Measured(scores=joined(SCORES, rows))
 
     def _turned(
-        self, case: Case, true: Int[np.ndarray, " n"], maps: Float[np.ndarray, "n h w"]
+        self, case: EvaluationSet, true: Int[np.ndarray, " n"], maps: Float[np.ndarray, "n h w"]
     ) -> Float[np.ndarray, " n"]:
         """Return how far removal in the order of the maps moves the answer from the predicted class to the true one."""
         order = removal_order(maps, seed=case.seed, keys=case.keys)

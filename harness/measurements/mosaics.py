@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.case import Case
-from harness.measurements.base import MAP, Explained, Measured, score_rows
+from harness.evaluation_set import EvaluationSet
+from harness.measurements.base import MAP, Attributions, Measured, score_rows
 from harness.measurements.scored import scored_against_nulls
 from harness.metrics.localization import focus, mosaic_answer
 from harness.perturbation import Mosaics, mosaics
@@ -36,9 +36,9 @@ class Focus:
     name = "focus"
     asks_again = True
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return the shares, the gains over the nulls, and the network's own answers."""
-        some = explained.some(self.per_class)
+        some = attributions.some(self.per_class)
         case, made = some.case, _of(some.case)
         maps = some.explain(made.images, case.targets)
         rows = scored_against_nulls(
@@ -52,12 +52,12 @@ class Focus:
         return Measured(scores=joined(SCORES, [*rows, score_rows(case, "mosaic-answer", MAP, answered, FEW)]))
 
 
-def _of(case: Case) -> Mosaics:
-    """Return the case's mosaics."""
+def _of(case: EvaluationSet) -> Mosaics:
+    """Return the set's mosaics."""
     return mosaics(case.images, case.targets, seed=case.seed, keys=case.keys)
 
 
-def _right(case: Case, made: Mosaics) -> np.ndarray:
+def _right(case: EvaluationSet, made: Mosaics) -> np.ndarray:
     """Return 1 where the network answers a mosaic with the explained class, 0 elsewhere."""
     answers = case.subject.logits(made.images).argmax(1).cpu().numpy()
     return mosaic_answer(answers, case.targets)

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from harness.case import Case
-from harness.measurements.base import Explained
+from harness.evaluation_set import EvaluationSet
+from harness.measurements.base import Attributions
 from harness.perturbation import Fill, Replacement
 
 Removed = Bool[np.ndarray, "n h w"]
@@ -43,7 +43,7 @@ class Outputs:
         return Outputs(**{name: how([getattr(one, name) for one in found]) for name in Outputs.__dataclass_fields__})
 
 
-def outputs(case: Case, images: Float[Tensor, "n c h w"], targets: Int[np.ndarray, " n"]) -> Outputs:
+def outputs(case: EvaluationSet, images: Float[Tensor, "n c h w"], targets: Int[np.ndarray, " n"]) -> Outputs:
     """Return what the network says of each image's class, all from one pass."""
     logits = case.subject.logits(images)
     chosen = torch.from_numpy(targets).to(logits.device)[:, None]
@@ -57,7 +57,7 @@ def outputs(case: Case, images: Float[Tensor, "n c h w"], targets: Int[np.ndarra
 
 @dataclass(frozen=True)
 class Filled:
-    """The images of a case under one fill, and the answers that no map has a part in.
+    """The images of an evaluation set under one fill, and the answers that no map has a part in.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Filled:
         Answers with nothing and with everything removed.
     """
 
-    case: Case
+    case: EvaluationSet
     replacement: Replacement
     whole: Outputs
     empty: Outputs
@@ -95,9 +95,9 @@ class Filled:
         )
 
 
-def filled(explained: Explained, fill: Fill) -> Filled:
-    """Return a case under a fill; the whole and the empty image are passed once for all explainers and null maps."""
-    case = explained.case
+def filled(attributions: Attributions, fill: Fill) -> Filled:
+    """Return a set under a fill; the whole and the empty image are passed once for all explainers and null maps."""
+    case = attributions.case
     replacement = fill.prepare(case.images)
     shape = (len(case.targets), *case.images.shape[2:])
 
@@ -105,6 +105,6 @@ def filled(explained: Explained, fill: Fill) -> Filled:
         ends = [outputs(case, replacement(np.full(shape, gone), case.seed), case.targets) for gone in (False, True)]
         return {name: np.stack([getattr(end, name) for end in ends]) for name in Outputs.__dataclass_fields__}
 
-    held = explained.shared(("whole and empty", repr(fill)), make)
+    held = attributions.shared(("whole and empty", repr(fill)), make)
     whole, empty = (Outputs(**{name: held[name][end] for name in Outputs.__dataclass_fields__}) for end in (0, 1))
     return Filled(case, replacement, whole, empty)

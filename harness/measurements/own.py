@@ -9,19 +9,21 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from harness.digest import code_digest, digest
+from harness.containment import kept_state, no_exit
+from harness.digest import digest
 from harness.errors import MetricFault
+from harness.identity import content, watched
 from harness.importing import reason
-from harness.measurements.base import MAP, Explained, Measured, score_rows
+from harness.measurements.base import MAP, Attributions, Measured, score_rows
 from harness.measurements.localization import Known, main_evidence
 from harness.measurements.scored import scored_against_nulls
 from harness.metrics.cards import MetricCard
 from harness.store import SCORES, joined
 
-GIVEN: Mapping[str, Callable[[Explained, Known | None], Any]] = {
-    "images": lambda explained, _: explained.case.subject.spec.to_grey(explained.case.images),
-    "targets": lambda explained, _: explained.case.targets.copy(),
-    "probabilities": lambda explained, _: explained.case.probabilities.copy(),
+GIVEN: Mapping[str, Callable[[Attributions, Known | None], Any]] = {
+    "images": lambda attributions, _: attributions.case.subject.spec.to_grey(attributions.case.images),
+    "targets": lambda attributions, _: attributions.case.targets.copy(),
+    "probabilities": lambda attributions, _: attributions.case.probabilities.copy(),
     "evidence": lambda _, known: None if known is None else known.pixels.copy(),
 }
 """What a metric may ask for by the name of a parameter: grey pictures (n, h, w) from 0 to 1, explained classes (n,),
@@ -62,45 +64,47 @@ class OwnMetric:
             Where its parameters ask for what is not given.
         """
         asked_for(card)
-        settings = repr(getattr(card.function, "keywords", {}))
         facts = (card.name, repr(card.higher_is_better), repr((card.low, card.high)), card.undefined)
-        return OwnMetric(digest(*facts, code_digest(card.function), settings), spectrum_draws, card)
+        return OwnMetric(digest(*facts, content(card.function).digest), spectrum_draws, card)
 
     @property
     def name(self) -> str:
         """What a check needs, and a progress bar says."""
         return measurement_of(self.card.name)
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return the scores and the gains; where the metric breaks down, rows of status failed that say how."""
         try:
-            return Measured(scores=joined(SCORES, self._rows(explained)))
+            return Measured(scores=joined(SCORES, self._rows(attributions)))
         except MetricFault as fault:
-            nothing = np.full(len(explained.maps), np.nan)
-            rows = score_rows(explained.case, self.card.name, MAP, nothing, str(fault))
+            nothing = np.full(len(attributions.maps), np.nan)
+            rows = score_rows(attributions.case, self.card.name, MAP, nothing, str(fault))
             return Measured(scores=rows.assign(status="failed"))
 
-    def _rows(self, explained: Explained) -> list[pd.DataFrame]:
+    def _rows(self, attributions: Attributions) -> list[pd.DataFrame]:
         """Return the rows of the map and its null maps."""
         wanted = asked_for(self.card)
-        known = main_evidence(explained) if "evidence" in wanted else None
+        known = main_evidence(attributions) if "evidence" in wanted else None
         if "evidence" in wanted and known is None:
-            nothing = np.full(len(explained.maps), np.nan)
-            return [score_rows(explained.case, self.card.name, MAP, nothing, NO_EVIDENCE)]
+            nothing = np.full(len(attributions.maps), np.nan)
+            return [score_rows(attributions.case, self.card.name, MAP, nothing, NO_EVIDENCE)]
 
         def score(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
-            return self._scored(maps, {name: GIVEN[name](explained, known) for name in wanted})
+            return self._scored(maps, {name: GIVEN[name](attributions, known) for name in wanted})
 
         lacking = None if known is None else known.lacking
-        return scored_against_nulls(explained, {self.card.name: score}, self.spectrum_draws, lacking=lacking)
+        return scored_against_nulls(attributions, {self.card.name: score}, self.spectrum_draws, lacking=lacking)
 
     def _scored(self, maps: Float[np.ndarray, "n h w"], given: Mapping[str, Any]) -> Float[np.ndarray, " n"]:
         """Return one number a map, or say what the metric did instead."""
         called = f"metric {self.card.name!r} of {self.card.origin}"
         try:
-            found = np.asarray(self.card.function(maps.copy(), **given))
-        except Exception as error:  # whatever a user's function raises must not end the run
+            with watched(self.name), kept_state() as changed, no_exit():
+                found = np.asarray(self.card.function(maps.copy(), **given))
+        except (Exception, SystemExit) as error:  # whatever a user's function raises must not end the run
             raise MetricFault(f"{called} raised {reason(error)}") from error
+        if changed:
+            raise MetricFault(f"{called} changed {', '.join(changed)} for everybody; put it back")
         if found.shape != (len(maps),):
             raise MetricFault(f"{called} returned shape {found.shape}; return one number a map, ({len(maps)},)")
         if not (np.issubdtype(found.dtype, np.number) or found.dtype == bool) or np.iscomplexobj(found):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from harness.measurements.base import Explained, Measured
+from harness.measurements.base import Attributions, Measured
 from harness.measurements.causes import causes
 from harness.measurements.scored import scored_against_nulls
 from harness.metrics.localization import positive
@@ -35,9 +35,9 @@ class Parts:
     name = "parts"
     asks_again = False
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return both correlations and their gains; nothing where no face was rendered again."""
-        truth = causes(explained)
+        truth = causes(attributions)
         if truth is None:
             return Measured()
         largest = truth.changes.max(axis=(2, 3), keepdims=True)
@@ -47,7 +47,7 @@ class Parts:
             return part_mass(positive(maps), shares)
 
         rows = scored_against_nulls(
-            explained,
+            attributions,
             {
                 "part-spearman": lambda maps: part_spearman(masses(maps), truth.effects),
                 "part-kendall": lambda maps: part_kendall(masses(maps), truth.effects),

@@ -9,8 +9,8 @@ import pandas as pd
 import torch
 from jaxtyping import Float, Int
 
-from harness.case import Case
-from harness.measurements.base import MAP, TRANSPLANT, Explained, Measured, curve_rows, score_rows
+from harness.evaluation_set import EvaluationSet
+from harness.measurements.base import MAP, TRANSPLANT, Attributions, Measured, curve_rows, score_rows
 from harness.metrics.cards import card_of
 from harness.metrics.randomization import efficient_mprt, mprt_average, mprt_last, residual_likeness, smooth_mprt
 from harness.metrics.score import Score
@@ -70,39 +70,39 @@ class ParameterRandomization:
     name = "randomization"
     asks_again = True
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return similarities after full randomisation, their excess over the transplant null, and the cascade."""
-        case, maps = explained.case, explained.maps
+        case, maps = attributions.case, attributions.maps
         everyone, some = np.arange(len(maps)), case.some(self.cascade_per_class)
         groups = layer_groups(case.subject, self.stages)
-        full = _maps_after(_named(groups), self.draws, explained, everyone)
-        between = [_maps_after(_named(groups[:n]), self.draws, explained, some) for n in range(1, len(groups))]
-        scores, curves = [self._complexity(explained, full), self._beyond_class(explained, full)], []
+        full = _maps_after(_named(groups), self.draws, attributions, everyone)
+        between = [_maps_after(_named(groups[:n]), self.draws, attributions, some) for n in range(1, len(groups))]
+        scores, curves = [self._complexity(attributions, full), self._beyond_class(attributions, full)], []
         for suffix, similarity in SIMILARITIES.items():
             if min(maps.shape[1:]) < SMALLEST and suffix not in RANKS:
                 continue
-            alike, null = mean_similarity(similarity, maps, full), null_similarity(similarity, explained)
+            alike, null = mean_similarity(similarity, maps, full), null_similarity(similarity, attributions)
             scores += excess_rows(case, f"randomization-full{suffix}", alike, null)
             if suffix in RANKS:
                 steps = [mean_similarity(similarity, maps[some], stage) for stage in between] + [alike[some]]
-                curves += _curve(explained, f"randomization-cascade{suffix}", some, steps, null)
+                curves += _curve(attributions, f"randomization-cascade{suffix}", some, steps, null)
             if not suffix:
                 average = mprt_average(np.stack(steps, axis=1))
                 scores += excess_rows(case.take(some), "mprt-average", average, null[some])
                 scores += excess_rows(case, "mprt-last", mprt_last(alike[:, None]), null)
         return Measured(scores=joined(SCORES, scores), curves=joined(CURVES, curves))
 
-    def _complexity(self, explained: Explained, full: list[Float[np.ndarray, "n h w"]]) -> pd.DataFrame:
+    def _complexity(self, attributions: Attributions, full: list[Float[np.ndarray, "n h w"]]) -> pd.DataFrame:
         """Return how much the map's complexity rises with every layer random."""
-        rise = np.mean([efficient_mprt(explained.maps, other) for other in full], axis=0)
-        return score_rows(explained.case, "efficient-mprt", MAP, rise, card_of("efficient-mprt").undefined)
+        rise = np.mean([efficient_mprt(attributions.maps, other) for other in full], axis=0)
+        return score_rows(attributions.case, "efficient-mprt", MAP, rise, card_of("efficient-mprt").undefined)
 
-    def _beyond_class(self, explained: Explained, full: list[Float[np.ndarray, "n h w"]]) -> pd.DataFrame:
+    def _beyond_class(self, attributions: Attributions, full: list[Float[np.ndarray, "n h w"]]) -> pd.DataFrame:
         """Return how alike the map and its randomised self are beyond their class's mean maps."""
-        targets = explained.case.targets
-        alike = [residual_likeness(explained.maps, other, targets, spearman_similarity) for other in full]
+        targets = attributions.case.targets
+        alike = [residual_likeness(attributions.maps, other, targets, spearman_similarity) for other in full]
         metric = "randomization-residual"
-        return score_rows(explained.case, metric, MAP, np.mean(alike, axis=0), card_of(metric).undefined)
+        return score_rows(attributions.case, metric, MAP, np.mean(alike, axis=0), card_of(metric).undefined)
 
 
 @dataclass(frozen=True)
@@ -125,19 +125,19 @@ class RandomizationOrders:
     name = "randomization-orders"
     asks_again = True
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return both curves, signed and absolute."""
-        some, groups = explained.case.some(self.per_class), layer_groups(explained.case.subject, self.stages)
-        upwards = [_maps_after(_named(groups[-n:]), self.draws, explained, some) for n in range(1, len(groups))]
-        everyone = np.arange(len(explained.maps))
-        upwards.append([maps[some] for maps in _maps_after(_named(groups), self.draws, explained, everyone)])
-        alone = [_maps_after(group, self.draws, explained, some) for group in groups]
+        some, groups = attributions.case.some(self.per_class), layer_groups(attributions.case.subject, self.stages)
+        upwards = [_maps_after(_named(groups[-n:]), self.draws, attributions, some) for n in range(1, len(groups))]
+        everyone = np.arange(len(attributions.maps))
+        upwards.append([maps[some] for maps in _maps_after(_named(groups), self.draws, attributions, everyone)])
+        alone = [_maps_after(group, self.draws, attributions, some) for group in groups]
         curves = []
         for suffix, similarity in RANKS.items():
-            null = null_similarity(similarity, explained)
+            null = null_similarity(similarity, attributions)
             for order, stages in (("bottom-up", upwards), ("independent", alone)):
-                steps = [mean_similarity(similarity, explained.maps[some], stage) for stage in stages]
-                curves += _curve(explained, f"randomization-{order}{suffix}", some, steps, null)
+                steps = [mean_similarity(similarity, attributions.maps[some], stage) for stage in stages]
+                curves += _curve(attributions, f"randomization-{order}{suffix}", some, steps, null)
         return Measured(curves=joined(CURVES, curves))
 
 
@@ -168,17 +168,17 @@ class SmoothRandomization:
     name = "smooth-randomization"
     asks_again = True
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return the similarity of the mean maps, and that of mean maps of two images of a class."""
-        few = explained.some(self.per_class)
-        case, layers = few.case, _named(layer_groups(explained.case.subject, self.stages))
+        few = attributions.some(self.per_class)
+        case, layers = few.case, _named(layer_groups(attributions.case.subject, self.stages))
         before = self._noisy_maps(few, None)
         after = [self._noisy_maps(few, few.random_network(layers, draw)) for draw in range(self.draws)]
         alike = np.mean([smooth_mprt(before, other, spearman_similarity) for other in after], axis=0)
         null = np.where(few.donors < 0, np.nan, smooth_mprt(before, before[few.donors], spearman_similarity))
         return Measured(scores=joined(SCORES, excess_rows(case, "smooth-mprt", alike, null)))
 
-    def _noisy_maps(self, few: Explained, subject: Subject | None) -> Float[np.ndarray, "n copies h w"]:
+    def _noisy_maps(self, few: Attributions, subject: Subject | None) -> Float[np.ndarray, "n copies h w"]:
         """Return the maps of every image's noisy copies, the same copies under every network."""
         images, n = few.case.images, len(few.maps)
         spec, shape = few.case.subject.spec, (self.copies, *images.shape[1:])
@@ -190,7 +190,7 @@ class SmoothRandomization:
 
 
 def excess_rows(
-    case: Case, name: str, alike: Float[np.ndarray, " n"], null: Float[np.ndarray, " n"], reason: str = ""
+    case: EvaluationSet, name: str, alike: Float[np.ndarray, " n"], null: Float[np.ndarray, " n"], reason: str = ""
 ) -> list[pd.DataFrame]:
     """Return the rows of a similarity, of the same similarity to another image's map, and of what it is beyond that.
 
@@ -205,9 +205,9 @@ def excess_rows(
     ]
 
 
-def null_similarity(similarity: Similarity, explained: Explained) -> Float[np.ndarray, " n"]:
+def null_similarity(similarity: Similarity, attributions: Attributions) -> Float[np.ndarray, " n"]:
     """Return how alike each map is to the map of another image of its class; NaN where there is none."""
-    return np.where(explained.donors < 0, np.nan, similarity(explained.maps, explained.transplanted))
+    return np.where(attributions.donors < 0, np.nan, similarity(attributions.maps, attributions.transplanted))
 
 
 def mean_similarity(
@@ -219,14 +219,14 @@ def mean_similarity(
 
 
 def _curve(
-    explained: Explained,
+    attributions: Attributions,
     name: str,
     some: Int[np.ndarray, " m"],
     steps: Sequence[Float[np.ndarray, " m"]],
     null: Float[np.ndarray, " n"],
 ) -> list[pd.DataFrame]:
     """Return the rows of a curve that begins at the trained network, and of its null's level all along it."""
-    case, maps = explained.case, explained.maps[some]
+    case, maps = attributions.case, attributions.maps[some]
     similarity = RANKS["-absolute" if name.endswith("-absolute") else ""]
     points = np.stack([similarity(maps, maps), *steps], axis=1)
     xs = np.arange(points.shape[1], dtype=np.float64)
@@ -243,8 +243,8 @@ def _named(groups: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _maps_after(
-    layers: Sequence[str], draws: int, explained: Explained, index: Int[np.ndarray, " m"]
+    layers: Sequence[str], draws: int, attributions: Attributions, index: Int[np.ndarray, " m"]
 ) -> list[Float[np.ndarray, "m h w"]]:
     """Return the maps of the images at `index` with these layers random, one array a draw."""
-    images, targets = explained.case.images[torch.from_numpy(index)], explained.case.targets[index]
-    return [explained.explain(images, targets, explained.random_network(layers, draw)) for draw in range(draws)]
+    images, targets = attributions.case.images[torch.from_numpy(index)], attributions.case.targets[index]
+    return [attributions.explain(images, targets, attributions.random_network(layers, draw)) for draw in range(draws)]

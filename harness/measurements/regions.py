@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
-from harness.digest import code_digest
 from harness.explainers._segments import SEGMENTS, segments_of
-from harness.measurements.base import Explained, Measured
+from harness.identity import content
+from harness.measurements.base import Attributions, Measured
 from harness.measurements.outputs import Filled, filled
 from harness.measurements.scored import scored_against_nulls
 from harness.metrics import faithfulness
@@ -61,15 +61,15 @@ class Regions:
     name = "regions"
     asks_again = False
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return the scores and their gains."""
-        explained = explained.some(self.per_class)
-        spec, shape = explained.case.subject.spec, explained.maps.shape
+        attributions = attributions.some(self.per_class)
+        spec, shape = attributions.case.subject.spec, attributions.maps.shape
         ends = spec.shade(0.0), spec.shade(1.0)
-        named = ("segments", SEGMENTS, code_digest(segments_of))
-        segments = explained.shared(named, partial(_segments, explained))["segments"]
+        named = ("segments", SEGMENTS, content(segments_of).digest)
+        segments = attributions.shared(named, partial(_segments, attributions))["segments"]
         filled_, noisy, plain, negative = (
-            filled(explained, fill) for fill in (self.fill, UniformFill(*ends), MeanFill(), NegativeFill(*ends))
+            filled(attributions, fill) for fill in (self.fill, UniformFill(*ends), MeanFill(), NegativeFill(*ends))
         )
         patches, squares = grid_patches(shape), square_regions(shape)
 
@@ -87,7 +87,7 @@ class Regions:
             return faithfulness.pixel_flipping(removed_by_pixel(negative, maps, self.steps))
 
         scores = {"selectivity": selectivity, "aopc": aopc, "irof": irof, "pixel-flipping": pixel_flipping}
-        rows = scored_against_nulls(explained, scores, self.spectrum_draws)
+        rows = scored_against_nulls(attributions, scores, self.spectrum_draws)
         return Measured(scores=joined(SCORES, rows))
 
 
@@ -144,7 +144,7 @@ def removed_by_region(
 ) -> tuple[Float[np.ndarray, "n steps"], Float[np.ndarray, "n steps"]]:
     """Return the share of regions removed and the target's probability at each step, highest score first.
 
-    Ties are broken by the case's seed. Images with fewer regions repeat their last point.
+    Ties are broken by the set's seed. Images with fewer regions repeat their last point.
 
     Parameters
     ----------
@@ -182,6 +182,6 @@ def _ranks(scores: Float64[np.ndarray, " k"], seed: int, key: Int[np.ndarray, " 
     return np.argsort(removal_order(scores[None, None], seed=seed, keys=key)[0])
 
 
-def _segments(explained: Explained) -> dict[str, np.ndarray]:
+def _segments(attributions: Attributions) -> dict[str, np.ndarray]:
     """Return each picture's segments."""
-    return {"segments": np.stack([segments_of(image) for image in explained.case.images])}
+    return {"segments": np.stack([segments_of(image) for image in attributions.case.images])}

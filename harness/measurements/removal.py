@@ -12,7 +12,7 @@ from harness.measurements.base import (
     SEGMENT,
     SPECTRUM,
     TRANSPLANT,
-    Explained,
+    Attributions,
     Measured,
     curve_rows,
     score_rows,
@@ -181,25 +181,25 @@ class Removal:
         """The metrics."""
         return BY_EVERY_FILL if self.suffix else BY_EVERY_FILL + BY_ONE_FILL
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return areas, gains and curves for the map, the spectrum null and the transplant null."""
-        explained = explained if self.per_class is None else explained.some(self.per_class)
-        prepared = filled(explained, self.fill)
-        draws = [self._trajectories(prepared, null) for null in explained.spectrum_nulls(self.spectrum_draws)]
+        attributions = attributions if self.per_class is None else attributions.some(self.per_class)
+        prepared = filled(attributions, self.fill)
+        draws = [self._trajectories(prepared, null) for null in attributions.spectrum_nulls(self.spectrum_draws)]
         variants = {
-            MAP: self._trajectories(prepared, explained.maps),
+            MAP: self._trajectories(prepared, attributions.maps),
             SPECTRUM: _mean(draws),
-            TRANSPLANT: self._trajectories(prepared, explained.transplanted),
+            TRANSPLANT: self._trajectories(prepared, attributions.transplanted),
         }
         scores = []
         for metric in self.scored:
             found = {name: metric.score(trajectories) for name, trajectories in variants.items()}
             if metric.stepwise:
                 found[SPECTRUM] = np.mean([metric.score(draw) for draw in draws], axis=0)
-            scores += rows_against_nulls(explained, metric.taken(self.suffix), found)
+            scores += rows_against_nulls(attributions, metric.taken(self.suffix), found)
         if not self.suffix:
-            scores += self._against_segments(explained, prepared, variants[MAP])
-        return Measured(scores=joined(SCORES, scores), curves=joined(CURVES, self._curves(explained, variants)))
+            scores += self._against_segments(attributions, prepared, variants[MAP])
+        return Measured(scores=joined(SCORES, scores), curves=joined(CURVES, self._curves(attributions, variants)))
 
     def _trajectories(self, prepared: Filled, maps: Float[np.ndarray, "n h w"]) -> Trajectories:
         """Return the answers at each step of deletion and insertion."""
@@ -215,10 +215,10 @@ class Removal:
             insertion=Outputs.joined([prepared.empty, *shown, prepared.whole], _steps),
         )
 
-    def _against_segments(self, explained: Explained, prepared: Filled, own: Trajectories) -> list[pd.DataFrame]:
+    def _against_segments(self, attributions: Attributions, prepared: Filled, own: Trajectories) -> list[pd.DataFrame]:
         """Return the rows of deletion and insertion for the segment null, which few maps have."""
-        case, index = explained.case, np.flatnonzero(is_of_segments(explained.maps))
-        nulls = self._segment_trajectories(prepared, explained.maps[index], index) if len(index) else None
+        case, index = attributions.case, np.flatnonzero(is_of_segments(attributions.maps))
+        nulls = self._segment_trajectories(prepared, attributions.maps[index], index) if len(index) else None
         rows = []
         for metric in BY_EVERY_FILL[:2]:
             values = np.full(len(case.targets), np.nan)
@@ -246,9 +246,9 @@ class Removal:
             ]
         )
 
-    def _curves(self, explained: Explained, variants: Mapping[str, Trajectories]) -> list[pd.DataFrame]:
+    def _curves(self, attributions: Attributions, variants: Mapping[str, Trajectories]) -> list[pd.DataFrame]:
         """Return the curves of the probability."""
-        case, everyone = explained.case, np.arange(len(explained.maps))
+        case, everyone = attributions.case, np.arange(len(attributions.maps))
         return [
             curve_rows(
                 case,
@@ -256,7 +256,7 @@ class Removal:
                 name,
                 everyone,
                 found.fractions,
-                np.where(explained.lacks(name)[:, None], np.nan, getattr(found, metric).probability),
+                np.where(attributions.lacks(name)[:, None], np.nan, getattr(found, metric).probability),
             )
             for metric in ("deletion", "insertion")
             for name, found in variants.items()
@@ -286,32 +286,32 @@ class Road:
     name = "road"
     asks_again = False
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return ROAD and its gains, and for each variant whether an image is recognised at each step."""
-        prepared, fractions = filled(explained, self.fill), step_fractions(self.steps)
-        draws = [self._recognised(prepared, null) for null in explained.spectrum_nulls(self.spectrum_draws)]
+        prepared, fractions = filled(attributions, self.fill), step_fractions(self.steps)
+        draws = [self._recognised(prepared, null) for null in attributions.spectrum_nulls(self.spectrum_draws)]
         curves = {
-            MAP: [self._recognised(prepared, explained.maps)],
+            MAP: [self._recognised(prepared, attributions.maps)],
             SPECTRUM: draws,
-            TRANSPLANT: [self._recognised(prepared, explained.transplanted)],
+            TRANSPLANT: [self._recognised(prepared, attributions.transplanted)],
         }
         found = {
             name: np.mean([faithfulness.road(fractions, one) for one in drawn], axis=0)
             for name, drawn in curves.items()
         }
-        everyone = np.arange(len(explained.maps))
+        everyone = np.arange(len(attributions.maps))
         rows = [
             curve_rows(
-                explained.case,
+                attributions.case,
                 "road",
                 name,
                 everyone,
                 fractions,
-                np.where(explained.lacks(name)[:, None], np.nan, np.mean(drawn, axis=0)),
+                np.where(attributions.lacks(name)[:, None], np.nan, np.mean(drawn, axis=0)),
             )
             for name, drawn in curves.items()
         ]
-        scores = rows_against_nulls(explained, "road", found)
+        scores = rows_against_nulls(attributions, "road", found)
         return Measured(scores=joined(SCORES, scores), curves=joined(CURVES, rows))
 
     def _recognised(self, prepared: Filled, maps: Float[np.ndarray, "n h w"]) -> np.ndarray:

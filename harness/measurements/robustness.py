@@ -11,12 +11,12 @@ from jaxtyping import Bool, Float
 from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 
-from harness.case import Case
 from harness.errors import ExplainerFault
+from harness.evaluation_set import EvaluationSet
 from harness.measurements.base import (
     MAP,
     TRANSPLANT,
-    Explained,
+    Attributions,
     Measured,
     score_rows,
 )
@@ -99,12 +99,12 @@ class Robustness:
     name = "robustness"
     asks_again = True
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return the scores of the noisy copies and of the brightness shift."""
-        some = explained.some(self.per_class)
+        some = attributions.some(self.per_class)
         return Measured(scores=joined(SCORES, [*self._noise(some), _shift(some)]))
 
-    def _noise(self, some: Explained) -> list[Any]:
+    def _noise(self, some: Attributions) -> list[Any]:
         """Return the rows of every metric of noisy copies."""
         here, copies, kept = self._views(some)
         others = View(*(values[some.donors][:, None] for values in vars(here).values()))
@@ -117,7 +117,7 @@ class Robustness:
             rows += rows_against_nulls(some, metric, found)
         return rows
 
-    def _views(self, some: Explained) -> tuple[View, View, Bool[np.ndarray, "n s"]]:
+    def _views(self, some: Attributions) -> tuple[View, View, Bool[np.ndarray, "n s"]]:
         """Return the images, their noisy copies, and in which of these the prediction stayed."""
         case, spec = some.case, some.case.subject.spec
         spread = SPREAD * (spec.high - spec.low)
@@ -130,7 +130,7 @@ class Robustness:
         return here, near, near.logits.argmax(-1) == case.targets[:, None]
 
 
-def _answers(case: Case, copies: Float[Tensor, "n s c h w"]) -> Mapping[str, np.ndarray]:
+def _answers(case: EvaluationSet, copies: Float[Tensor, "n s c h w"]) -> Mapping[str, np.ndarray]:
     """Return logits and representations of the images and of their copies: one pass each."""
     logits, inner = _reached(case.subject, case.images)
     moved_logits, moved_inner = _reached(case.subject, copies.flatten(0, 1))
@@ -162,7 +162,7 @@ def _overheard(layer: nn.Module) -> Iterator[list[Tensor]]:
         handle.remove()
 
 
-def _shift(some: Explained) -> Any:
+def _shift(some: Attributions) -> Any:
     """Return the rows of input invariance, undefined with its reason where no network takes the shift back."""
     case, metric = some.case, "input-invariance"
     spec, nothing = case.subject.spec, np.full(len(some.maps), np.nan)
@@ -192,14 +192,14 @@ class Agreement:
     name = "agreement"
     asks_again = False
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return consistency over a coarse grid of signs, and sufficiency among near maps."""
-        case = explained.case
-        rows = explained.maps.reshape(len(explained.maps), -1).astype(np.float64)
+        case = attributions.case
+        rows = attributions.maps.reshape(len(attributions.maps), -1).astype(np.float64)
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         units = rows / np.where(lengths > 0, lengths, 1)
         found = {
-            "consistency": robustness.consistency(robustness.coarse_codes(explained.maps), case.targets),
+            "consistency": robustness.consistency(robustness.coarse_codes(attributions.maps), case.targets),
             "neighbour-sufficiency": robustness.neighbour_sufficiency(cdist(units, units), case.targets, NEAR),
         }
         tables = [
@@ -207,7 +207,7 @@ class Agreement:
                 case,
                 metric,
                 MAP,
-                np.where(explained.constant, np.nan, values),
+                np.where(attributions.constant, np.nan, values),
                 card_of(metric).undefined_beside(CONSTANT),
             )
             for metric, values in found.items()
@@ -233,9 +233,9 @@ class Seeds:
     name = "seeds"
     asks_again = True
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return the mean rank correlation of the maps of each pair of seeds."""
-        some = explained.some(self.per_class)
+        some = attributions.some(self.per_class)
         case, metric = some.case, "seed-stability"
         if not (some.seeded or _draws(some)):
             nothing = np.full(len(some.maps), np.nan)
@@ -245,7 +245,7 @@ class Seeds:
         return Measured(scores=score_rows(case, metric, MAP, values, card_of(metric).undefined))
 
 
-def _draws(some: Explained) -> bool:
+def _draws(some: Attributions) -> bool:
     """Whether an explainer that takes no seed draws from global generators: one image tells."""
     asked = some.case.images[:1], some.case.targets[:1]
     one, other = (some.explain(*asked, seed=some.case.seed + further) for further in (0, 1))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Shaped
 
-from harness.measurements.base import MAP, PORTRAIT, SPECTRUM, TRANSPLANT, Explained, MapScore, score_rows
+from harness.measurements.base import MAP, PORTRAIT, SPECTRUM, TRANSPLANT, Attributions, MapScore, score_rows
 from harness.metrics.cards import MetricCard, card_of
 from harness.metrics.score import Score
 
@@ -14,7 +14,7 @@ CONSTANT = "constant map"
 
 
 def scored_against_nulls(
-    explained: Explained,
+    attributions: Attributions,
     scores: Mapping[str, MapScore],
     draws: int,
     *,
@@ -30,7 +30,7 @@ def scored_against_nulls(
 
     Parameters
     ----------
-    explained
+    attributions
         Whose maps.
     scores
         Metrics by the names of their cards or of variants, with all else they need bound.
@@ -43,21 +43,21 @@ def scored_against_nulls(
     beside
         What makes a score undefined here beside what the card says.
     """
-    nulls = list(explained.spectrum_nulls(draws))
+    nulls = list(attributions.spectrum_nulls(draws))
     tables: list[pd.DataFrame] = []
     for name, score in scores.items():
         found = {
-            MAP: score(explained.maps),
+            MAP: score(attributions.maps),
             SPECTRUM: np.mean([score(null) for null in nulls], axis=0),
-            TRANSPLANT: score(explained.transplanted),
+            TRANSPLANT: score(attributions.transplanted),
         }
         known = {variant: _undefined(values, lacking) for variant, values in found.items()}
-        tables += rows_against_nulls(explained, f"{name}{suffix}", known, card=card_of(name), beside=beside)
+        tables += rows_against_nulls(attributions, f"{name}{suffix}", known, card=card_of(name), beside=beside)
     return tables if lacking is None else [_told(table, lacking) for table in tables]
 
 
 def rows_against_nulls(
-    explained: Explained,
+    attributions: Attributions,
     metric: str | Score,
     found: Mapping[str, Float[np.ndarray, " n"]],
     *,
@@ -68,9 +68,9 @@ def rows_against_nulls(
 
     Without `card` the one that `metric` has.
     """
-    case, score = explained.case, Score.of(metric)
+    case, score = attributions.case, Score.of(metric)
     card = card or card_of(score.plain)
-    known = {name: np.where(explained.lacks(name), np.nan, values) for name, values in found.items()}
+    known = {name: np.where(attributions.lacks(name), np.nan, values) for name, values in found.items()}
     said = card.undefined_beside(CONSTANT, *beside)
     rows = []
     for name, values in known.items():

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from harness.case import Case
-from harness.measurements.base import MAP, Explained, Measured, score_rows
+from harness.evaluation_set import EvaluationSet
+from harness.measurements.base import MAP, Attributions, Measured, score_rows
 from harness.metrics.cards import card_of
 from harness.metrics.confusion import confusion_matrix
 from harness.metrics.randomization import random_logit, target_specificity
@@ -41,9 +41,9 @@ class TargetDependence:
     name = "targets"
     asks_again = True
 
-    def measure(self, explained: Explained) -> Measured:
+    def measure(self, attributions: Attributions) -> Measured:
         """Return how alike the maps are, for both other classes, and target-specificity against the rival."""
-        few, case = explained.some(self.per_class), explained.case
+        few, case = attributions.some(self.per_class), attributions.case
         if len(case.subject.classes) < 2:
             return Measured()
         rivals, others = rivals_of(case)[case.some(self.per_class)], drawn_classes(few.case)
@@ -61,7 +61,7 @@ class TargetDependence:
         rows = [score_rows(few.case, name, MAP, values, said[name]) for name, values in found.items()]
         return Measured(scores=joined(SCORES, rows))
 
-    def _specificity(self, few: Explained, by_rival: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
+    def _specificity(self, few: Attributions, by_rival: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
         """Return how much more the target loses by its own map than by the rival's."""
         case, replacement, fractions = few.case, self.fill.prepare(few.case.images), step_fractions(self.steps)
         targets = np.arange(len(case.targets)), case.targets
@@ -82,7 +82,7 @@ def _structural(maps: Float[np.ndarray, "n h w"], others: Float[np.ndarray, "n h
     return random_logit(maps, others, ssim_similarity)
 
 
-def drawn_classes(case: Case) -> Int[np.ndarray, " n"]:
+def drawn_classes(case: EvaluationSet) -> Int[np.ndarray, " n"]:
     """Return a random class other than the target for each image, from the seed and the image alone."""
     k = len(case.subject.classes)
     steps = [np.random.default_rng([case.seed, key, k]).integers(1, k) for key in case.keys]
@@ -90,7 +90,7 @@ def drawn_classes(case: Case) -> Int[np.ndarray, " n"]:
     return drawn
 
 
-def rivals_of(case: Case) -> Int[np.ndarray, " n"]:
+def rivals_of(case: EvaluationSet) -> Int[np.ndarray, " n"]:
     """Return the class that each image's target is most confused with, whichever of the two was right.
 
     Where two are confused with it equally often, or the faces have no labels, probability decides: the mean over the

@@ -1,6 +1,6 @@
 """How far each metric is from the implementation that its card names, as it was measured: the one place for that."""
 
-# By benchmarks/metrics_parity.py, rounded up to one digit. Where the network's answers come in, what is left is
+# By benchmarks.metrics_parity, rounded up to one digit. Where the network's answers come in, what is left is
 # single precision; where nothing is said, double.
 LARGEST_DIFFERENCE = {
     "pixel-flipping": 2e-8,

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from harness.errors import UsageError
-from harness.importing import call_without_arguments, closest, load_object
+from harness.identity import Reads, content, reads_of, watched
+from harness.importing import call_without_arguments, closest, load_module, load_object
 from harness.models.bundled import SUBJECTS
 from harness.models.training import load_trained
 from harness.models.weights import put_weights
@@ -57,8 +58,11 @@ def load_subject(text: str, device: torch.device | str = "cpu") -> Subject:
             f"there is {', '.join(SUBJECTS)}, or file.py:factory"
         )
     factory, _, weights = text.rpartition("@") if ":" in text.rpartition("@")[0] else (text, "", "")
-    subject = _as_subject(_made(factory), factory, torch.device("cpu") if weights else device)
-    return _with_weights(subject, Path(weights), device) if weights else subject
+    with watched(text):
+        subject = _as_subject(_made(factory), factory, torch.device("cpu") if weights else device)
+    made = _with_weights(subject, Path(weights), device) if weights else subject
+    made.read = {**content(load_module(factory)).files, **_data(text)}
+    return made
 
 
 def load_twin(text: str | None, subject: Subject, subject_text: str) -> Subject | None:
@@ -103,6 +107,11 @@ def _made(text: str) -> Any:
     """Return what the user's factory makes; a ready subject or module stands for itself."""
     found = load_object(text)
     return found if isinstance(found, Subject | nn.Module) else call_without_arguments(text)
+
+
+def _data(text: str) -> Reads:
+    """Return the files that were read to make a network, other than its code: that is read once a process."""
+    return {path: held for path, held in reads_of(text).items() if not path.endswith(".py")}
 
 
 def _as_subject(made: Any, text: str, device: torch.device) -> Subject:

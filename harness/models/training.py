@@ -133,6 +133,8 @@ def load_trained(path: Path, device: torch.device | str = "cpu") -> Subject:
     UsageError
         Where the file is no safetensors, or holds weights of something else.
     """
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is no plain file; give the weights that harness train wrote")
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}

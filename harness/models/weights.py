@@ -1,6 +1,7 @@
 """A user's weights, put into the network that the user's own function makes. No file that could run code is read."""
 
 import pickle
+import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,8 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
 def _read_torch(path: Path) -> Mapping[str, Any]:
     """Read a file of torch weights; nothing in it is run."""
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of what is no pickle, torch warns before it refuses
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         what = str(error).split("\n")[0][:150]
         raise UsageError(

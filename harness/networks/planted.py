@@ -25,27 +25,27 @@ class Patch:
     Attributes
     ----------
     pattern
-        In input units, the same in every channel.
+        In input units, the same shades of grey in every channel.
     top, left
         Its first row and column.
     plain
-        The shade, in input units, at which nothing is shown.
+        The shade, in input units of each channel, at which nothing is shown.
     """
 
-    pattern: Float[Tensor, "side side"]
+    pattern: Float[Tensor, "c side side"]
     top: int
     left: int
-    plain: float
+    plain: Float[Tensor, " c"]
 
     @property
     def rows(self) -> slice:
         """Rows that it covers."""
-        return slice(self.top, self.top + len(self.pattern))
+        return slice(self.top, self.top + self.pattern.shape[1])
 
     @property
     def columns(self) -> slice:
         """Columns that it covers."""
-        return slice(self.left, self.left + len(self.pattern))
+        return slice(self.left, self.left + self.pattern.shape[2])
 
     def shown_on(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Return the images with the pattern painted over them."""
@@ -59,11 +59,11 @@ class Patch:
         covered[self.rows, self.columns] = True
         return covered
 
-    def slopes(self, channels: int, height: int, width: int) -> Float[Tensor, "c h w"]:
+    def slopes(self, height: int, width: int) -> Float[Tensor, "c h w"]:
         """Return v: what `look` gains as each pixel rises by one input unit; zero off the patch."""
-        rise = self.pattern.double() - self.plain
-        slopes = torch.zeros(channels, height, width, dtype=torch.float64)
-        slopes[:, self.rows, self.columns] = rise / (channels * rise.square().sum())
+        rise = self.pattern.double() - self.plain.double()[:, None, None]
+        slopes = torch.zeros(len(rise), height, width, dtype=torch.float64)
+        slopes[:, self.rows, self.columns] = rise / rise.square().sum()
         return slopes
 
 
@@ -77,7 +77,7 @@ class PlantedNetwork(nn.Module):
     slopes
         Of `look`, one set a patch, in the precision of the network: one patch is linear, several are a conjunction.
     plain
-        Shade at which no patch shows anything.
+        Shade of each channel at which no patch shows anything.
     kind
         The class that is spoken for.
     classes
@@ -90,21 +90,22 @@ class PlantedNetwork(nn.Module):
         self,
         network: nn.Module,
         slopes: Float[Tensor, "patches c h w"],
-        plain: float,
+        plain: Float[Tensor, " c"],
         kind: int,
         classes: int,
         strength: float,
     ) -> None:
         super().__init__()
         self.network = network
-        together = slopes.double().sum(0).flatten()
+        summed = slopes.double().sum(0)
+        at_plain, together = float((plain.double()[:, None, None] * summed).sum()), summed.flatten()
         self.flatten = nn.Flatten()
         self.look = nn.Linear(len(together), 1, dtype=slopes.dtype)
         self.both: nn.Module = nn.ReLU() if len(slopes) > 1 else nn.Identity()
         self.speak = nn.Linear(1, classes, bias=False, dtype=slopes.dtype)
         with torch.no_grad():
             self.look.weight.copy_(together[None])
-            self.look.bias.fill_(float(-plain * together.sum()) - (len(slopes) - 1))
+            self.look.bias.fill_(-at_plain - (len(slopes) - 1))
             self.speak.weight.zero_()
             self.speak.weight[kind] = strength
 
@@ -130,7 +131,7 @@ def planted(subject: Subject, patches: Sequence[Patch], kind: int, strength: flo
         Where the network does not run so.
     """
     spec = subject.spec
-    slopes = torch.stack([patch.slopes(spec.channels, spec.height, spec.width) for patch in patches])
+    slopes = torch.stack([patch.slopes(spec.height, spec.width) for patch in patches])
     slopes = slopes.to(subject.dtype)
     network = PlantedNetwork(subject.network, slopes, patches[0].plain, kind, len(subject.classes), strength)
     return subject.around(network, f"{subject.name} (planted)", spec)
@@ -153,9 +154,10 @@ def drawn_patches(spec: InputSpec, count: int, source: np.random.Generator) -> l
         top, left = places[number]
         if all(max(abs(top - other.top), abs(left - other.left)) > side for other in found):
             # A quarter of a step off the middle: no two are as far from the plain shade, or their parts would tie.
-            shades = spec.low + (spec.high - spec.low) * (torch.arange(side * side) + 0.25) / side**2
-            pattern = shades[torch.from_numpy(source.permutation(side * side))].reshape(side, side)
-            found.append(Patch(pattern, top, left, (spec.low + spec.high) / 2))
+            pixels = (torch.arange(side * side) + 0.25)[torch.from_numpy(source.permutation(side * side))] / side**2
+            black, white = (torch.tensor(spec.shade(end))[:, None, None] for end in (0.0, 1.0))
+            pattern = black + (white - black) * pixels.reshape(side, side)
+            found.append(Patch(pattern, top, left, ((black + white) / 2).flatten()))
         if len(found) == count:
             return found
     raise ValueError(f"a picture of {spec.height}x{spec.width} has no room for {count} patches of {side}x{side}")

@@ -13,9 +13,9 @@ from scipy.stats import rankdata
 from torch import Tensor
 from torch.nn import functional
 
-from harness.case import Case
 from harness.digest import digest, image_keys
 from harness.effects import additive_cells, cause_maps, cell_maps
+from harness.evaluation_set import EvaluationSet
 from harness.explainers.base import Explainer, Facts
 from harness.explainers.controls import mean_face
 from harness.faces.faceset import FaceSet
@@ -42,8 +42,10 @@ def oracle_name(noise: float, truth: str = ORACLE) -> str:
     return f"{truth}-noise-{round(100 * noise)}" if noise else truth
 
 
-def known_maps(case: Case, faces: FaceSet, predicted: Int[np.ndarray, " all"], shared: Shared) -> tuple[Explainer, ...]:
-    """Return the controls that are known of a case.
+def known_maps(
+    case: EvaluationSet, faces: FaceSet, predicted: Int[np.ndarray, " all"], shared: Shared
+) -> tuple[Explainer, ...]:
+    """Return the controls that are known of an evaluation set.
 
     Parameters
     ----------
@@ -62,7 +64,7 @@ def known_maps(case: Case, faces: FaceSet, predicted: Int[np.ndarray, " all"], s
     return (replace(portrait, facts=replace(portrait.facts, fixed=True)), *oracles(case, shared))
 
 
-def oracles(case: Case, shared: Shared) -> tuple[Explainer, ...]:
+def oracles(case: EvaluationSet, shared: Shared) -> tuple[Explainer, ...]:
     """Return the true causes as an explainer, and with growing shares of noise; none where no cause is known.
 
     The noise is the spectrum null of the truth, so that the last step of the row, the null itself, has the truth's own
@@ -76,7 +78,7 @@ def oracles(case: Case, shared: Shared) -> tuple[Explainer, ...]:
     return _with_noise(case, truth, ORACLE, "oracles")
 
 
-def truths(case: Case, games: Games, shared: Shared) -> tuple[Explainer, ...]:
+def truths(case: EvaluationSet, games: Games, shared: Shared) -> tuple[Explainer, ...]:
     """Return the truth of the exact games as an explainer, and with growing shares of noise, on any network.
 
     The maps add up, over the cells of every grid, to what the cells are worth to the target, the mean over fills; the
@@ -91,7 +93,9 @@ def truths(case: Case, games: Games, shared: Shared) -> tuple[Explainer, ...]:
     return _with_noise(case, maps, TRUTH, "truths")
 
 
-def _with_noise(case: Case, truth: Float[np.ndarray, "n h w"], name: str, origin: str) -> tuple[Explainer, ...]:
+def _with_noise(
+    case: EvaluationSet, truth: Float[np.ndarray, "n h w"], name: str, origin: str
+) -> tuple[Explainer, ...]:
     """Return known maps as explainers, alone and with growing shares of noise."""
     noise, keys = spectrum_null(truth, seed=case.seed, keys=case.keys), image_keys(case.images)
     return tuple(
@@ -109,7 +113,7 @@ def has_truth(subject: Subject, faces: FaceSet) -> bool:
     return additive_cells(subject) > 0 or has_causes(faces)
 
 
-def true_causes(case: Case) -> Float[np.ndarray, "n h w"]:
+def true_causes(case: EvaluationSet) -> Float[np.ndarray, "n h w"]:
     """Return where the causes of each target lie, signed, at the network's input size; zero where none is known.
 
     Of a network that is a sum over cells: what each cell adds, exactly (:func:`harness.effects.cell_maps`), whatever is

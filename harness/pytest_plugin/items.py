@@ -69,7 +69,7 @@ class Claim:
         somebody else that breaks down fails with what it did.
         """
         run = self.session.evaluated()
-        fault = {about["name"]: about["reason"] for about in run.info["explainers"]}[self.explainer]
+        fault = {about.name: about.reason for about in run.record.explainers}[self.explainer]
         if fault and self._refused():
             _unsettled(self.session, f"refuses: {fault}")
         if fault and self.explainer in self.session.named:
@@ -77,7 +77,7 @@ class Claim:
         if fault:
             self.session.named.add(self.explainer)
             pytest.fail(f"{fault}: no score was computed", pytrace=False)
-        broken = {about["name"]: about["fault"] for about in run.info["checks"]}[self.check.name]
+        broken = {about.name: about.fault for about in run.record.checks}[self.check.name]
         if broken:
             pytest.fail(broken, pytrace=False)
         row = self._row(run.verdicts)

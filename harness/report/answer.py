@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from harness.report import ladder, reading, wording
-from harness.report.reading import ALL
+from harness.report import ladder, queries, wording
+from harness.report.queries import ALL
 from harness.store import RunFolder
 
 Row = dict[str, Any]
@@ -49,14 +49,14 @@ def beliefs(run: RunFolder) -> dict[tuple[str, str], Belief]:
     """Return the standing of every explainer over all images and, where classes were judged, for each class."""
     if len(run.ladder):
         return _by_rung(run)
-    held = run.verdicts[run.verdicts["check"].isin(reading.deciding(run))]
+    held = run.verdicts[run.verdicts["check"].isin(queries.deciding(run))]
     found: dict[tuple[str, str], list[Row]] = {}
     for row in held.to_dict("records"):
         found.setdefault((str(row["explainer"]), str(row["class"])), []).append({str(k): v for k, v in row.items()})
     made = {}
-    for name in reading.families(run):
+    for name in queries.families(run):
         whole = found.get((name, ALL), [])
-        apart = {where: found.get((name, where), []) for where in reading.classes(run)}
+        apart = {where: found.get((name, where), []) for where in queries.classes(run)}
         # What was judged over all images alone stands for every class.
         by_class = {row["check"] for rows in apart.values() for row in rows}
         gates = [row for row in whole if row["check"] not in by_class]
@@ -68,14 +68,14 @@ def beliefs(run: RunFolder) -> dict[tuple[str, str], Belief]:
 
 def _by_rung(run: RunFolder) -> dict[tuple[str, str], Belief]:
     """Return the standing of every explainer by the ladder: believed from the rung on that shows what counted."""
-    rung_of = {str(each["name"]): int(each.get("rung", 0)) for each in run.info.get("checks", [])}
+    rung_of = {each.name: each.rung for each in run.record.checks}
     decisive = run.verdicts[run.verdicts["check"].map(rung_of).fillna(0).between(1, ladder.COUNTED)]
     by_place: dict[tuple[str, str], list[Row]] = {}
     for row in decisive.to_dict("records"):
         by_place.setdefault((str(row["explainer"]), str(row["class"])), []).append({str(k): v for k, v in row.items()})
     made = {}
-    for name in reading.families(run):
-        for where in (ALL, *reading.classes(run)):
+    for name in queries.families(run):
+        for where in (ALL, *queries.classes(run)):
             one = ladder.standing(run, name, where)
             rows = by_place.get((name, where), by_place.get((name, ALL), []))
             state = _state(one)
@@ -145,13 +145,13 @@ class Answer:
 
 def answer(run: RunFolder) -> Answer:
     """Return what the verdicts say, in words."""
-    held, methods = beliefs(run), reading.methods(run)
+    held, methods = beliefs(run), queries.methods(run)
     return Answer(
         lead=_lead(run, held),
         explainers=tuple(
             (name, held[name, ALL].state, _why(run, held[name, ALL]), _classes_of(run, held, name)) for name in methods
         ),
-        classes=tuple((name, _believed_for(run, held, name)) for name in reading.classes(run)),
+        classes=tuple((name, _believed_for(run, held, name)) for name in queries.classes(run)),
         controls=_controls(run, held),
         confusion=tuple(_confusion(run)),
     )
@@ -159,7 +159,7 @@ def answer(run: RunFolder) -> Answer:
 
 def _lead(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
     """Return who can be believed over all images."""
-    methods = reading.methods(run)
+    methods = queries.methods(run)
     by_state = {state: [name for name in methods if held[name, ALL].state is state] for state in State}
     good = by_state[State.BELIEVED]
     said = "can be read as what counted (rung 3 or higher)" if len(run.ladder) else "can be believed"
@@ -183,14 +183,14 @@ def _lead(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
 
 def _not_asked(run: RunFolder) -> list[str]:
     """Return what a map must stand to be believed in full and the run did not ask: it is believed the less for it."""
-    held = reading.checks(run)
+    held = queries.checks(run)
     return [name for name in ("deletion", "insertion", "randomization") if not any(c.startswith(name) for c in held)]
 
 
 def _why(run: RunFolder, belief: Belief) -> str:
     """Return the verdicts that decide, with their numbers."""
     if belief.state is State.UNJUDGED:
-        fault = reading.faults(run).get(belief.explainer)
+        fault = queries.faults(run).get(belief.explainer)
         reasons = [fault] if fault else [row["reason"] for row in belief.because]
         told = dict.fromkeys(str(reason) for reason in reasons if reason)
         return "Not judged: " + (_shortened(list(told), "; ") or "no verdict was stored") + "."
@@ -221,7 +221,7 @@ def said(run: RunFolder, row: Row) -> str:
     """Return one verdict as a clause: check, effect, interval, n and what would settle it."""
     if pd.isna(row["effect"]):
         return f"{row['check']} ({row['reason'] or 'effect undefined'})"
-    confidence = f"{float(run.info.get('confidence', 0.99)):.0%}"
+    confidence = f"{run.record.confidence:.0%}"
     parts = [wording.number(row["effect"], signed=True)]
     if not pd.isna(row["low"]):
         parts.append(f"{confidence} interval {wording.interval(row['low'], row['high'])}")
@@ -240,8 +240,8 @@ def counted(row: Row) -> str:
 
 def _classes_of(run: RunFolder, held: dict[tuple[str, str], Belief], name: str) -> str:
     """Return for which classes a method can be believed, and what speaks against it in the others."""
-    by_state = {state: [where for where in reading.classes(run) if held[name, where].state is state] for state in State}
-    if len(by_state[State.UNJUDGED]) == len(reading.classes(run)):
+    by_state = {state: [where for where in queries.classes(run) if held[name, where].state is state] for state in State}
+    if len(by_state[State.UNJUDGED]) == len(queries.classes(run)):
         return "No class was judged by itself."
     parts = []
     if by_state[State.BELIEVED]:
@@ -261,7 +261,7 @@ def _with_checks(belief: Belief) -> str:
 
 def _believed_for(run: RunFolder, held: dict[tuple[str, str], Belief], where: str) -> str:
     """Return who can be believed for one class."""
-    states = {name: held[name, where].state for name in reading.methods(run)}
+    states = {name: held[name, where].state for name in queries.methods(run)}
     if all(state is State.UNJUDGED for state in states.values()):
         images = int((run.scores.drop_duplicates(["image", "target"])["target"] == where).sum())
         return "not judged by itself" if images else "no images"
@@ -272,7 +272,7 @@ def _believed_for(run: RunFolder, held: dict[tuple[str, str], Belief], where: st
 
 def _controls(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
     """Return whether a stand-in that cannot be faithful was believed."""
-    names = reading.controls(run)
+    names = queries.controls(run)
     if not names:
         return "The run has no controls, so nothing shows that its checks can refuse a map."
     fooled = [name for name in names if held[name, ALL].state is State.BELIEVED]
@@ -287,26 +287,26 @@ def _controls(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
 
 def _oracle(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
     """Return where the true causes themselves stand, in a sentence; nothing where no cause is known."""
-    names = reading.oracles(run)
+    names = queries.oracles(run)
     return f" The true causes ({names[0]}) are {held[names[0], ALL].state.value}." if names else ""
 
 
 def _confusion(run: RunFolder) -> list[str]:
     """Return each check over classes, in a sentence."""
-    held = reading.verdicts(run)
+    held = queries.verdicts(run)
     held = held[held["family"] == "confusion"]
     return [
         _confusion_sentence(run, check, held[held["check"] == check])
-        for check in reading.checks(run)
+        for check in queries.checks(run)
         if (held["check"] == check).any()
     ]
 
 
 def _confusion_sentence(run: RunFolder, check: str, rows: pd.DataFrame) -> str:
     """Return for how many methods a class by class claim holds."""
-    mine = rows[rows["explainer"].isin(reading.methods(run))]
+    mine = rows[rows["explainer"].isin(queries.methods(run))]
     by_verdict = {verdict: list(mine.loc[mine["verdict"] == verdict, "explainer"]) for verdict in wording.MARKS}
-    claim = next((str(each.get("claim", "")) for each in run.info.get("checks", []) if each["name"] == check), "")
+    claim = next((each.claim for each in run.record.checks if each.name == check), "")
     effects = mine["effect"].dropna()
     spread = (
         f" Effects run from {wording.number(effects.min(), signed=True)} to "

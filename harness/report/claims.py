@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 
 from harness.report import wording
-from harness.report.reading import ALL
-from harness.store import RunFolder
+from harness.report.queries import ALL
+from harness.store import CheckRecord, RunFolder
 
 
 def said(run: RunFolder, row: "pd.Series[Any]") -> str:
@@ -19,25 +19,25 @@ def said(run: RunFolder, row: "pd.Series[Any]") -> str:
     row
         One row of its verdicts.
     """
-    check = next(each for each in run.info["checks"] if each["name"] == row["check"])
+    check = next(each for each in run.record.checks if each.name == row["check"])
     where = "" if row["class"] == ALL else f" for {row['class']}"
-    bound = "at most" if check["at_most"] else "more than"
+    bound = "at most" if check.at_most else "more than"
     counted = "classes" if row["unit"] == "classes" else "images"
     people = f" of {row['units']} people" if row["unit"] == "people" else ""
     return (
-        f"{row['explainer']}{where}: {_rung(run, check)}claimed that {check['claim']} "
+        f"{row['explainer']}{where}: {_rung(run, check)}claimed that {check.claim} "
         f"(effect {bound} {row['margin']:g}); found {wording.number(row['effect'], signed=True)} "
         f"({wording.interval(row['low'], row['high'])}) over {row['n']} {counted}{people}, "
-        f"adjusted p = {_deciding_p(row):.2g}; see {run.path / check['figure']}"
+        f"adjusted p = {_deciding_p(row):.2g}; see {run.path / check.figure}"
     )
 
 
-def _rung(run: RunFolder, check: dict[str, Any]) -> str:
+def _rung(run: RunFolder, check: CheckRecord) -> str:
     """Name the rung that a check decides, where it does."""
-    if not check["decides"]:
+    if not check.decides:
         return ""
-    claim = next(each["claim"] for each in run.info["rungs"] if each["number"] == check["rung"])
-    return f"rung {check['rung']} ({claim}), "
+    claim = next(each.claim for each in run.record.rungs if each.number == check.rung)
+    return f"rung {check.rung} ({claim}), "
 
 
 def _deciding_p(row: "pd.Series[Any]") -> float:

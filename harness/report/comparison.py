@@ -9,8 +9,8 @@ import pandas as pd
 from jaxtyping import Float
 
 from harness.errors import UsageError
-from harness.report import reading, wording
-from harness.report.reading import DEFAULT_METRIC
+from harness.report import queries, wording
+from harness.report.queries import DEFAULT_METRIC
 from harness.statistics import Comparison, holm, pairwise
 from harness.store import IDENTITY, RunFolder
 
@@ -70,14 +70,14 @@ def compare(runs: Sequence[RunFolder], explainers: Sequence[str] = (), metric: s
     pairs = list(_within(runs[0], names, metric) if len(runs) == 1 else _between(runs, names, metric))
     if not pairs:
         raise UsageError(f"{runs[0].name} holds one explainer, {wording.listed(names)}; name two, or another run")
-    name, variant = reading.chosen(runs[0], metric)
-    fact = reading.measure(runs[0], name)
-    judged = _judged(pairs, fact.better, float(runs[0].info.get("alpha", 0.01)))
+    name, variant = queries.chosen(runs[0], metric)
+    fact = queries.measure(runs[0], name)
+    judged = _judged(pairs, fact.better, runs[0].record.alpha)
     made = pd.DataFrame([asdict(pair) for pair in judged])
     made.attrs = {
         "kind": "comparison", "metric": name, "variant": variant, "signed": fact.signed,
-        "score": reading.rows(runs[0], name, variant)[list(IDENTITY)].iloc[0].to_dict(),
-        "confidence": float(runs[0].info.get("confidence", 0.99)),
+        "score": queries.rows(runs[0], name, variant)[list(IDENTITY)].iloc[0].to_dict(),
+        "confidence": runs[0].record.confidence,
         "title": f"{name} ({variant}), first minus second, paired by image", "notes": _notes(runs, name),
     }  # fmt: skip
     return made
@@ -91,7 +91,7 @@ def _labels(runs: Sequence[RunFolder]) -> list[str]:
 
 def _shared(runs: Sequence[RunFolder], explainers: Sequence[str]) -> list[str]:
     """Return the explainers that were asked for, or that all runs hold."""
-    held = [list(reading.families(run)) for run in runs]
+    held = [list(queries.families(run)) for run in runs]
     for run, names in zip(runs, held, strict=True):
         unknown = [name for name in explainers if name not in names]
         if unknown:
@@ -104,15 +104,15 @@ def _shared(runs: Sequence[RunFolder], explainers: Sequence[str]) -> list[str]:
 
 def _values(run: RunFolder, metric: str) -> pd.DataFrame:
     """Return the defined values: a row an image, a column an explainer."""
-    held = reading.rows(run, *reading.chosen(run, metric))
+    held = queries.rows(run, *queries.chosen(run, metric))
     wide = held[held["defined"]].pivot(index="image", columns="explainer", values="value")
-    return wide.reindex(index=sorted(held["image"].unique()), columns=list(reading.families(run)))
+    return wide.reindex(index=sorted(held["image"].unique()), columns=list(queries.families(run)))
 
 
 def _within(run: RunFolder, names: Sequence[str], metric: str) -> Iterator[Pair]:
     """Yield every pair of explainers of one run."""
     table = _values(run, metric)[list(names)]
-    confidence = float(run.info.get("confidence", 0.99))
+    confidence = run.record.confidence
     for row in pairwise(names, table.to_numpy(dtype=np.float64), confidence=confidence):
         yield _paired("", row, (table[row.first].to_numpy(), table[row.second].to_numpy()))
 
@@ -121,7 +121,7 @@ def _between(runs: Sequence[RunFolder], names: Sequence[str], metric: str) -> It
     """Yield the same explainer between every two runs."""
     tables = [_values(run, metric) for run in runs]
     labels = _labels(runs)
-    confidence = float(runs[0].info.get("confidence", 0.99))
+    confidence = runs[0].record.confidence
     for name in names:
         for i, j in combinations(range(len(runs)), 2):
             called = (labels[i], labels[j])
@@ -136,7 +136,7 @@ def _between(runs: Sequence[RunFolder], names: Sequence[str], metric: str) -> It
 
 def _same_faces(first: RunFolder, second: RunFolder) -> bool:
     """Return whether an image's index means the same picture in both runs."""
-    return bool(first.info["faces"]["digest"] == second.info["faces"]["digest"])
+    return first.record.faces.digest == second.record.faces.digest
 
 
 def _paired(explainer: str, row: Comparison, columns: tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]) -> Pair:
@@ -198,7 +198,7 @@ def _ahead(pair: Pair, better: str) -> str:
 
 def _notes(runs: Sequence[RunFolder], metric: str) -> list[str]:
     """Return what the numbers are, and what the runs do not share."""
-    fact = reading.measure(runs[0], metric)
+    fact = queries.measure(runs[0], metric)
     notes = [f"{metric}: {fact.meaning}" + (f"; {fact.better} is better." if fact.better else ".")]
     notes += [
         "n: images where both are defined, of images; means, effect and interval are over these.",
@@ -211,7 +211,7 @@ def _differences(runs: Sequence[RunFolder], a: int, b: int) -> list[str]:
     """Return one line for each thing that two runs do not share."""
     first, second = runs[a], runs[b]
     names = (_labels(runs)[a], _labels(runs)[b])
-    held = [(run.info["subject"]["digest"], run.info["faces"]["digest"]) for run in (first, second)]
+    held = [(run.record.subject.digest, run.record.faces.digest) for run in (first, second)]
     lines = _other_arithmetic(names, first, second)
     if held[0][0] != held[1][0]:
         lines.append(f"other subjects: {_told(names, (held[0][0], held[1][0]))}: the networks differ.")
@@ -220,7 +220,7 @@ def _differences(runs: Sequence[RunFolder], a: int, b: int) -> list[str]:
         lines.append(f"other faces: {told}: images cannot be paired, so there is no effect and no p.")
     else:
         lines += _other_targets(names, first, second)
-    digests = [{each["name"]: each["digest"] for each in run.info["explainers"]} for run in (first, second)]
+    digests = [{each.name: each.digest for each in run.record.explainers} for run in (first, second)]
     changed = [name for name in digests[0] if name in digests[1] and digests[0][name] != digests[1][name]]
     if changed:
         lines.append(f"other code or settings in {names[0]} and {names[1]}: {', '.join(changed)}.")
@@ -229,7 +229,7 @@ def _differences(runs: Sequence[RunFolder], a: int, b: int) -> list[str]:
 
 def _other_arithmetic(names: tuple[str, str], first: RunFolder, second: RunFolder) -> list[str]:
     """Return in what the arithmetic of two runs differs."""
-    held = [run.info.get("arithmetic", {}) for run in (first, second)]
+    held = [run.record.arithmetic for run in (first, second)]
     unlike = [what for what in {**held[0], **held[1]} if held[0].get(what) != held[1].get(what)]
     told = "; ".join(f"{what} {held[0].get(what, 'unknown')} and {held[1].get(what, 'unknown')}" for what in unlike)
     return [f"other arithmetic in {names[0]} and {names[1]}, so last bits differ: {told}."] if told else []

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.report import reading, wording
-from harness.report.reading import ALL
+from harness.report import queries, wording
+from harness.report.queries import ALL
 from harness.report.style import (
     CONTROL,
     FAINT,
@@ -43,24 +43,24 @@ _NULL_LINES = {"spectrum-null": (0, (1, 1.2)), "transplant-null": (0, (5, 1.5))}
 def curves_figure(run: RunFolder, metric: str, explainers: Sequence[str] = (), classes: Sequence[str] = ()) -> Figure:
     """Return deletion or insertion curves: a row an explainer, a column a class, the map beside its nulls."""
     names, shown = (
-        list(explainers) or reading.methods(run) or list(reading.families(run)),
-        list(classes) or [*reading.classes(run), ALL],
+        list(explainers) or queries.methods(run) or list(queries.families(run)),
+        list(classes) or [*queries.classes(run), ALL],
     )
     size = ((WIDTH - 0.7 - 0.12 * len(shown)) / max(len(shown), 4), 0.95)
-    asked = reading.curve_images(run, metric)
+    asked = queries.curve_images(run, metric)
     done = "removed" if metric == "deletion" else "shown"
     with styled():
         margins = Margins(left=0.55, top=0.85, across=0.12, down=0.3)
         figure, axes = panels(len(names) * len(shown), len(shown), size, margins)
         alike(axes, (-0.02, 1.02), (0.0, 1.02))
         for row, name in zip(axes, names, strict=True):
-            held = reading.curves(run, metric, name)
+            held = queries.curves(run, metric, name)
             for ax, where in zip(row, shown, strict=True):
                 ax.set_xticks([0, 0.5, 1], ["0", "½", "1"])
                 ax.set_yticks([0, 0.5, 1])
                 here = {variant: _of_class(each, where) for variant, each in held.items()}
-                _curve_panel(ax, reading.family(run, name), here, _own(run, here), asked.get(where, 0))
-            panel_title(row[0], name, reading.family(run, name))
+                _curve_panel(ax, queries.family(run, name), here, _own(run, here), asked.get(where, 0))
+            panel_title(row[0], name, queries.family(run, name))
         for ax, where in zip(axes[0], shown, strict=True):
             ax.annotate(
                 wording.folded(where, 14), (0.5, 1), (0, 13), xycoords="axes fraction", textcoords="offset points",
@@ -90,7 +90,7 @@ class Band:
 
 def _band(run: RunFolder, curves: pd.DataFrame) -> Band:
     """Return mean and interval at each point."""
-    confidence = float(run.info.get("confidence", 0.99))
+    confidence = run.record.confidence
     values = curves.to_numpy(dtype=np.float64)
     held = [mean_interval(column, confidence=confidence, resamples=BAND_RESAMPLES) for column in values.T]
     mean, low, high = (np.array([getattr(each, end) for each in held]) for end in ("estimate", "low", "high"))
@@ -143,12 +143,12 @@ _ORDERS = {
 
 def cascade_figure(run: RunFolder, metric: str = "randomization-cascade", explainers: Sequence[str] = ()) -> Figure:
     """Return, panel by explainer, how alike a map stays while layers of the network are randomised in some order."""
-    names = list(explainers) or list(reading.families(run))
-    order, layers = metric.removesuffix("-absolute"), reading.layers(run)
+    names = list(explainers) or list(queries.families(run))
+    order, layers = metric.removesuffix("-absolute"), queries.layers(run)
     ticks = ["trained", *(layers[::-1] if order == "randomization-bottom-up" else layers)]
-    held = {name: reading.curves(run, metric, name) for name in names}
+    held = {name: queries.curves(run, metric, name) for name in names}
     bands = {name: _own(run, each) for name, each in held.items()}
-    asked = reading.curve_images(run, metric)[ALL]
+    asked = queries.curve_images(run, metric)[ALL]
     means = [curve.mean().to_numpy() for each in held.values() for curve in each.values()]
     bounds = [end for band in bands.values() if band for end in (band.low, band.high)]
     ends = np.concatenate([[-0.05, 1.0], *means, *bounds])
@@ -162,10 +162,10 @@ def cascade_figure(run: RunFolder, metric: str = "randomization-cascade", explai
             # More than about sixteen names cannot stand beside each other under a panel of two inches.
             step = -(-len(ticks) // 16)
             ax.set_xticks(range(0, len(ticks), step), ticks[::step], rotation=90, fontsize=6)
-            panel_title(ax, name, reading.family(run, name))
-            _curve_panel(ax, reading.family(run, name), held[name], bands[name], asked)
+            panel_title(ax, name, queries.family(run, name))
+            _curve_panel(ax, queries.family(run, name), held[name], bands[name], asked)
         told = "signs dropped" if metric.endswith("absolute") else "signed"
         heading(figure, f"Similarity to the map of the trained network ({told}), {_ORDERS[order]}")
         nulls = {"transplant-null": _NULL_LINES["transplant-null"]}
-        _curve_legend(figure, nulls, with_controls=any(reading.family(run, name) == "control" for name in names))
+        _curve_legend(figure, nulls, with_controls=any(queries.family(run, name) == "control" for name in names))
     return figure

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.report import reading
+from harness.report import queries
 from harness.report.rendering import inert
 from harness.report.style import LINE, WIDTH, Margins, alike, around, heading, panel_title, panels, styled
 from harness.statistics import mean_interval
@@ -24,7 +24,7 @@ def effect_table(run: RunFolder) -> pd.DataFrame:
         One row a class, part and kind: n, and of the true class's probability and logit the mean change; of the
         probability the interval too. Empty where the run has no effects.
     """
-    confidence = float(run.info.get("confidence", 0.99))
+    confidence = run.record.confidence
     rows = []
     for (label, part, kind), held in run.effects.groupby(["label", "part", "kind"], sort=False):
         found = mean_interval(held["probability"].to_numpy(np.float64), confidence=confidence)
@@ -42,7 +42,7 @@ def write_effects(run: RunFolder) -> None:
 def effects_figure(run: RunFolder) -> Figure | None:
     """Return a panel a class: what its probability loses and gains with each part; None where nothing is known."""
     table = effect_table(run)
-    shown = [name for name in reading.classes(run) if name in set(table["class"])]
+    shown = [name for name in queries.classes(run) if name in set(table["class"])]
     if not shown:
         return None
     parts = list(dict.fromkeys(table["part"]))

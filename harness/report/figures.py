@@ -7,14 +7,14 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from harness.report import reading
+from harness.report import queries
 from harness.report.curve_figures import cascade_figure, curves_figure
 from harness.report.effects import effects_figure
 from harness.report.gain_figures import gains_figure, overview_figure, recall_figure
 from harness.report.ladder_figure import ladder_figure, shares
 from harness.report.map_figures import gallery_figure
 from harness.report.matrix_figures import confusion_figure, similarity_figure, verdict_figure
-from harness.report.reading import ALL, DEFAULT_METRIC
+from harness.report.queries import ALL, DEFAULT_METRIC
 from harness.report.style import chunks, save
 from harness.store import RunFolder
 
@@ -77,10 +77,10 @@ class Saved:
 
 def plates(run: RunFolder) -> Iterator[Plate]:
     """Yield every figure of a run, in the order in which a reader wants them; large runs have several pages of one."""
-    everyone = list(reading.families(run))
-    curves, metrics = set(run.curves["metric"]), reading.metrics(run)
-    few = 20 if len(reading.classes(run)) <= 10 else 10
-    columns = [names for group in reading.check_groups(run).values() for names in chunks(group, 12)]
+    everyone = list(queries.families(run))
+    curves, metrics = set(run.curves["metric"]), queries.metrics(run)
+    few = 20 if len(queries.classes(run)) <= 10 else 10
+    columns = [names for group in queries.check_groups(run).values() for names in chunks(group, 12)]
     yield from _pages(
         Plate(VERDICTS_PLATE, "Verdicts", _VERDICTS, _nothing), columns or [[]], partial(verdict_figure, run)
     )
@@ -105,7 +105,7 @@ def plates(run: RunFolder) -> Iterator[Plate]:
     yield from _pages(plate, chunks(everyone, 19), partial(similarity_figure, run))
     if DEFAULT_METRIC in metrics:
         plate = Plate("recall", "Score against recall", _RECALL, _nothing)
-        yield from _pages(plate, chunks(reading.methods(run), 12), partial(recall_figure, run, DEFAULT_METRIC))
+        yield from _pages(plate, chunks(queries.methods(run), 12), partial(recall_figure, run, DEFAULT_METRIC))
 
 
 def _nothing() -> None:
@@ -127,10 +127,10 @@ def _galleries(run: RunFolder) -> Iterator[Plate]:
     held = [str(name) for name in run.examples.targets]
     pages = [
         (names, classes)
-        for names in chunks(list(reading.families(run)), 8)
-        for classes in chunks([name for name in reading.classes(run) if name in held], 10)
+        for names in chunks(list(queries.families(run)), 8)
+        for classes in chunks([name for name in queries.classes(run) if name in held], 10)
     ]
-    absent = [name for name in reading.classes(run) if name not in held]
+    absent = [name for name in queries.classes(run) if name not in held]
     caption = _GALLERY + (f" No example of: {', '.join(absent)}." if absent else "")
     for number, page in enumerate(pages):
         yield Plate(_numbered("maps", number), "Maps", caption, partial(gallery_figure, run, *page))
@@ -138,12 +138,12 @@ def _galleries(run: RunFolder) -> Iterator[Plate]:
 
 def _curve_plates(run: RunFolder, metric: str) -> Iterator[Plate]:
     """Yield the curves of the methods, at most eight classes and seven explainers a page."""
-    shown = [*reading.classes(run), ALL]
+    shown = [*queries.classes(run), ALL]
     present = set(run.curves.loc[run.curves["metric"] == metric, "target"]) | {ALL}
     pages = [
         (names, classes)
         for classes in chunks([name for name in shown if name in present], 8)
-        for names in chunks(reading.methods(run), 7)
+        for names in chunks(queries.methods(run), 7)
     ]
     absent = [name for name in shown if name not in present]
     caption = f"{_CURVES[metric]} {_NO_CONTROLS}" + (f" No images of: {', '.join(absent)}." if absent else "")

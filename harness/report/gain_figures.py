@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.report import labels, reading, tables, wording
-from harness.report.reading import ALL, DEFAULT_METRIC
+from harness.report import labels, queries, tables, wording
+from harness.report.queries import ALL, DEFAULT_METRIC
 from harness.report.style import (
     FAINT,
     LINE,
@@ -42,13 +42,13 @@ _LETTER = 0.068
 
 def overview_figure(run: RunFolder) -> Figure | None:
     """Return every explainer's gains over its nulls, over all images, with intervals; None where there are none."""
-    held = reading.metrics(run)
+    held = queries.metrics(run)
     shown = [(metric, variant) for metric, variant in GAINS if variant in held.get(metric, ())]
     if not shown:
         return None
-    names = list(reading.families(run))
+    names = list(queries.families(run))
     left = 0.2 + _LETTER * max(map(len, names))
-    dots = [_column(run, reading.rows(run, *gain), names) for gain in shown]
+    dots = [_column(run, queries.rows(run, *gain), names) for gain in shown]
     with styled():
         size = ((WIDTH - left - 0.15 - 0.2 * 3) / 4, 0.25 + 0.17 * len(names))
         figure, axes = panels(len(shown), len(shown), size, Margins(left=left, top=0.68, across=0.2))
@@ -56,7 +56,7 @@ def overview_figure(run: RunFolder) -> Figure | None:
         for ax, (metric, variant), column in zip(axes[0], shown, dots, strict=True):
             ax.set_title(f"{metric}\nover {variant.replace('-', ' ')}", fontsize=8)
             ax.set_yticks(range(len(names)), names)
-            _draw(ax, column, [reading.family(run, name) for name in names])
+            _draw(ax, column, [queries.family(run, name) for name in names])
         heading(figure, "Gain over each explainer's own null map, all images")
         around(figure, "gain (mean with its interval)")
     return figure
@@ -64,9 +64,9 @@ def overview_figure(run: RunFolder) -> Figure | None:
 
 def gains_figure(run: RunFolder, metric: str = DEFAULT_METRIC, explainers: Sequence[str] = ()) -> Figure:
     """Return gains class by class: a panel an explainer, classes on one axis, the mean with its interval."""
-    metric, variant = reading.chosen(run, metric)
-    names, shown = list(explainers) or list(reading.families(run)), [*reading.classes(run), ALL]
-    held = reading.rows(run, metric, variant)
+    metric, variant = queries.chosen(run, metric)
+    names, shown = list(explainers) or list(queries.families(run)), [*queries.classes(run), ALL]
+    held = queries.rows(run, metric, variant)
     by_class = [_column(run, each, names) for each in _by_class(held, shown)]
     dots = [list(row) for row in zip(*by_class, strict=True)]
     ticks = [f"{where} ({column[0][1] or 'no images'})" for where, column in zip(shown, by_class, strict=True)]
@@ -84,8 +84,8 @@ def gains_figure(run: RunFolder, metric: str = DEFAULT_METRIC, explainers: Seque
         for ax, name, rows in zip(chain(*axes), names, dots, strict=False):
             ax.set_yticks(range(len(shown)), ticks)
             ax.axhline(len(shown) - 1.5, color=LINE, linewidth=0.6)
-            _draw(ax, rows, [reading.family(run, name)] * len(shown))
-            panel_title(ax, name, reading.family(run, name))
+            _draw(ax, rows, [queries.family(run, name)] * len(shown))
+            panel_title(ax, name, queries.family(run, name))
         heading(figure, f"{metric} over {variant.replace('-', ' ')}, class by class")
         around(figure, "gain (mean with its interval)")
     return figure
@@ -109,7 +109,7 @@ def _by_class(held: pd.DataFrame, shown: Sequence[str]) -> list[pd.DataFrame]:
 def _column(run: RunFolder, held: pd.DataFrame, names: Sequence[str]) -> list[Dot]:
     """Return mean and interval of each explainer's defined values, and how many images were asked for."""
     asked = len(held[["image", "target"]].drop_duplicates())
-    confidence = float(run.info.get("confidence", 0.99))
+    confidence = run.record.confidence
     defined = [each[each["defined"]] for each in _split(held, "explainer", names)]
     return [(_interval(run, each, confidence) if len(each) else None, asked) for each in defined]
 
@@ -157,22 +157,22 @@ def _beside(ax: Axes, place: int, text: str) -> None:
 
 def recall_figure(run: RunFolder, metric: str = DEFAULT_METRIC, explainers: Sequence[str] = ()) -> Figure | None:
     """Return each class's mean score against its recall, panel by explainer; None where faces have no labels."""
-    recall = reading.recalls(run)
+    recall = queries.recalls(run)
     if recall is None:
         return None
-    metric, variant = reading.chosen(run, metric)
-    names = list(explainers) or reading.methods(run)
-    score = reading.means(run, reading.rows(run, metric, variant))[names].drop(index=ALL)
+    metric, variant = queries.chosen(run, metric)
+    names = list(explainers) or queries.methods(run)
+    score = queries.means(run, queries.rows(run, metric, variant))[names].drop(index=ALL)
     with styled():
         size = ((WIDTH - 0.75 - 0.15 * 2) / 3, 1.9)
         figure, axes = panels(len(names), min(3, len(names)), size, Margins(top=0.72, down=0.52))
         alike(axes, _room(recall.drop(ALL), 0.18), _room(pd.Series(score.to_numpy().ravel()), 0.12))
         for ax, name in zip(chain(*axes), names, strict=False):
             ax.axhline(0, color=LINE, linewidth=0.6, zorder=0)
-            paint = ink(reading.family(run, name))
+            paint = ink(queries.family(run, name))
             ax.set_title(f"{name}\n", fontsize=7.5, weight="bold", loc="left", pad=2, color=paint)
             ax.text(0, 1.015, _recall_verdict(run, name), transform=ax.transAxes, fontsize=6.5, va="bottom")
-            _named_points(ax, recall, score[name], colour(reading.family(run, name)))
+            _named_points(ax, recall, score[name], colour(queries.family(run, name)))
         heading(figure, f"{metric} over {variant.replace('-', ' ')} against recall, class by class")
         around(figure, "recall", "mean gain")
     return figure
@@ -188,7 +188,7 @@ def _room(values: pd.Series, share: float) -> tuple[float, float]:
 
 def _recall_verdict(run: RunFolder, name: str) -> str:
     """Return what the check on recall found."""
-    held = reading.verdicts(run)
+    held = queries.verdicts(run)
     held = held[(held["check"] == "confusion-recall") & (held["explainer"] == name)]
     if held.empty:
         return ""

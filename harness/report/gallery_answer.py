@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from harness.report import answer, reading, wording
+from harness.report import answer, queries, wording
 from harness.report.answer import State
 from harness.report.effects import effect_table
-from harness.report.reading import ALL
+from harness.report.queries import ALL
 from harness.statistics.relabelling import EXACT_UP_TO
 from harness.store import RunFolder
 
@@ -29,7 +29,7 @@ class GalleryAnswer:
 
 def gallery_answer(run: RunFolder, shown: Sequence[str]) -> GalleryAnswer:
     """Return the answer that a run's verdicts give, for the methods that the gallery shows."""
-    names = [name for name in reading.methods(run) if name in shown]
+    names = [name for name in queries.methods(run) if name in shown]
     parts = (
         ("Which classes do best?", _best_said(run)),
         ("Are these maps faithful?", _faithful(run, names)),
@@ -91,7 +91,7 @@ def _losses(run: RunFolder) -> pd.DataFrame:
 
 def _best(run: RunFolder) -> list[tuple[str, float]]:
     """Return the two classes of highest recall."""
-    recalls = reading.recalls(run)
+    recalls = queries.recalls(run)
     if recalls is None:
         return []
     held = recalls.drop(ALL).dropna().sort_values(ascending=False, kind="stable")
@@ -100,12 +100,12 @@ def _best(run: RunFolder) -> list[tuple[str, float]]:
 
 def _best_said(run: RunFolder) -> tuple[str, ...]:
     """Return the recall of every class."""
-    recalls = reading.recalls(run)
+    recalls = queries.recalls(run)
     if recalls is None:
         return ("The faces have no labels, so there is no recall and no confusion matrix.",)
     held = recalls.drop(ALL).sort_values(ascending=False, kind="stable")
     told = ", ".join(f"{name} {'undefined' if pd.isna(value) else f'{value:.2f}'}" for name, value in held.items())
-    said = f"Recall over {run.info['faces']['n']} faces: {told}; accuracy {recalls[ALL]:.2f}."
+    said = f"Recall over {run.record.faces.n} faces: {told}; accuracy {recalls[ALL]:.2f}."
     places = {str(name): place for place, name in enumerate(held.index, 1)}
     if not set(NAMED) <= set(places):
         return (said,)
@@ -119,7 +119,7 @@ def _faithful(run: RunFolder, names: Sequence[str]) -> tuple[str, ...]:
     told = []
     for name, state, why, _ in held.explainers:
         if name in names:
-            states = {where: beliefs[name, where].state for where in reading.classes(run)}
+            states = {where: beliefs[name, where].state for where in queries.classes(run)}
             told.append(f"{name}: {state.value}. {why} {_by_class(states)}")
     return (*told, held.controls)
 
@@ -137,13 +137,13 @@ def _by_class(states: Mapping[str, State]) -> str:
 
 def _rows(run: RunFolder, names: Sequence[str], check: str) -> pd.DataFrame:
     """Return the verdicts of one check over classes."""
-    held = reading.verdicts(run)
+    held = queries.verdicts(run)
     return held[(held["check"] == check) & held["explainer"].isin(list(names))]
 
 
 def _class_check(run: RunFolder, names: Sequence[str], checks: Sequence[str]) -> tuple[str, ...]:
     """Return what checks over classes found for each method."""
-    claims = {str(each["name"]): str(each.get("claim", "")) for each in run.info.get("checks", [])}
+    claims = {each.name: each.claim for each in run.record.checks}
     told = []
     for check in checks:
         rows = _rows(run, names, check)
@@ -195,7 +195,7 @@ def _chance(run: RunFolder, names: Sequence[str]) -> tuple[str, ...]:
         "the number of each explainer's; the smallest corrected p is "
         f"{wording.bare_chance(float(judged['p_adjusted'].min()))}."
     ]
-    controls = _rows(run, reading.controls(run), CHECKS[0]).dropna(subset="p")
+    controls = _rows(run, queries.controls(run), CHECKS[0]).dropna(subset="p")
     if len(controls):
         said = [
             f"{row['explainer']} {wording.number(float(row['effect']), signed=True)} "
@@ -213,13 +213,13 @@ def _uses(run: RunFolder) -> tuple[str, ...]:
     if run.effects.empty:
         return ("Cannot be known here: these faces cannot be rendered again with a part at rest.",)
     table, told = _losses(run), []
-    for name in reading.classes(run):
+    for name in queries.classes(run):
         said = [
             f"{row['part']} {wording.number(float(row['probability']), signed=True)} "
             f"({wording.interval(float(row['low']), float(row['high']))})"
             for row in table[table["class"] == name].head(2).to_dict("records")
         ]
         told.append(f"{name}: " + (wording.listed(said) if said else "no part is shown to matter by itself"))
-    confidence = f"{float(run.info.get('confidence', 0.99)):.0%}"
+    confidence = f"{run.record.confidence:.0%}"
     lead = f"Probability that the true class loses with a part put to rest ({confidence} interval), the two largest: "
     return (lead + "; ".join(told) + ".",)

@@ -12,12 +12,12 @@ from jaxtyping import Float, Shaped
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.report import reading, wording
+from harness.report import queries, wording
 from harness.report.effects import effects_figure
 from harness.report.gain_figures import recall_figure
 from harness.report.gallery_lime import lime_figure
 from harness.report.gallery_parts import GAP, WIDTH, class_title, no_image
-from harness.report.gallery_reading import NONE, StoredGallery
+from harness.report.gallery_queries import NONE, StoredGallery
 from harness.report.style import (
     FAINT,
     SIGNED,
@@ -97,13 +97,13 @@ def gallery_plates(held: StoredGallery) -> Iterator[GalleryPlate]:
         "in which no map is involved.",
         partial(effects_figure, held.run),
     )
-    if "deletion-gain" in reading.metrics(held.run):
+    if "deletion-gain" in queries.metrics(held.run):
         yield GalleryPlate(
             "figure-6",
             "Figure 6. Faithfulness of the maps against recall, class by class",
             "How far each map's deletion curve runs under that of its null map, on average over a class's images, "
             "against the class's recall: do classes that do best have better maps?",
-            partial(recall_figure, held.run, "deletion-gain", [n for n in reading.methods(held.run) if n in SHOWN]),
+            partial(recall_figure, held.run, "deletion-gain", [n for n in queries.methods(held.run) if n in SHOWN]),
         )
 
 

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from harness.report import reading
+from harness.report import queries
 from harness.report.gallery_parts import GAP, WIDTH, class_title, no_image
-from harness.report.gallery_reading import NONE, StoredGallery
+from harness.report.gallery_queries import NONE, StoredGallery
 from harness.report.matrix_figures import draw_confusion
 from harness.report.style import (
     FAINT,
@@ -98,7 +98,7 @@ def _borders(segments: Int[np.ndarray, "h w"], speaking: Bool[np.ndarray, "h w"]
 
 def _beside_lime(held: StoredGallery, ax: Axes, side: float) -> None:
     """Draw the confusion matrix, or where there are no labels how many faces are seen as each class."""
-    table = reading.matrix(held.run, "confusion")
+    table = queries.matrix(held.run, "confusion")
     if table is not None:
         draw_confusion(ax, table.reindex(index=held.classes, columns=held.classes), side)
         ax.set_title("Confusion matrix: faces, shaded by share of the row", fontsize=7, loc="right", weight="bold")
@@ -113,7 +113,7 @@ def _beside_lime(held: StoredGallery, ax: Axes, side: float) -> None:
 
 def _draw_recalls(held: StoredGallery, figure: Figure, box: tuple[float, float, float, float]) -> None:
     """Draw each class's recall, where it is known, into a box in inches."""
-    recalls = reading.recalls(held.run)
+    recalls = queries.recalls(held.run)
     if recalls is None:
         return
     wide, high = (float(each) for each in figure.get_size_inches())

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from harness.report.gallery_answer import QUESTION, GalleryAnswer, gallery_answer
 from harness.report.gallery_figures import PRINT_DPI, SHOWN, GalleryPlate, checks_said, gallery_plates
-from harness.report.gallery_reading import StoredGallery
+from harness.report.gallery_queries import StoredGallery
 from harness.report.style import INK, save, save_picture
 
 SHOWN_WIDTH = 880

@@ -4,7 +4,7 @@ import textwrap
 
 from matplotlib.axes import Axes
 
-from harness.report.gallery_reading import NONE, StoredGallery
+from harness.report.gallery_queries import NONE, StoredGallery
 from harness.report.style import (
     FAINT,
     VERDICTS,

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from harness.report import reading, wording
-from harness.report.reading import ALL
+from harness.report import queries, wording
+from harness.report.queries import ALL
 from harness.statistics import mean_interval
 from harness.store import RunFolder
 
@@ -70,11 +71,11 @@ class Standing:
 
 def standings(run: RunFolder, where: str = ALL) -> list[Standing]:
     """Return where each explainer stands, methods first, the highest and then the best share first."""
-    held = [standing(run, name, where) for name in reading.families(run)]
-    order = list(reading.families(run).values())
+    held = [standing(run, name, where) for name in queries.families(run)]
+    order = list(queries.families(run).values())
     ranked = sorted(
         zip(held, order, strict=True),
-        key=lambda pair: (pair[1] in ("control", reading.ORACLE), -pair[0].rung, -_mean(pair[0].share)),
+        key=lambda pair: (pair[1] in ("control", queries.ORACLE), -pair[0].rung, -_mean(pair[0].share)),
     )
     return [one for one, _ in ranked]
 
@@ -109,7 +110,7 @@ def share(run: RunFolder, name: str, where: str = ALL) -> Share | None:
     who = persons.reindex(known["image"]).to_numpy() if len(persons) else None
     if who is not None and len(np.unique(who)) < 2:
         return Share(float(known["value"].mean()), np.nan, np.nan, len(known))
-    confidence = float(run.info.get("confidence", 0.99))
+    confidence = run.record.confidence
     found = mean_interval(known["value"].to_numpy(np.float64), confidence=confidence, clusters=who)
     return Share(found.estimate, found.low, found.high, len(known))
 
@@ -125,7 +126,7 @@ def _mean(held: Share | None) -> float:
 def lines(run: RunFolder) -> list[str]:
     """Return the answer in lines for a terminal: a line a method, one of what it is compared with, and what to use."""
     held = standings(run)
-    methods = [one for one in held if one.explainer in reading.methods(run)]
+    methods = [one for one in held if one.explainer in queries.methods(run)]
     wide = max((len(one.explainer) for one in methods), default=0)
     said = [f"{one.explainer:{wide}}  {_told(one)}" for one in methods]
     return [*said, *_beside(run, held), *_advice(run, methods)]
@@ -144,7 +145,7 @@ def _told(one: Standing) -> str:
 
 def _beside(run: RunFolder, held: Sequence[Standing]) -> list[str]:
     """Say what empty maps and the truth itself have, in a line; nothing where the game was not played."""
-    apart = [one for one in held if one.explainer not in reading.methods(run) and one.share is not None]
+    apart = [one for one in held if one.explainer not in queries.methods(run) and one.share is not None]
     known = [f"{one.explainer} {100 * one.share.mean:.0f} %" for one in apart if one.share and one.share.n]
     return [f"beside: {', '.join(known)}; chance 50 %"] if known else []
 
@@ -179,7 +180,7 @@ def ladder_table(run: RunFolder) -> pd.DataFrame:
 
     A cell is yes, NO, ? for open or – for not applicable, with the effect of the claim that decides it.
     """
-    names = [str(each["name"]) for each in run.info.get("rungs", [])]
+    names = [each.name for each in run.record.rungs]
     rows = run.ladder[run.ladder["class"] == ALL]
     cells = rows.assign(cell=[_cell(r, e) for r, e in zip(rows["reached"], rows["effect"], strict=True)])
     made = cells.pivot(index="explainer", columns="name", values="cell")
@@ -205,17 +206,32 @@ def _cell(reached: str, effect: float) -> str:
     return mark if np.isnan(effect) or mark == "–" else f"{mark} {wording.number(effect, signed=True)}"
 
 
-def class_table(run: RunFolder) -> pd.DataFrame:
-    """Return the highest rung of each explainer for each class: a row a class, a column a method."""
-    methods = reading.methods(run)
+def class_table(run: RunFolder, by: Literal["class", "explainer"] = "class", *, controls: bool = False) -> pd.DataFrame:
+    """Return the highest rung of each explainer for each class, with its share of settled pairs.
+
+    Parameters
+    ----------
+    run
+        A run with a ladder.
+    by
+        What the rows are. Columns are the other, and how many ``images`` of a class are explained.
+    controls
+        Whether controls and oracles stand beside the methods.
+    """
+    names = [one.explainer for one in standings(run)] if controls else queries.methods(run)
     rows = {
-        where: {name: _class_cell(run, standing(run, name, where)) for name in methods}
-        for where in (ALL, *reading.classes(run))
+        where: {name: _class_cell(run, standing(run, name, where)) for name in names}
+        for where in (ALL, *queries.classes(run))
     }
-    made = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=methods).rename_axis("class")
+    made = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=names).rename_axis("class")
+    explained = run.scores.drop_duplicates("image")["target"].value_counts()
+    counts = [int(explained.sum()), *(int(explained.get(name, 0)) for name in queries.classes(run))]
+    made.insert(0, "images", [str(count) for count in counts])
+    made = made if by == "class" else made.T.rename_axis("explainer")
     made.attrs = {
         "kind": "ladder", "title": "the highest rung class by class, and the share of settled pairs that is right",
-        "notes": [f"{each['number']}: {each['claim']}." for each in run.info.get("rungs", [])],
+        "notes": [f"{each.number}: {each.claim}." for each in run.record.rungs]
+        + ["?: what the next rung claims is not settled; for a class few images are there to settle it."],
     }  # fmt: skip
     return made
 

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from harness.report import ladder, reading
+from harness.report import ladder, queries
 from harness.report.ladder import Standing
 from harness.report.style import FAINT, INK, STATES, WIDTH, Margins, heading, panels, styled
 from harness.store import RunFolder
@@ -34,7 +34,7 @@ def ladder_figure(run: RunFolder) -> Figure:
         for place, one in enumerate(held):
             share = one.share
             assert share is not None
-            is_method = one.explainer in reading.methods(run)
+            is_method = one.explainer in queries.methods(run)
             paint = _paint(one) if is_method else FAINT
             ax.plot([share.low, share.high], [place, place], color=paint, linewidth=2, solid_capstyle="butt")
             ax.plot(share.mean, place, "o", color=paint, markersize=5)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.report import reading, wording
+from harness.report import queries, wording
 from harness.report.style import (
     FAINT,
     VERDICTS,
@@ -29,8 +29,8 @@ def gallery_figure(run: RunFolder, explainers: Sequence[str] = (), classes: Sequ
     map's own size.
     """
     held = run.examples
-    names = list(explainers) or list(reading.families(run))
-    wanted = set(classes or reading.classes(run))
+    names = list(explainers) or list(queries.families(run))
+    wanted = set(classes or queries.classes(run))
     shown = [i for i, target in enumerate(held.targets) if str(target) in wanted]
     side = min(1.25, (WIDTH - 1.1 - 0.06 * len(names)) / (len(names) + 1))
     wide = int(side * 72 / 4.3)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from harness.report import reading, tables, wording
+from harness.report import queries, tables, wording
 from harness.report.style import (
     ALIKE,
     FAINT,
@@ -39,10 +39,10 @@ _LETTER = 0.068
 def confusion_figure(run: RunFolder) -> Figure | None:
     """Return the confusion matrix beside the similarity of class-mean images; None where both are absent."""
     told = {"confusion": "Confusion matrix (share of the row)", "image-similarity": "Similarity of class-mean images"}
-    held = {name: table for name in told if (table := reading.matrix(run, name)) is not None}
+    held = {name: table for name in told if (table := queries.matrix(run, name)) is not None}
     if not held:
         return None
-    names = reading.classes(run)
+    names = queries.classes(run)
     left = 0.3 + _LETTER * max(map(len, names))
     side = (WIDTH - 2 * left - 2 * 0.6) / 2
     with styled():
@@ -72,11 +72,11 @@ def draw_confusion(ax: Axes, table: pd.DataFrame, side: float) -> None:
 
 def similarity_figure(run: RunFolder, explainers: Sequence[str] = ()) -> Figure | None:
     """Return, panel by explainer, how alike the mean maps of two classes are, after the network's mistakes."""
-    asked = list(explainers) or list(reading.families(run))
-    names = [name for name in asked if reading.matrix(run, "map-similarity", name) is not None]
+    asked = list(explainers) or list(queries.families(run))
+    names = [name for name in asked if queries.matrix(run, "map-similarity", name) is not None]
     if not names:
         return None
-    classes, confusion = reading.classes(run), reading.matrix(run, "confusion")
+    classes, confusion = queries.classes(run), queries.matrix(run, "confusion")
     shown = names if confusion is None else ["", *names]
     left = 0.2 + 0.062 * max(map(len, classes))
     side = (WIDTH - left - 0.15 - 0.15 * 4) / 5
@@ -84,10 +84,10 @@ def similarity_figure(run: RunFolder, explainers: Sequence[str] = ()) -> Figure 
         margins = Margins(left=left, top=0.22 + title_room(names), bottom=left, down=title_room(names))
         figure, axes = panels(len(shown), min(5, len(shown)), (side, side), margins)
         for ax, name in zip(chain(*axes), shown, strict=False):
-            table = reading.matrix(run, "map-similarity", name) if name else confusion
+            table = queries.matrix(run, "map-similarity", name) if name else confusion
             if table is not None:
                 _shade(ax, _off_diagonal(table) if name else _mistakes(table), ALIKE if name else SHARE, None)
-            panel_title(ax, name or "mistakes", reading.family(run, name) if name else "")
+            panel_title(ax, name or "mistakes", queries.family(run, name) if name else "")
             _class_ticks(ax, classes)
             ax.tick_params(labelsize=min(7.0, side * 72 / len(classes) * 0.85))
         alike(axes)
@@ -182,8 +182,8 @@ def verdict_figure(run: RunFolder, checks: Sequence[str] = ()) -> Figure | None:
     checks
         Which columns; all by default.
     """
-    checks = list(checks) or reading.checks(run)
-    held, names = reading.verdicts(run), list(reading.families(run))
+    checks = list(checks) or queries.checks(run)
+    held, names = queries.verdicts(run), list(queries.families(run))
     held = held[held["check"].isin(checks)]
     if held.empty:
         return None
@@ -206,7 +206,7 @@ def verdict_figure(run: RunFolder, checks: Sequence[str] = ()) -> Figure | None:
         ax.set_yticks(np.arange(len(names)) + 0.5, names)
         ax.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
         for tick, name in zip(ax.get_yticklabels(), names, strict=True):
-            tick.set_color(ink(reading.family(run, name)))
+            tick.set_color(ink(queries.family(run, name)))
         for spine in ax.spines.values():
             spine.set_visible(False)
         heading(figure, "Verdicts over all images: mark and effect")

@@ -11,11 +11,11 @@ import jinja2
 import pandas as pd
 from PIL import Image
 
-from harness.report import answer, figures, ladder, reading, rendering, tables, wording
+from harness.report import answer, figures, ladder, queries, rendering, tables, wording
 from harness.report.answer import Belief, State
-from harness.report.reading import ALL
+from harness.report.queries import ALL
 from harness.report.style import DPI, VERDICTS
-from harness.store import RunFolder
+from harness.store import CheckRecord, RunFolder
 
 TABLES = (("deletion-gain", "spectrum-null"), ("insertion-gain", "spectrum-null"))
 """Per-class tables that the page shows; the others lie in ``tables/`` of the run folder."""
@@ -90,17 +90,17 @@ def write_page(run: RunFolder) -> Path:
 def _contents(run: RunFolder) -> dict[str, Any]:
     """Return all that the template shows."""
     return {
-        "title": f"Which explanations of {run.info['subject']['name']} can be believed?",
+        "title": f"Which explanations of {run.record.subject.name} can be believed?",
         "asked": _asked(run),
-        "command": str(run.info.get("command", "")),
+        "command": run.record.command,
         "answer": answer.answer(run),
         "standing": _standing(run),
         "by_class": _by_class(run),
-        "verdicts": [_verdicts(run, title, names) for title, names in reading.check_groups(run).items()],
+        "verdicts": [_verdicts(run, title, names) for title, names in queries.check_groups(run).items()],
         "verdict_notes": tables.verdict_table(run).attrs["notes"],
         "metrics": _plain_grid(tables.overview_table(run)),
         "examinations": _plain_grid(tables.examination_table(run)),
-        "tables": [_scores(run, *pair) for pair in TABLES if pair[1] in reading.metrics(run).get(pair[0], ())],
+        "tables": [_scores(run, *pair) for pair in TABLES if pair[1] in queries.metrics(run).get(pair[0], ())],
         "sections": _sections(run),
         "missing_figures": _absent(run),
         "checks": _checks(run),
@@ -113,16 +113,15 @@ def _contents(run: RunFolder) -> dict[str, Any]:
 
 def _asked(run: RunFolder) -> str:
     """Return the question in a sentence."""
-    methods, controls = reading.methods(run), reading.controls(run)
-    faces, chosen = run.info["faces"], run.info.get("chosen")
+    methods, controls = queries.methods(run), queries.controls(run)
+    faces, chosen = run.record.faces, run.record.chosen
     images = len(run.scores[["image", "target"]].drop_duplicates())
-    counts = list(chosen.values()) if isinstance(chosen, Mapping) else [chosen] if chosen else []
-    each = f", {wording.span(counts)} a class" if counts else ""
+    each = f", {wording.span(list(chosen.values()))} a class"
     beside = f"{_counted(controls, 'control')} that cannot be faithful" if controls else "no controls"
     return (
-        f"{_counted(methods, 'way')} of explaining the network {run.info['subject']['name']} and {beside} were tested "
-        f"on {images} images{each}, of the face set {faces['name']} ({faces['n']} images, "
-        f"{len(reading.classes(run))} classes)."
+        f"{_counted(methods, 'way')} of explaining the network {run.record.subject.name} and {beside} were tested "
+        f"on {images} images{each}, of the face set {faces.name} ({faces.n} images, "
+        f"{len(queries.classes(run))} classes)."
     )
 
 
@@ -139,10 +138,10 @@ def _standing(run: RunFolder) -> Grid:
     if len(run.ladder):
         return _ladder(run)
     held = answer.beliefs(run)
-    shown = [ALL, *reading.classes(run)]
+    shown = [ALL, *queries.classes(run)]
     rows = [
-        (name, family in ("control", reading.ORACLE), [_standing_cell(held[name, where]) for where in shown])
-        for name, family in reading.families(run).items()
+        (name, family in ("control", queries.ORACLE), [_standing_cell(held[name, where]) for where in shown])
+        for name, family in queries.families(run).items()
     ]
     return Grid("Who can be believed for which class", ["explainer", *shown], rows)
 
@@ -151,7 +150,7 @@ def _ladder(run: RunFolder) -> Grid:
     """Return the ladder over all images, a rung a column."""
     table = ladder.ladder_table(run)
     reached = run.ladder[run.ladder["class"] == ALL].set_index(["explainer", "name"])["reached"]
-    apart = {*reading.controls(run), *reading.oracles(run)}
+    apart = {*queries.controls(run), *queries.oracles(run)}
     rows = [
         (
             str(name),
@@ -160,7 +159,7 @@ def _ladder(run: RunFolder) -> Grid:
         )
         for name, row in table.iterrows()
     ]
-    notes = [*table.attrs["notes"], *[f"{each['name']}: {each['claim']}." for each in run.info.get("rungs", [])]]
+    notes = [*table.attrs["notes"], *[f"{each.name}: {each.claim}." for each in run.record.rungs]]
     return Grid(str(table.attrs["title"]).capitalize(), ["explainer", *map(str, table.columns)], rows, notes)
 
 
@@ -184,11 +183,11 @@ def _standing_cell(belief: Belief) -> Cell:
 
 def _verdicts(run: RunFolder, title: str, checks: Sequence[str]) -> Grid:
     """Return the verdict matrix of some checks with effect and n in every cell."""
-    held = reading.verdicts(run)
+    held = queries.verdicts(run)
     found = {(str(row["explainer"]), str(row["check"])): row for row in held.to_dict("records")}
     rows = [
-        (name, family in ("control", reading.ORACLE), [_verdict_cell(found.get((name, check))) for check in checks])
-        for name, family in reading.families(run).items()
+        (name, family in ("control", queries.ORACLE), [_verdict_cell(found.get((name, check))) for check in checks])
+        for name, family in queries.families(run).items()
     ]
     return Grid(title.capitalize(), ["explainer", *checks], rows)
 
@@ -209,7 +208,7 @@ def _scores(run: RunFolder, metric: str, variant: str) -> Grid:
     shown = rendering.readable(table)
     names = table.attrs["explainers"]
     top = float(table.loc[names].astype(float).abs().max().max()) or 1.0
-    controls = [*reading.controls(run), *reading.oracles(run)]
+    controls = [*queries.controls(run), *queries.oracles(run)]
     rows = []
     for row in shown.itertuples(index=False):
         name = str(row[0])
@@ -258,7 +257,7 @@ def _picture(title: str, path: Path) -> Picture:
 
 def _absent(run: RunFolder) -> list[str]:
     """Return why a figure that a reader may expect is not there."""
-    if reading.matrix(run, "confusion") is None:
+    if queries.matrix(run, "confusion") is None:
         return ["The faces have no labels, so there is no confusion matrix and nothing to hold against recall."]
     return []
 
@@ -271,26 +270,26 @@ def _checks(run: RunFolder) -> list[dict[str, str]]:
     held = run.verdicts.drop_duplicates("check").set_index("check")
     return [
         {
-            "name": str(each["name"]),
-            "claim": str(each.get("claim", "")),
-            "control": str(held.loc[each["name"], "control"]) if each["name"] in held.index else "",
-            "margin": "" if each.get("margin") is None else f"{_side(each)} {each['margin']:g}",
-            "reason": str(each.get("margin_reason", "")),
-            "reference": str(each.get("reference", "")),
+            "name": each.name,
+            "claim": each.claim,
+            "control": str(held.loc[each.name, "control"]) if each.name in held.index else "",
+            "margin": f"{_side(each)} {each.margin:g}",
+            "reason": each.margin_reason,
+            "reference": each.reference,
         }
-        for each in run.info.get("checks", [])
+        for each in run.record.checks
     ]
 
 
-def _side(check: Mapping[str, Any]) -> str:
+def _side(check: CheckRecord) -> str:
     """Return on which side of its margin a claim lies."""
-    return "below" if check.get("at_most") else "above"
+    return "below" if check.at_most else "above"
 
 
 def _rule(run: RunFolder) -> str:
     """Return when a verdict is a pass, and when an explainer is believed."""
-    decisive = reading.check_groups(run).get("what decides", [])
-    alpha, confidence = run.info.get("alpha", 0.01), float(run.info.get("confidence", 0.99))
+    decisive = queries.check_groups(run).get("what decides", [])
+    alpha, confidence = run.record.alpha, run.record.confidence
     return (
         "Scores are paired by image; the effect is the mean difference with its interval (confidence "
         f"{confidence:.0%}). Where persons are known they are the sample, and their images count as one. A claim "
@@ -306,31 +305,28 @@ def _rule(run: RunFolder) -> str:
 
 def _provenance(run: RunFolder) -> list[tuple[str, str]]:
     """Return where the numbers come from."""
-    info = run.info
-    versions = ", ".join(f"{name} {version}" for name, version in info.get("versions", {}).items() if version)
-    groups = [[group] if isinstance(group, str) else group for group in info.get("cascade", [])]
-    passes = info.get("passes", {})
+    record, passes = run.record, run.record.passes
     told = [
         ("run folder", run.name),
-        ("subject", f"{info['subject']['name']}, digest {info['subject']['digest']}"),
-        ("faces", f"{info['faces']['name']}, {info['faces']['n']} images, digest {info['faces']['digest']}"),
-        ("layer of class activation maps", str(info["subject"].get("cam_layer", ""))),
-        ("notes", "; ".join(map(str, info.get("notes", [])))),
-        ("profile", _settings(info.get("profile", ""))),
-        ("seed", str(info.get("seed", ""))),
-        ("images passed", f"{passes.get('forward', 0):,} forward, {passes.get('backward', 0):,} backward"),
-        ("time", f"{_duration(float(info.get('seconds', 0)))} on {info.get('device', 'unknown')}"),
-        ("arithmetic", _settings(info.get("arithmetic", {}))),
-        ("layers randomised", "; ".join(", ".join(map(str, group)) for group in groups)),
-        ("versions", versions),
-        ("schema", str(info.get("schema_version", ""))),
+        ("subject", f"{record.subject.name}, digest {record.subject.digest}"),
+        ("faces", f"{record.faces.name}, {record.faces.n} images, digest {record.faces.digest}"),
+        ("layer of class activation maps", str(record.subject.cam_layer)),
+        ("notes", "; ".join(record.notes)),
+        ("profile", _settings(record.profile)),
+        ("seed", str(record.seed)),
+        ("images passed", f"{passes.forward:,} forward, {passes.backward:,} backward"),
+        ("time", f"{_duration(record.seconds)} on {record.device}"),
+        ("arithmetic", _settings(record.arithmetic)),
+        ("layers randomised", "; ".join(", ".join(group) for group in record.cascade)),
+        ("versions", _settings({name: version for name, version in record.versions.items() if version})),
+        ("schema", str(record.schema_version)),
     ]
     return [(name, value) for name, value in told if value]
 
 
-def _settings(held: Any) -> str:
+def _settings(held: Mapping[str, object]) -> str:
     """Return settings as words."""
-    return ", ".join(f"{k} {v}" for k, v in held.items()) if isinstance(held, Mapping) else str(held)
+    return ", ".join(f"{name} {value}" for name, value in held.items())
 
 
 def _duration(seconds: float) -> str:
@@ -349,18 +345,16 @@ def _duration(seconds: float) -> str:
 
 def _explainers(run: RunFolder) -> list[dict[str, str]]:
     """Return each explainer with what it was."""
-    families = reading.families(run)
-    held = {str(each["name"]): each for each in run.info["explainers"]}
+    families = queries.families(run)
+    held = {each.name: each for each in run.record.explainers}
     return [
         {
             "name": name,
             "family": family,
-            "settings": _settings(held[name].get("settings") or {}) or "none",
-            "reference": str(held[name].get("reference") or ""),
-            "digest": str(held[name].get("digest", "")),
-            "status": ": ".join(
-                part for part in (str(held[name].get("status", "")), str(held[name].get("reason") or "")) if part
-            ),
+            "settings": _settings(held[name].settings) or "none",
+            "reference": held[name].reference,
+            "digest": held[name].digest,
+            "status": ": ".join(part for part in (held[name].status, held[name].reason) if part),
         }
         for name, family in families.items()
     ]

@@ -24,11 +24,12 @@ LEAST_WIDTH = 7.0
 
 INK, FAINT, LINE, CONTROL = "#222222", "#6b6b6b", "#cccccc", "#8a8a8a"
 
-# Okabe & Ito's palette, one colour a family; yellow is left out because thin lines of it vanish on white.
+# Okabe & Ito's palette, one colour a family, and a brown; yellow is left out: thin lines of it vanish on white.
 FAMILIES = {
     "gradient": "#0072B2",
     "backprop": "#56B4E9",
     "cam": "#D55E00",
+    "attention": "#8C564B",
     "perturbation": "#009E73",
     "surrogate": "#CC79A7",
     "user": "#E69F00",

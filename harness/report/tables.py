@@ -6,8 +6,8 @@ from typing import Literal
 
 import pandas as pd
 
-from harness.report import reading, wording
-from harness.report.reading import ALL, DEFAULT_METRIC, Counts
+from harness.report import queries, wording
+from harness.report.queries import ALL, DEFAULT_METRIC, Counts
 from harness.report.rendering import records, render
 from harness.store import IDENTITY, RunFolder
 
@@ -29,7 +29,7 @@ def metric_table(
     metric
         A name, or name and variant as ``deletion-gain/transplant-null``.
     variant
-        By default the spectrum null where there is one, else the first.
+        By default as :func:`harness.report.queries.chosen` has it.
     by
         What the rows are.
 
@@ -45,9 +45,9 @@ def metric_table(
     UsageError
         Where the run holds no such metric or variant; the message lists those it holds.
     """
-    metric, variant = reading.chosen(run, metric, variant)
-    held = reading.rows(run, metric, variant)
-    table, count, recall = reading.means(run, held), reading.counts(run, held), reading.recalls(run)
+    metric, variant = queries.chosen(run, metric, variant)
+    held = queries.rows(run, metric, variant)
+    table, count, recall = queries.means(run, held), queries.counts(run, held), queries.recalls(run)
     names = list(table.columns)
     if recall is not None:
         table.insert(0, "recall", recall)
@@ -57,7 +57,7 @@ def metric_table(
     made.attrs = {
         "kind": "metric", "metric": metric, "variant": variant, "by": by, "explainers": names,
         "defined": count.defined.to_dict("index"), "asked": count.asked.to_dict("index"),
-        "signed": reading.measure(run, metric).signed, "score": held[list(IDENTITY)].iloc[0].to_dict(),
+        "signed": queries.measure(run, metric).signed, "score": held[list(IDENTITY)].iloc[0].to_dict(),
         "title": _title(run, metric, variant), "notes": _metric_notes(run, held),
     }  # fmt: skip
     return made
@@ -65,7 +65,7 @@ def metric_table(
 
 def verdict_tables(run: RunFolder) -> list[pd.DataFrame]:
     """Return each explainer's verdicts over all images in two tables: what decides, and what is shown."""
-    groups = reading.check_groups(run)
+    groups = queries.check_groups(run)
     made = [verdict_table(run, names) for names in groups.values()]
     for table, title in zip(made, groups, strict=True):
         table.attrs["title"] += f"; {title}"
@@ -90,18 +90,18 @@ def verdict_table(run: RunFolder, checks: Sequence[str] | None = None) -> pd.Dat
         A row an explainer, a column a check; a cell is a mark (pass, FAIL, ? for inconclusive, – for not applicable)
         and the effect. The first column, ``n``, counts the images with a defined value of those asked for.
     """
-    held = reading.verdicts(run)
-    checks = reading.checks(run) if checks is None else list(checks)
-    held, names = held[held["check"].isin(checks)], list(reading.families(run))
+    held = queries.verdicts(run)
+    checks = queries.checks(run) if checks is None else list(checks)
+    held, names = held[held["check"].isin(checks)], list(queries.families(run))
     cells = _cells(held, "explainer", "check").reindex(index=names, columns=checks).fillna("")
     made = cells.rename_axis(index="explainer", columns=None)
-    counted = _images(held, "explainer") | dict.fromkeys(reading.faults(run), "no maps")
+    counted = _images(held, "explainer") | dict.fromkeys(queries.faults(run), "no maps")
     made.insert(0, "n", [counted.get(name, "–") for name in names])
     made.attrs = {
         "kind": "verdicts", "title": "verdicts over all images: mark and effect", "records": records(held),
         "notes": [
             _marks_note(), _alpha_note(run), *_class_check_notes(held), *_unapplied_notes(run),
-            *(f"{why}." for why in reading.check_faults(run).values()), *_control_notes(run),
+            *(f"{why}." for why in queries.check_faults(run).values()), *_control_notes(run),
         ],
     }  # fmt: skip
     return made
@@ -117,11 +117,11 @@ def per_class_verdicts(run: RunFolder) -> pd.DataFrame:
         subject; a class without images says so.
     """
     held = run.verdicts[run.verdicts["class"] != ALL]
-    names, shown = list(reading.families(run)), [c for c in reading.checks(run) if c in set(held["check"])]
+    names, shown = list(queries.families(run)), [c for c in queries.checks(run) if c in set(held["check"])]
     keyed = held.assign(key=held["explainer"] + "\0" + held["check"])
     keys = [f"{name}\0{check}" for name in names for check in shown]
     keys = [key for key in keys if key in set(keyed["key"])]
-    made = _cells(keyed, "key", "class").reindex(index=keys, columns=reading.classes(run)).fillna("no images")
+    made = _cells(keyed, "key", "class").reindex(index=keys, columns=queries.classes(run)).fillna("no images")
     counted = _images(keyed, "key")
     made.insert(0, "n", [counted.get(key, "–") for key in keys])
     made.insert(0, "check", [key.split("\0")[1] for key in keys])
@@ -150,17 +150,17 @@ def overview_table(run: RunFolder) -> pd.DataFrame:
     names = list(dict.fromkeys(held["name"]))
     made = held.pivot_table(index="name", columns="explainer", values="value", aggfunc="mean", sort=False)
     made = made.rename_axis(index="metric")
-    made = made.reindex(index=names, columns=[name for name in reading.families(run) if name in made.columns])
+    made = made.reindex(index=names, columns=[name for name in queries.families(run) if name in made.columns])
     told = run.examinations.set_index("metric")["discrimination"].reindex(names)
     made.insert(0, "tells truth from noise", ["–" if pd.isna(share) else f"{share:.2f}" for share in told])
-    made.insert(0, "better", [reading.measure(run, name).better or "–" for name in names])
+    made.insert(0, "better", [queries.measure(run, name).better or "–" for name in names])
     made = made.rename_axis(columns=None)
     made.attrs = {
         "kind": "overview", "title": "every metric: mean over the images with a defined value",
         "notes": [
             "tells truth from noise: share of images on which the metric puts the true causes before their spectrum "
             "null (.50 is chance), where causes are known.",
-            *(f"{name}: {why}." for name, why in reading.metric_faults(run).items()),
+            *(f"{name}: {why}." for name, why in queries.metric_faults(run).items()),
             *_control_notes(run),
         ],
     }  # fmt: skip
@@ -236,7 +236,7 @@ def cell(verdict: str, effect: float) -> str:
 
 def _title(run: RunFolder, metric: str, variant: str) -> str:
     """Return what a metric table shows, in a line."""
-    fact = reading.measure(run, metric)
+    fact = queries.measure(run, metric)
     over = f" over {variant}" if variant in wording.NULLS and fact.relative else f" ({variant})"
     return f"{metric}{over}: mean over images" + (f"; {fact.better} is better" if fact.better else "")
 
@@ -244,11 +244,11 @@ def _title(run: RunFolder, metric: str, variant: str) -> str:
 def _metric_notes(run: RunFolder, held: pd.DataFrame) -> list[str]:
     """Return what a reader must know beside the numbers: the metric, the nulls, what is missing and why."""
     metric, variant = (str(held[name].iloc[0]) for name in ("name", "variant"))
-    notes = [f"{metric}: {reading.measure(run, metric).meaning}."]
+    notes = [f"{metric}: {queries.measure(run, metric).meaning}."]
     if variant in wording.NULLS:
         notes.append(f"{variant}: {wording.NULLS[variant]}.")
     notes.append("n: images with a defined value of images asked for; a cell with fewer than its row shows its own.")
-    absent = [name for name in reading.classes(run) if name not in set(held["target"])]
+    absent = [name for name in queries.classes(run) if name not in set(held["target"])]
     if absent:
         notes.append(f"no images of: {', '.join(absent)}.")
     return [*notes, *_control_notes(run), *_missing(run, held)]
@@ -257,7 +257,7 @@ def _metric_notes(run: RunFolder, held: pd.DataFrame) -> list[str]:
 def _missing(run: RunFolder, held: pd.DataFrame) -> list[str]:
     """Return one line an explainer and reason for values that are not defined."""
     whole = held.groupby("explainer").size()
-    lines = [f"{name}: {why}." for name, why in reading.faults(run).items() if name not in whole.index]
+    lines = [f"{name}: {why}." for name, why in queries.faults(run).items() if name not in whole.index]
     gaps = held[~held["defined"]].groupby(["explainer", "status", "reason"], sort=False).size().reset_index(name="size")
     for row in gaps.to_dict("records"):
         why = f" ({row['reason']})" if row["reason"] else ""
@@ -268,15 +268,15 @@ def _missing(run: RunFolder, held: pd.DataFrame) -> list[str]:
 def _control_notes(run: RunFolder) -> list[str]:
     """Return which rows are no methods: those that cannot be faithful, and those made of the true causes."""
     told = {
-        "controls, which cannot be faithful": reading.controls(run),
-        "made of the true causes, with shares of noise": reading.oracles(run),
+        "controls, which cannot be faithful": queries.controls(run),
+        "made of the true causes, with shares of noise": queries.oracles(run),
     }
     return [f"{what}: {', '.join(names)}." for what, names in told.items() if names]
 
 
 def _unapplied_notes(run: RunFolder) -> list[str]:
     """Return which checks are left out, because they apply to nothing in this run."""
-    names = reading.unapplied(run)
+    names = queries.unapplied(run)
     return [f"not applicable here: {', '.join(names)}."] if names else []
 
 
@@ -287,7 +287,7 @@ def _marks_note() -> str:
 
 def _alpha_note(run: RunFolder) -> str:
     """Return at which level the marks are given."""
-    alpha = run.info.get("alpha")
+    alpha = run.record.alpha
     return f"alpha {alpha}, corrected over each explainer's claims; n: images with a defined value of images asked for."
 
 
@@ -308,10 +308,10 @@ def write_tables(run: RunFolder) -> list[Path]:
 
     Class by class there are the metrics that a check rests on; ``harness table`` prints any other.
     """
-    judged = {str(check["metric"]) for check in run.info.get("checks", []) if check.get("metric")}
+    judged = {check.metric for check in run.record.checks if check.metric}
     made = {
         f"{metric}-{variant}": metric_table(run, metric, variant)
-        for metric, variants in reading.metrics(run).items()
+        for metric, variants in queries.metrics(run).items()
         for variant in variants
         if metric in judged
     }

@@ -1,6 +1,16 @@
 """Run folders: one evaluation, its numbers and its cache. The only place that writes results."""
 
 from harness.store.folder import Examples, RunFolder
+from harness.store.record import (
+    CheckRecord,
+    Cost,
+    ExplainerRecord,
+    FacesRecord,
+    PassesRecord,
+    RungRecord,
+    RunRecord,
+    SubjectRecord,
+)
 from harness.store.schema import (
     BLANK,
     CURVES,
@@ -31,8 +41,16 @@ __all__ = [
     "SCHEMA_VERSION",
     "SCORES",
     "VERDICTS",
+    "CheckRecord",
+    "Cost",
     "Examples",
+    "ExplainerRecord",
+    "FacesRecord",
+    "PassesRecord",
     "RunFolder",
+    "RunRecord",
+    "RungRecord",
+    "SubjectRecord",
     "frame",
     "joined",
 ]

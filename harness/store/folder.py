@@ -1,11 +1,12 @@
 """The folder of a run."""
 
+import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,9 +19,12 @@ from filelock import FileLock, Timeout
 from harness.errors import UsageError
 from harness.importing import reason
 from harness.store.pieces import FINISHED, file_name, note, read_piece, sha256
+from harness.store.record import RunRecord
 from harness.store.schema import BLANK, EFFECTS, EXAMINATIONS, IDENTITY, LADDER, PERSONS, SCHEMA_VERSION, frame
 
 Read = TypeVar("Read")
+OWN_DIGEST = "digest of the rest"
+"""Under which ``run.json`` says what it says itself."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,10 @@ class RunFolder:
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
 
+    def of(self, name: str) -> "RunFolder":
+        """Return the folder with pieces that are kept apart, within those of this one, under another name."""
+        return RunFolder(self.path, "-".join(part for part in (self._pieces, name) if part))
+
     # ------------------------------------------------------------------ reading
 
     @classmethod
@@ -80,11 +88,12 @@ class RunFolder:
         if not (path / "run.json").is_file():
             raise UsageError(f"{path} holds no finished run (no run.json); make one with: harness run --out {path}")
         run = cls(path)
-        version = run.info.get("schema_version")
+        version = run._told.get("schema_version")
         if version != SCHEMA_VERSION:
             raise UsageError(
                 f"{path} has schema version {version}, this is {SCHEMA_VERSION}; run it again into a new folder"
             )
+        _ = run.record
         return run
 
     @property
@@ -93,8 +102,16 @@ class RunFolder:
         return self.path.name
 
     @cached_property
-    def info(self) -> dict[str, Any]:
-        """``run.json``: command, seeds, versions, digests, passes, seconds, device."""
+    def record(self) -> RunRecord:
+        """What ``run.json`` says: command, seeds, versions, digests, passes, seconds, device."""
+        try:
+            return RunRecord.read(self._told)
+        except ValueError as error:
+            raise UsageError(f"{self.path / 'run.json'}: {error}; run it again into the same folder") from error
+
+    @cached_property
+    def _told(self) -> dict[str, Any]:
+        """The names and values of ``run.json``, whatever its version."""
         file = self.path / "run.json"
         try:
             loaded: Any = json.loads(file.read_text(encoding="utf-8"))
@@ -102,6 +119,8 @@ class RunFolder:
             raise UsageError(f"{file} is damaged ({error}); run it again into the same folder") from error
         if not isinstance(loaded, dict):
             raise UsageError(f"{file} is damaged (it holds no object); run it again into the same folder")
+        if loaded.pop(OWN_DIGEST, None) not in (None, _digest_of(loaded)):
+            raise UsageError(f"{file} is damaged (it is not what was written); run it again into the same folder")
         return loaded
 
     @cached_property
@@ -112,16 +131,10 @@ class RunFolder:
     @cached_property
     def named_scores(self) -> pd.DataFrame:
         """The scores with what each is called in a column ``name``: as ``run.json`` says, else by these columns."""
-        told = {tuple(fact[key] for key in IDENTITY): name for name, fact in self.metrics.items()}
+        told = {tuple(getattr(fact, key) for key in IDENTITY): name for name, fact in self.record.metrics.items()}
         held = self.scores[list(IDENTITY)].drop_duplicates()
         names = [told.get(which, _called(*which)) for which in map(tuple, held.to_numpy().tolist())]
         return self.scores.merge(held.assign(name=names), how="left", on=list(IDENTITY))
-
-    @property
-    def metrics(self) -> dict[str, dict[str, Any]]:
-        """What ``run.json`` says of each score by name, nothing where it says nothing of any."""
-        told: dict[str, dict[str, Any]] = self.info.get("metrics") or {}
-        return told
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -191,17 +204,16 @@ class RunFolder:
         file = self.path / name
         if not file.is_file():
             raise UsageError(f"{file} is missing; run it again into the same folder to restore it")
-        try:
-            held = read(file)
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
-            raise UsageError(f"{file} is damaged ({reason(error)}); run it again into the same folder") from error
         self._check_belongs(name)
-        return held
+        try:
+            return read(file)
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise UsageError(f"{file} is damaged ({reason(error)}); run it again into the same folder") from error
 
     def _check_belongs(self, name: str) -> None:
         """Refuse a file that is not the one that ``run.json`` names."""
         file = self.path / name
-        noted = self.info.get("files", {}).get(name) if (self.path / "run.json").is_file() else None
+        noted = self._told.get("files", {}).get(name) if (self.path / "run.json").is_file() else None
         if noted is not None and sha256(file) != noted:
             raise UsageError(
                 f"{file} is not the file that run.json speaks of (damaged, or of another run); run it again into the "
@@ -218,11 +230,11 @@ class RunFolder:
         """Write ``examples.npz``."""
         self.write_arrays("examples.npz", vars(examples))
 
-    def write_info(self, info: Mapping[str, Any]) -> None:
+    def write_record(self, record: RunRecord) -> None:
         """Write ``run.json``, which marks the run as finished and names the files that belong to it."""
-        said = {"schema_version": SCHEMA_VERSION, **info, "files": dict(sorted(self._written.items()))}
-        text = json.dumps(said, indent=2, default=str) + "\n"
-        self.write_text("run.json", text)
+        said = replace(record, files=dict(sorted(self._written.items()))).told()
+        own = _digest_of(json.loads(json.dumps(said)))
+        self.write_json("run.json", {**said, OWN_DIGEST: own})
 
     def write_json(self, name: str, held: Mapping[str, Any]) -> None:
         """Write a text file of names and values."""
@@ -253,14 +265,19 @@ class RunFolder:
 
     # ------------------------------------------------------------------ cache
 
-    def remembered(self, key: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """Return the arrays and tables stored under `key`, made once by `make`.
+    def remembered(
+        self,
+        key: str,
+        make: Callable[[], Mapping[str, Any]],
+        holds: Callable[[Mapping[str, Any]], bool] = lambda _held: True,
+    ) -> dict[str, Any]:
+        """Return the arrays and tables stored under `key`, made once by `make`, and again where one no longer `holds`.
 
         Tables (pandas) and arrays may be mixed; each is written whole, so that a killed run leaves nothing half done.
         """
         name = "/".join(part for part in ("cache", self._pieces, key) if part)
         held = read_piece(self.path / name)
-        if held is None:
+        if held is None or not holds(held):
             self._write_piece(name, make())
             held = read_piece(self.path / name)
         if held is None:
@@ -336,6 +353,11 @@ class RunFolder:
 def _called(metric: str, output: str, fill: str, kind: str) -> str:
     """Return what a score is called of which nothing is told."""
     return " ".join(part for part in (metric, output, fill, kind if kind != "score" else "") if part)
+
+
+def _digest_of(info: Mapping[str, Any]) -> str:
+    """Return a digest of what ``run.json`` says."""
+    return hashlib.sha256(json.dumps(info).encode()).hexdigest()
 
 
 def _link(temporary: Path, file: Path) -> None:

@@ -8,7 +8,7 @@ of the network, so that the caller's stays as it was.
 from harness.subject.copies import copied, evaluated
 from harness.subject.counting import CountedNetwork, Passes
 from harness.subject.feeding import Feed, measured_feed
-from harness.subject.map_layer import as_map, late_map_layer
+from harness.subject.map_layer import as_map, late_map_layer, token_grid
 from harness.subject.network import Subject
 from harness.subject.spec import MOST_CHANNELS, InputSpec
 
@@ -24,4 +24,5 @@ __all__ = [
     "evaluated",
     "late_map_layer",
     "measured_feed",
+    "token_grid",
 ]

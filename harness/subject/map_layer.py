@@ -35,7 +35,7 @@ def as_map(output: Tensor, spec: InputSpec) -> Tensor | None:
         # A map may be a little out of proportion; channels are taken for a side only where they stand far out.
         found = output.permute(0, 3, 1, 2) if first > 2 > last else output
     elif output.ndim == 3:
-        grid = _grid(output.shape[1], spec)
+        grid = token_grid(output.shape[1], spec)
         if grid is not None:
             tokens = output[:, -grid[0] * grid[1] :].transpose(1, 2)
             found = tokens.view(*tokens.shape[:2], *grid)
@@ -48,7 +48,7 @@ def _odds(sides: Sequence[int], spec: InputSpec) -> float:
     return max(shape, 1 / shape)
 
 
-def _grid(tokens: int, spec: InputSpec) -> tuple[int, int] | None:
+def token_grid(tokens: int, spec: InputSpec) -> tuple[int, int] | None:
     """Return rows and columns of the grid that tokens fill."""
     for prefix in _PREFIXES:
         count = tokens - prefix

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,13 +12,16 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
+from harness.containment import Limit
 from harness.digest import digest
 from harness.errors import UsageError
+from harness.identity import Content, Reads, content
 from harness.importing import reason
 from harness.names import name_fault
 from harness.subject.copies import copied, evaluated
 from harness.subject.counting import CountedNetwork, Passes, precision
 from harness.subject.feeding import Feed, measured_feed
+from harness.subject.folding import Marks, folded, hooked, marks
 from harness.subject.spec import InputSpec
 
 
@@ -46,6 +49,12 @@ class Subject:
     ----------
     passes
         Images passed forward and backward so far.
+    behaviour
+        Name of how it answers on this arithmetic, where that was asked.
+    read
+        Digests of the files that were read to make it, by path.
+    limit
+        How long one call of an explainer may take.
     runs
         How often each module runs in one pass, by name, in running order.
 
@@ -72,6 +81,10 @@ class Subject:
         self.device = torch.device(device)
         self.passes = Passes()
         self.feed = Feed()
+        self.limit = Limit()
+        self.read: Reads = {}
+        self.behaviour = ""
+        self._folded: tuple[Marks, nn.Module] | None = None
         from harness.subject.map_layer import late_map_layer  # it asks a subject, which must be there first
 
         self._network = evaluated(network, name).requires_grad_(False).to(self.device)
@@ -90,13 +103,26 @@ class Subject:
 
     def __repr__(self) -> str:
         """Say which network it is, so that settings that hold one can be named by their text."""
-        return f"Subject({self.name!r}, {self.digest})"
+        return f"Subject({self.name!r}, {self.digest}{self.behaviour and f', {self.behaviour}'})"
+
+    @property
+    def digest(self) -> str:
+        """Name of weights, code, attributes, classes, input, map layer and the files that it was made from."""
+        held = (repr(self._network), self.content.digest, self.classes, asdict(self.spec), self.cam_layer)
+        return digest(*held, sorted(self.read.values()))
 
     @cached_property
-    def digest(self) -> str:
-        """Name of the weights, structure, classes, input and map layer together."""
-        weights = {key: value for key, value in self._network.state_dict().items()}
-        return digest(repr(self._network), weights, self.classes, asdict(self.spec), self.cam_layer)
+    def content(self) -> Content:
+        """What the network is, as it was when this was first asked for."""
+        return content(self._network)
+
+    def __digest__(self) -> str:
+        return self.digest
+
+    def renewed(self) -> "Subject":
+        """Look at the network again when asked what it is, and return the subject: it may have been changed."""
+        vars(self).pop("content", None)
+        return self
 
     @property
     def network(self) -> nn.Module:
@@ -130,7 +156,7 @@ class Subject:
         modes = [module.training for module in self._network.modules()]
         needs = [parameter.requires_grad for parameter in self._network.parameters()]
         grads = [parameter.grad is not None for parameter in self._network.parameters()]
-        return digest(dict(self._network.state_dict()), hooks, modes, needs, grads)
+        return digest(dict(self._network.state_dict()), dict(self._network.named_buffers()), hooks, modes, needs, grads)
 
     def prepare(self, pictures: UInt8[np.ndarray, "n h w *colour"]) -> Float[Tensor, "n c height width"]:
         """Return pictures in the network's input units, on its device and in its precision."""
@@ -139,9 +165,23 @@ class Subject:
     # ------------------------------------------------------------------ questions without gradient
 
     def logits(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-        """Return the network's logits, without gradient."""
+        """Return the network's logits, without gradient; see :mod:`harness.subject.folding` for what is run."""
         with torch.no_grad():
-            return torch.cat([self.model(batch) for batch in self._fed(images, self.feed.forward_batch)])
+            model = self._for_answers()
+            return torch.cat([model(batch) for batch in self._fed(images, self.feed.forward_batch)])
+
+    def _for_answers(self) -> nn.Module:
+        """Return the network with its normalisations folded, as long as nothing listens to it and it is as it was."""
+        if hooked(self._network):
+            return self.model
+        now = marks(self._network)
+        if self._folded is None or self._folded[0] != now:
+            quick = folded(self._network, self.spec, self.device)
+            self._folded = now, self.model
+            if quick is not self._network:
+                quick.to(memory_format=self.feed.layout())  # type: ignore[call-overload]
+                self._folded = now, CountedNetwork(quick, self.passes).eval()
+        return self._folded[1]
 
     def probabilities(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         """Return the network's class probabilities, without gradient."""
@@ -316,8 +356,8 @@ class Subject:
             cam_layer=cam_layer or self.cam_layer,
             device=self.device,
         )
-        other.passes = self.passes
-        other.model = CountedNetwork(other._network, self.passes).eval()
+        other.passes, other.limit = self.passes, self.limit
+        other.model, other._folded = CountedNetwork(other._network, self.passes).eval(), None
         other.feed = self.feed
         return other
 
@@ -338,14 +378,35 @@ class Subject:
         precise.feed = Feed(forward_batch=16, backward_batch=16)
         return precise
 
+    @contextmanager
+    def kept(self, changed: list[str]) -> Iterator[None]:
+        """Put back what is changed of the subject itself meanwhile, such as its map layer, and add its name."""
+        before = {name: held for name, held in vars(self).items() if name not in ("content", "_folded")}
+        try:
+            yield
+        finally:
+            now = vars(self)
+            other = [name for name, held in before.items() if now.get(name, now) is not held]
+            changed += [f"the subject's {name}" for name in other]
+            now.update({name: before[name] for name in other})
+
+    @contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """Leave the passes made meanwhile out of the count."""
+        before = replace(self.passes)
+        try:
+            yield
+        finally:
+            self.passes.forward, self.passes.backward = before.forward, before.backward
+
     def put_back(self, network: nn.Module) -> None:
         """Run `network` from now on: a copy from before something changed the subject's own."""
         self._network = network
-        self.model = CountedNetwork(network, self.passes).eval()
+        self.model, self._folded = CountedNetwork(network, self.passes).eval(), None
 
     def fed(self, feed: Feed) -> "Subject":
         """Use a feed from now on, and return the subject."""
-        self.feed = feed
+        self.feed, self._folded = feed, None
         self._network.to(memory_format=feed.layout())  # type: ignore[call-overload]
         return self
 

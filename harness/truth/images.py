@@ -1,11 +1,11 @@
-"""What the exact games say of the images of a case: asked once, and shared by all who use it."""
+"""What the exact games say of the images of an evaluation set: asked once, and shared by all who use it."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int
 
-from harness.case import Case
+from harness.evaluation_set import EvaluationSet
 from harness.truth import ExactGames, cell_sums, pairs_of, pairs_within, shapley_values, true_maps, worths
 from harness.truth.games import Shared
 
@@ -43,27 +43,35 @@ class Level:
 
 @dataclass(frozen=True)
 class Truth:
-    """What the games say of the images of a case.
+    """What the games say of the images of an evaluation set.
 
     Attributes
     ----------
     case
         The images that were played on.
     answers
-        The worth of each coalition for every class, on each grid and under each fill.
+        The worth of each coalition for every class, on each grid and under each fill; NaN where it was not played.
     cells
-        Each grid's cells.
+        Each grid's cells; values are NaN where it was not played.
+    played
+        On which grids each image was played.
     parts
         The parts of the first grid's cells, of the images at `deep` alone.
     deep
         Images whose cells were played within.
     """
 
-    case: Case
+    case: EvaluationSet
     answers: Float[np.ndarray, "grids fills n s k"]
     cells: tuple[Level, ...]
+    played: Bool[np.ndarray, "grids n"]
     parts: Level
     deep: Int[np.ndarray, " m"]
+
+    def over_grids(self, found: Float[np.ndarray, "grids n"]) -> Float64[np.ndarray, " n"]:
+        """Return the mean over the grids that each image was played on."""
+        mean: np.ndarray = np.where(self.played, found, 0.0).sum(axis=0) / self.played.sum(axis=0)
+        return mean
 
 
 @dataclass(frozen=True)
@@ -78,21 +86,25 @@ class Games:
         Images of each class.
     within_per_class
         Those of them whose cells are played within, at the resolution of their parts.
+    one_grid
+        Whether each image is played on one grid, another from image to image of a class, instead of on all: half the
+        passes of two grids. What hangs on where the cells lie is averaged over images then.
     """
 
     games: ExactGames
     per_class: int
     within_per_class: int
+    one_grid: bool = False
 
-    def lacking(self, case: Case) -> str:
-        """Return why nothing can be played on a case, "" where it can."""
+    def lacking(self, case: EvaluationSet) -> str:
+        """Return why nothing can be played on an evaluation set, "" where it can."""
         return self.games.lacking(case.images)
 
-    def chosen(self, case: Case) -> Int[np.ndarray, " m"]:
-        """Return the images of a case that are played on."""
+    def chosen(self, case: EvaluationSet) -> Int[np.ndarray, " m"]:
+        """Return the images of an evaluation set that are played on."""
         return case.some(self.per_class)
 
-    def truth(self, case: Case, shared: Shared) -> Truth:
+    def truth(self, case: EvaluationSet, shared: Shared) -> Truth:
         """Return what the games say, asking the network where that is not known yet.
 
         Parameters
@@ -110,7 +122,8 @@ class Games:
         games, chosen = self.games, self.chosen(case)
         few, shape = case.take(chosen), case.images.shape[-2:]
         deep = np.flatnonzero(np.isin(chosen, case.some(self.within_per_class)))
-        answers = worths(games.answers(few.subject, few.images, shared))
+        played = self._played(few.targets, deep)
+        answers = self._answers(few, played, shared)
         cells = tuple(
             Level(grid.labels(*shape), pairs_of(grid.cells), _values(table))
             for grid, table in zip(games.grids, answers, strict=True)
@@ -123,7 +136,32 @@ class Games:
             pairs_within(first.cells, first.split),
             values.reshape(*inner.shape[:2], first.parts, -1),
         )
-        return Truth(few, answers, cells, parts, deep)
+        return Truth(few, answers, cells, played, parts, deep)
+
+    def _played(self, targets: Int[np.ndarray, " n"], deep: Int[np.ndarray, " m"]) -> Bool[np.ndarray, "grids n"]:
+        """Return on which grids each image is played: parts are those of the first, so where they count it is that."""
+        grids = len(self.games.grids)
+        if not self.one_grid:
+            return np.ones((grids, len(targets)), dtype=bool)
+        number = np.zeros(len(targets), dtype=np.int64)
+        for target in np.unique(targets):
+            others = np.setdiff1d(np.flatnonzero(targets == target), deep)
+            number[others] = np.arange(1, len(others) + 1) % grids
+        mine: np.ndarray = number == np.arange(grids)[:, None]
+        return mine
+
+    def _answers(
+        self, few: EvaluationSet, played: Bool[np.ndarray, "grids n"], shared: Shared
+    ) -> Float64[np.ndarray, "grids fills n s k"]:
+        """Return the worth of every coalition on the grids that each image is played on, NaN on the others."""
+        found = []
+        for grid, who in zip(self.games.grids, played, strict=True):
+            index = np.flatnonzero(who)
+            asked = worths(replace(self.games, grids=(grid,)).answers(few.subject, few.images[index], shared)[0])
+            table = np.full((asked.shape[0], len(who), *asked.shape[2:]), np.nan)
+            table[:, index] = asked
+            found.append(table)
+        return np.stack(found)
 
 
 def _values(worth: Float[np.ndarray, "fills n s k"]) -> Float64[np.ndarray, "fills n d k"]:
@@ -134,11 +172,19 @@ def _values(worth: Float[np.ndarray, "fills n s k"]) -> Float64[np.ndarray, "fil
 def target_maps(truth: Truth) -> Float64[np.ndarray, "n h w"]:
     """Return the truth of each image's target as a map, the mean over fills of what each cell and part is worth.
 
-    Its sums over the cells of every grid are their true values, so that it orders every settled pair right; within
-    cells it follows the values of parts as far as that leaves room.
+    Its sums over the cells of every grid that an image was played on are their true values, so that it orders every
+    settled pair right; within cells it follows the values of parts as far as that leaves room.
     """
     targets, deep = truth.case.targets, truth.deep
     inner = np.full((len(targets), truth.parts.values.shape[2]), np.nan)
     inner[deep] = truth.parts.of(targets[deep]).mean(axis=0)
     means = [level.of(targets).mean(axis=0) for level in truth.cells]
-    return true_maps([level.labels for level in truth.cells], means, truth.parts.labels, inner)
+    maps = np.zeros((len(targets), *truth.parts.labels.shape))
+    for which in np.unique(truth.played, axis=1).T:
+        index = np.flatnonzero((truth.played == which[:, None]).all(axis=0))
+        grids = np.flatnonzero(which)
+        # Parts lie in the cells of the first grid: where that was not played, nothing is known of them.
+        finer = (truth.parts.labels, inner[index]) if which[0] else (None, None)
+        values = [means[grid][index] for grid in grids]
+        maps[index] = true_maps([truth.cells[grid].labels for grid in grids], values, *finer)
+    return maps

@@ -280,6 +280,6 @@ def test_a_temporary_run_lives_as_long_as_its_object() -> None:
     )
     path = made.path
     assert (path / "run.json").is_file()
-    assert set(made.info["chosen"].values()) == {2}
+    assert set(made.record.chosen.values()) == {2}
     del made
     assert not path.exists()

@@ -14,13 +14,14 @@ from harness.subject import InputSpec
 ROOT = Path(harness.__file__).parent
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"names", "waiting", "rounding"}),
+    frozenset({"names", "process", "rounding"}),
     frozenset({"errors"}),
     frozenset({"digest"}),
+    frozenset({"identity", "containment"}),
     frozenset({"importing", "statistics", "perturbation", "metrics", "fixtures_folder", "profiles"}),
     frozenset({"fetching", "store"}),
     frozenset({"faces", "subject"}),
-    frozenset({"case"}),
+    frozenset({"evaluation_set"}),
     frozenset({"truth"}),
     frozenset({"networks", "explainers", "models", "effects"}),
     frozenset({"oracles", "arithmetic"}),
@@ -40,7 +41,7 @@ ONLY: dict[str, frozenset[str]] = {
     "statistics": frozenset(),
     "metrics": frozenset({"errors"}),
     "perturbation": frozenset({"digest"}),
-    "truth": frozenset({"errors", "digest", "perturbation", "subject", "case"}),
+    "truth": frozenset({"errors", "digest", "perturbation", "subject", "evaluation_set"}),
     "report": frozenset({"errors", "statistics", "store"}),
 }
 """Parts that know of little: statistics of no image, metrics of no network, reports of nothing but stored runs."""
@@ -229,3 +230,35 @@ def test_what_is_allowed_is_not_found(what: str) -> None:
 def test_annotations_are_checked_while_tests_run() -> None:
     with pytest.raises(TypeCheckError, match="pictures"):
         InputSpec(12, 12).prepare(np.zeros((1, 12, 12)))
+
+
+def described_parts(readme: str) -> list[str]:
+    """The rooms and modules that the architecture section names at the head of its lines, from the top."""
+    block = readme.split("## Architecture")[1].split("```")[1]
+    heads = [line[:28].split() for line in block.splitlines()]
+    return [word.rstrip("/").removesuffix(".py") for head in heads for word in head if word.endswith(("/", ".py"))]
+
+
+def misplaced(readme: str) -> list[str]:
+    """What the architecture section leaves out, names though it is not there, or puts above what it imports."""
+    named = described_parts(readme)
+    rooms = {path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file()}
+    height = {part: level for level, parts in enumerate(LAYERS) for part in parts}
+    return [
+        *[f"{room} is not named" for room in sorted(rooms - set(named))],
+        *[f"{name} does not exist" for name in named if name not in height],
+        *[
+            f"{high} stands above {low}"
+            for place, high in enumerate(named)
+            for low in named[place + 1 :]
+            if high in height and low in height and height[high] > height[low]
+        ],
+    ]
+
+
+def test_the_readmes_architecture_is_the_tree() -> None:
+    readme = (ROOT.parent / "README.md").read_text()
+    assert misplaced(readme) == []
+    assert "store is not named" in misplaced(readme.replace("store/ ", "       "))
+    assert "shop does not exist" in misplaced(readme.replace("store/ ", "shop/ "))
+    assert "suites stands above store" in misplaced(readme.replace("store/ ", "suites/ store/"))

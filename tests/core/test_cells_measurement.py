@@ -9,9 +9,9 @@ import torch
 from tiny import CLASSES, EXACT, SIDE, SPEC, kept_once, make_case, names_in
 from torch import Tensor, nn
 
-from harness.case import Case
+from harness.evaluation_set import EvaluationSet
 from harness.faces.faceset import FaceSet
-from harness.measurements import Cells, CellsByClass, Explained
+from harness.measurements import Attributions, Cells, CellsByClass
 from harness.measurements.cells import of_the_network, runners_up
 from harness.oracles.known import truths
 from harness.perturbation import BlurFill, MeanFill, PictureFill
@@ -37,7 +37,7 @@ class Linear(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def case() -> Case:
+def case() -> EvaluationSet:
     rng = np.random.default_rng(3)
     images = rng.integers(0, 255, (30, SIDE, SIDE), dtype=np.uint8)
     faces = FaceSet("noise", images, CLASSES, rng.integers(0, 3, 30), ids=500 + np.arange(30))
@@ -47,43 +47,99 @@ def case() -> Case:
 SHARED = kept_once()
 
 
-def contributions(case: Case, classes: np.ndarray | None = None) -> np.ndarray:
+def contributions(case: EvaluationSet, classes: np.ndarray | None = None) -> np.ndarray:
     """What each pixel adds to the worth of a class, over grey: a true map of a linear network."""
     weights = case.subject.network.weights.detach().numpy().reshape(3, SIDE, SIDE)
     weights = weights - weights.mean(axis=0)
     return weights[case.targets if classes is None else classes] * case.images[:, 0].numpy()
 
 
-def measured(case: Case, maps: np.ndarray, games: Games = GAMES) -> pd.DataFrame:
-    return Cells(games, 2).measure(Explained(case, maps.astype(np.float32), shared=SHARED)).scores
+def measured(case: EvaluationSet, maps: np.ndarray, games: Games = GAMES) -> pd.DataFrame:
+    return Cells(games, 2).measure(Attributions(case, maps.astype(np.float32), shared=SHARED)).scores
 
 
 def values(scores: pd.DataFrame, metric: str, variant: str = "map") -> np.ndarray:
     return scores[(names_in(scores) == metric) & (scores["variant"] == variant)]["value"].to_numpy()
 
 
-def true_map(case: Case, games: Games = GAMES) -> np.ndarray:
+def true_map(case: EvaluationSet, games: Games = GAMES) -> np.ndarray:
     return target_maps(games.truth(case, SHARED))
 
 
-def test_the_truth_is_right_in_every_settled_pair(case: Case) -> None:
+def test_the_truth_is_right_in_every_settled_pair(case: EvaluationSet) -> None:
     assert values(measured(case, true_map(case)), "settled-pairs").tolist() == [1.0] * 30
 
 
-def test_the_true_contributions_of_pixels_are_nearly_always_right(case: Case) -> None:
+def test_the_true_contributions_of_pixels_are_nearly_always_right(case: EvaluationSet) -> None:
     scores = measured(case, contributions(case))
     assert np.nanmean(values(scores, "settled-pairs")) > 0.9
     assert np.nanmean(values(scores, "settled-pairs", "map within")) > 0.9
     assert np.nanmean(values(scores, "coalition-fit")) > 0.8
 
 
-def test_the_negative_of_the_truth_is_always_wrong(case: Case) -> None:
+ONE_GRID = replace(GAMES, one_grid=True, within_per_class=2)
+
+
+def test_images_may_take_turns_on_the_grids(case: EvaluationSet) -> None:
+    """What is played is what the whole game says of that grid, and nothing is made up of the other."""
+    whole, turns = GAMES.truth(case, SHARED), ONE_GRID.truth(case, SHARED)
+    assert (turns.played.sum(axis=0) == 1).all()
+    for target in range(3):
+        of_class = turns.played[:, turns.case.targets == target].sum(axis=1)
+        assert abs(int(of_class[0]) - int(of_class[1])) <= 2, "turns are even, but that parts are of the first grid"
+    assert turns.played[0, turns.deep].all()
+    for grid in range(2):
+        who = turns.played[grid]
+        np.testing.assert_array_equal(turns.answers[grid][:, who], whole.answers[grid][:, who])
+        assert np.isnan(turns.answers[grid][:, ~who]).all()
+
+
+def test_taking_turns_asks_half_as_often(case: EvaluationSet) -> None:
+    asked = []
+    for games in (replace(ONE_GRID, one_grid=False), ONE_GRID):
+        before = case.subject.passes.forward
+        games.truth(case, kept_once())
+        asked.append(case.subject.passes.forward - before)
+    # Within cells both ask the same: of 2 images of 3 classes, 9 cells, 16 coalitions in 4 contexts, 3 fills.
+    within = 2 * 3 * 3 * (9 * 16 * 4)
+    assert asked[0] - asked[1] == 30 * 3 * 512
+    assert asked[0] <= 30 * 3 * 1024 + within
+
+
+def test_where_images_take_turns_the_truth_is_right_and_its_negative_wrong(case: EvaluationSet) -> None:
+    for sign, right in ((1.0, 1.0), (-1.0, 0.0)):
+        scores = measured(case, sign * true_map(case, ONE_GRID), ONE_GRID)
+        assert values(scores, "settled-pairs").tolist() == [right] * 30
+
+
+def test_scores_of_turns_are_those_of_the_grid_that_was_played(case: EvaluationSet) -> None:
+    maps, turns = contributions(case), ONE_GRID.truth(case, SHARED)
+    found = {name: values(measured(case, maps, ONE_GRID), name) for name in ("settled-pairs", "coalition-fit")}
+    for number, grid in enumerate(PLAYED.grids):
+        alone = replace(GAMES, games=replace(PLAYED, grids=(grid,)))
+        scores = measured(case, maps, alone)
+        for name, held in found.items():
+            who = turns.played[number]
+            np.testing.assert_array_equal(held[who], values(scores, name)[who])
+
+
+def test_what_is_said_of_the_network_does_not_hang_on_turns(case: EvaluationSet) -> None:
+    """Of a linear network both grids are additive and every number is a mean over the grids that were played."""
+    rows = of_the_network(ONE_GRID, case, SHARED).scores
+    assert values(rows, "additivity", "mean") == pytest.approx(1.0)
+    alone = of_the_network(replace(GAMES, games=replace(PLAYED, grids=PLAYED.grids[1:])), case, SHARED).scores
+    who = ONE_GRID.truth(case, SHARED).played[1]
+    for name, variant in (("settled-share", "cells"), ("fill-recognition", "blur")):
+        np.testing.assert_array_equal(values(rows, name, variant)[who], values(alone, name, variant)[who])
+
+
+def test_the_negative_of_the_truth_is_always_wrong(case: EvaluationSet) -> None:
     scores = measured(case, -true_map(case))
     assert values(scores, "settled-pairs").tolist() == [0.0] * 30
     assert np.nanmean(values(scores, "coalition-fit")) < -0.8
 
 
-def test_its_absolute_values_know_sizes_and_not_signs(case: Case) -> None:
+def test_its_absolute_values_know_sizes_and_not_signs(case: EvaluationSet) -> None:
     """Sizes within cells cancel where a map has both signs; one value a cell keeps them."""
     one_grid = replace(GAMES, games=replace(PLAYED, grids=PLAYED.grids[:1]))
     flat = true_map(case, replace(one_grid, within_per_class=1))
@@ -97,7 +153,7 @@ def test_its_absolute_values_know_sizes_and_not_signs(case: Case) -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_noise_gains_nothing(metric: str, case: Case) -> None:
+def test_noise_gains_nothing(metric: str, case: EvaluationSet) -> None:
     noise = np.random.default_rng(9).normal(size=(30, SIDE, SIDE))
     gain = values(measured(case, noise), metric + "-gain", "spectrum-null")
     assert abs(np.nanmean(gain)) < 4 * np.nanstd(gain) / len(gain) ** 0.5
@@ -105,18 +161,18 @@ def test_noise_gains_nothing(metric: str, case: Case) -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("null", ["spectrum-null", "transplant-null", "portrait"])
-def test_a_gain_is_the_difference_from_the_null(metric: str, null: str, case: Case) -> None:
+def test_a_gain_is_the_difference_from_the_null(metric: str, null: str, case: EvaluationSet) -> None:
     scores = measured(case, contributions(case))
     gain = values(scores, metric + "-gain", null)
     np.testing.assert_array_equal(gain, values(scores, metric) - values(scores, metric, null))
 
 
-def test_moved_by_a_part_the_truth_stays_right_between_cells_more_than_within_them(case: Case) -> None:
+def test_moved_by_a_part_the_truth_stays_right_between_cells_more_than_within_them(case: EvaluationSet) -> None:
     scores = measured(case, np.roll(contributions(case), 2, axis=2))
     assert np.nanmean(values(scores, "settled-pairs", "map within")) < 0.65
 
 
-def test_a_constant_map_is_undefined_with_its_reason(case: Case) -> None:
+def test_a_constant_map_is_undefined_with_its_reason(case: EvaluationSet) -> None:
     maps = contributions(case)
     maps[4] = 1.0
     scores = measured(case, maps)
@@ -128,7 +184,7 @@ def test_a_constant_map_is_undefined_with_its_reason(case: Case) -> None:
     assert len(scores[scores["variant"] == "map"]) == len(METRICS) * len(few.targets)
 
 
-def test_a_map_that_gives_every_cell_alike_earns_half(case: Case) -> None:
+def test_a_map_that_gives_every_cell_alike_earns_half(case: EvaluationSet) -> None:
     checks = np.indices((SIDE, SIDE)).sum(axis=0) % 2 * np.ones((30, 1, 1))
     assert set(values(measured(case, checks), "settled-pairs")) == {0.5}
 
@@ -144,8 +200,8 @@ def test_a_picture_too_small_is_not_judged_and_says_why() -> None:
     small = make_case(
         Subject(nn.Sequential(nn.Conv2d(1, 1, 1), Small()), name="small", classes=CLASSES, spec=spec), faces
     )
-    explained = Explained(small, np.random.default_rng(1).random((6, 5, 5), dtype=np.float32))
-    for scores in (Cells(GAMES, 1).measure(explained).scores, CellsByClass(GAMES, 3).measure(explained).scores):
+    attributions = Attributions(small, np.random.default_rng(1).random((6, 5, 5), dtype=np.float32))
+    for scores in (Cells(GAMES, 1).measure(attributions).scores, CellsByClass(GAMES, 3).measure(attributions).scores):
         assert len(scores)
         assert set(scores["status"]) == {"undefined"}
         assert scores["reason"].str.contains("too small for 3 x 3 cells").all()
@@ -168,22 +224,22 @@ def test_answers_that_are_not_finite_settle_nothing() -> None:
     broken = make_case(Subject(Breaks(), name="breaks", classes=CLASSES, spec=SPEC), faces)
     games = replace(GAMES, games=replace(PLAYED, fills=(("zero", MEAN_FACE),)))
     maps = np.random.default_rng(1).random((6, SIDE, SIDE), dtype=np.float32)
-    scores = Cells(games, 1).measure(Explained(broken, maps)).scores
+    scores = Cells(games, 1).measure(Attributions(broken, maps)).scores
     assert set(scores["status"]) == {"undefined"}
     assert scores["reason"].str.contains("no finite number|not finite").all()
 
 
-def test_what_is_played_serves_every_explainer(case: Case) -> None:
+def test_what_is_played_serves_every_explainer(case: EvaluationSet) -> None:
     shared = kept_once()
-    explained = Explained(case, contributions(case).astype(np.float32), shared=shared)
-    Cells(GAMES, 1).measure(explained)
+    attributions = Attributions(case, contributions(case).astype(np.float32), shared=shared)
+    Cells(GAMES, 1).measure(attributions)
     before = case.subject.passes.forward
-    Cells(GAMES, 2).measure(replace(explained, maps=-explained.maps))
+    Cells(GAMES, 2).measure(replace(attributions, maps=-attributions.maps))
     of_the_network(GAMES, case, shared)
     assert case.subject.passes.forward == before
 
 
-def test_parts_are_played_on_some_of_the_images(case: Case) -> None:
+def test_parts_are_played_on_some_of_the_images(case: EvaluationSet) -> None:
     scores = measured(case, contributions(case), replace(GAMES, per_class=4, within_per_class=2))
     cells = scores[(names_in(scores) == "settled-pairs") & (scores["variant"] == "map")]
     inner = scores[(names_in(scores) == "settled-pairs") & (scores["variant"] == "map within")]
@@ -192,20 +248,20 @@ def test_parts_are_played_on_some_of_the_images(case: Case) -> None:
     assert set(inner["image"]) < set(cells["image"])
 
 
-def test_a_portrait_leaves_its_own_image_out_and_other_people_in(case: Case) -> None:
+def test_a_portrait_leaves_its_own_image_out_and_other_people_in(case: EvaluationSet) -> None:
     persons = np.arange(30) // 2
-    explained = Explained(replace(case, faces=replace(case.faces, persons=persons)), contributions(case))
-    for image, made_of in enumerate(explained.others):
+    attributions = Attributions(replace(case, faces=replace(case.faces, persons=persons)), contributions(case))
+    for image, made_of in enumerate(attributions.others):
         assert not made_of[image]
         assert (case.targets[made_of] == case.targets[image]).all()
         assert (persons[made_of] != persons[image]).all()
 
 
-def test_a_portraits_maps_count_alike_whatever_their_values(case: Case) -> None:
+def test_a_portraits_maps_count_alike_whatever_their_values(case: EvaluationSet) -> None:
     maps = contributions(case)
     loud = maps.copy()
     loud[7] *= 1024  # which single precision multiplies without rounding
-    found, same = Explained(case, loud).portraits, Explained(case, maps).portraits
+    found, same = Attributions(case, loud).portraits, Attributions(case, maps).portraits
     # A mean of at most thirty doubles near one.
     np.testing.assert_allclose(found, same, rtol=0, atol=EXACT)
 
@@ -213,12 +269,12 @@ def test_a_portraits_maps_count_alike_whatever_their_values(case: Case) -> None:
 # ---------------------------------------------------------------------- another class
 
 
-def by_class(case: Case, maps: np.ndarray, explain) -> pd.DataFrame:
-    explained = Explained(case, maps.astype(np.float32), explain=explain, shared=SHARED)
-    return CellsByClass(GAMES, 100).measure(explained).scores
+def by_class(case: EvaluationSet, maps: np.ndarray, explain) -> pd.DataFrame:
+    attributions = Attributions(case, maps.astype(np.float32), explain=explain, shared=SHARED)
+    return CellsByClass(GAMES, 100).measure(attributions).scores
 
 
-def test_an_explainer_that_tells_classes_is_right_for_the_runner_up_too(case: Case) -> None:
+def test_an_explainer_that_tells_classes_is_right_for_the_runner_up_too(case: EvaluationSet) -> None:
     def truthful(images: Tensor, classes: np.ndarray) -> np.ndarray:
         return contributions(case.take(GAMES.chosen(case)), classes).astype(np.float32)
 
@@ -228,7 +284,7 @@ def test_an_explainer_that_tells_classes_is_right_for_the_runner_up_too(case: Ca
         assert np.nanmean(values(scores, metric + "-gain", "predicted")) > 0
 
 
-def test_a_map_of_the_predicted_class_whatever_is_asked_gains_nothing(case: Case) -> None:
+def test_a_map_of_the_predicted_class_whatever_is_asked_gains_nothing(case: EvaluationSet) -> None:
     chosen = GAMES.chosen(case)
     maps = contributions(case)
     scores = by_class(case, maps, lambda images, classes: maps[chosen].astype(np.float32))
@@ -238,7 +294,7 @@ def test_a_map_of_the_predicted_class_whatever_is_asked_gains_nothing(case: Case
     assert contrast["reason"].str.contains("one map for both classes").all()
 
 
-def test_the_runner_up_is_next_likely(case: Case) -> None:
+def test_the_runner_up_is_next_likely(case: EvaluationSet) -> None:
     expected = np.argsort(case.probabilities, axis=1)[:, -2]
     np.testing.assert_array_equal(runners_up(case), expected)
 
@@ -246,7 +302,7 @@ def test_the_runner_up_is_next_likely(case: Case) -> None:
 # ---------------------------------------------------------------------- the network and the truth as an explainer
 
 
-def test_a_linear_network_is_wholly_additive(case: Case) -> None:
+def test_a_linear_network_is_wholly_additive(case: EvaluationSet) -> None:
     scores = of_the_network(GAMES, case, SHARED).scores
     for fill in ("mean", "blur", "mean-face"):
         # Shares of variance of single precision logits.
@@ -257,7 +313,7 @@ def test_a_linear_network_is_wholly_additive(case: Case) -> None:
     assert set(scores["explainer"]) == {""}
 
 
-def test_truth_with_growing_noise_is_less_and_less_right(case: Case) -> None:
+def test_truth_with_growing_noise_is_less_and_less_right(case: EvaluationSet) -> None:
     rungs = [
         np.nanmean(
             values(measured(case, one.maps(case.subject, case.images, case.target_tensor(), 0)), "settled-pairs")
@@ -269,7 +325,7 @@ def test_truth_with_growing_noise_is_less_and_less_right(case: Case) -> None:
     assert [one.name for one in truths(case, GAMES, SHARED)] == ["truth", "truth-noise-40", "truth-noise-70"]
 
 
-def test_the_truth_of_an_image_that_was_not_played_on_is_undefined(case: Case) -> None:
+def test_the_truth_of_an_image_that_was_not_played_on_is_undefined(case: EvaluationSet) -> None:
     few = replace(GAMES, per_class=2)
     truth = truths(case, few, SHARED)[0].maps(case.subject, case.images, case.target_tensor(), 0)
     played = np.isin(np.arange(30), few.chosen(case))

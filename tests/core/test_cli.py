@@ -19,6 +19,7 @@ from harness.faces.loading import FACES
 from harness.metrics.cards import metric_cards
 from harness.models.bundled import SUBJECTS
 from harness.store import RunFolder
+from harness.store.folder import OWN_DIGEST
 from harness.subject import Subject
 
 SUBJECT = "from tiny import patch_subject as make\n"
@@ -99,12 +100,12 @@ def test_a_stopped_run_says_how_to_go_on(place: Path, capsys: pytest.CaptureFixt
 
 
 def test_the_command_is_noted_as_it_was_given(run: Path) -> None:
-    assert RunFolder.existing(run).info["command"].startswith("harness run --subject subj.py:make")
+    assert RunFolder.existing(run).record.command.startswith("harness run --subject subj.py:make")
 
 
 def test_images_of_each_class_can_be_limited(place: Path) -> None:
     assert main([*ASKED, "--explainer", "gradient", "--per-class", "2", "--out", "two"]) == 0
-    assert RunFolder.existing(place / "two").info["chosen"] == {"left": 2, "middle": 2, "right": 2}
+    assert RunFolder.existing(place / "two").record.chosen == {"left": 2, "middle": 2, "right": 2}
 
 
 # ---------------------------------------------------------------------- wrong use is one line
@@ -179,7 +180,9 @@ def test_a_run_of_the_schema_before_is_refused_in_one_line(
         held = RunFolder.existing(run).table(name)
         # Schema 2 had the name of a score in the column metric.
         folder.write_table(name, held.drop(columns=["output", "fill", "kind"], errors="ignore"))
-    folder.write_text("run.json", json.dumps(RunFolder.existing(run).info | {"schema_version": 2, "files": {}}))
+    told = json.loads((run / "run.json").read_text())
+    del told[OWN_DIGEST]  # which came later
+    folder.write_json("run.json", told | {"schema_version": 2, "files": {}})
     assert main([command, str(old)]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -232,6 +235,55 @@ def test_explainers_of_a_run_are_compared(run: Path, capsys: pytest.CaptureFixtu
     text = printed(["compare", str(run), "--explainer", "gradient", "--explainer", "picture"], capsys)
     assert "gradient" in text
     assert "picture" in text
+
+
+SOUND = "def method(subject, images, targets):\n    return subject.gradients(images, targets).abs().mean(1)\n"
+SPOILED = SOUND.replace(".mean(1)", ".mean(1) / images.mean()")
+
+
+@pytest.fixture(scope="module")
+def before_and_after(place: Path) -> list[str]:
+    """Two runs: of a method, and of the same method once it looks at the whole batch."""
+    for name, text in {"before": SOUND, "after": SPOILED}.items():
+        (place / f"method_{name}.py").write_text(text)
+        assert main([*ASKED, "--explainer", f"method_{name}.py:method", "--out", name]) == 0
+    return [str(place / "before"), str(place / "after")]
+
+
+def test_a_rung_that_is_lost_ends_a_strict_comparison_with_one(
+    before_and_after: list[str], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", *before_and_after, "--strict", "--junit", "rungs.xml"]) == 1
+    said = capsys.readouterr().err
+    assert "method has lost rung 1 (contract), which is refuted: method breaks its contract: batch-invariant" in said
+    assert "failures=" in (place / "rungs.xml").read_text()
+
+
+def test_nothing_is_lost_the_other_way_round(before_and_after: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", *before_and_after[::-1], "--strict"]) == 0
+    assert "0 of " in capsys.readouterr().err
+
+
+def test_a_strict_comparison_takes_two_runs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", str(run), "--explainer", "gradient", "--explainer", "picture", "--strict"]) == 2
+    assert "takes two runs, the earlier one first" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------------- the machine
+
+
+def test_the_doctor_says_what_is_there_and_how_to_bring_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    (tmp_path / "piece").write_bytes(bytes(3 * 2**20))
+    found = json.loads(printed(["doctor", "--json"], capsys))
+    assert found["packages"]["torch"] == torch.__version__
+    assert found["fetched"]["orl"].endswith("with: harness fetch orl")
+    assert found["cache"] == {"folder": str(tmp_path), "size": "3.0 MiB"}
+    assert found["arithmetic"]["threads"] == str(torch.get_num_threads())
+    text = printed(["doctor"], capsys)
+    assert all(part in text for part in found)
 
 
 # ---------------------------------------------------------------------- lists

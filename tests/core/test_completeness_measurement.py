@@ -13,15 +13,15 @@ from tiny import (
 )
 from torch import Tensor
 
-from harness.case import Case
 from harness.checks import CHECKS, Evidence, judged
 from harness.errors import DefinitionError
 from harness.evaluation.runner import Runner
+from harness.evaluation_set import EvaluationSet
 from harness.explainers import Explainer, registered
 from harness.explainers.base import COMPLETENESS, explainer
 from harness.faces.faceset import FaceSet
 from harness.faces.loading import load_faces
-from harness.measurements import Completeness, Complexity, Explained, Measured
+from harness.measurements import Attributions, Completeness, Complexity, Measured
 from harness.models.loading import load_subject
 from harness.store import RunFolder
 from harness.subject import Subject
@@ -30,27 +30,27 @@ CLAIM = [name for name, made in registered().items() if COMPLETENESS in made.fac
 
 
 @pytest.fixture
-def case(subject: Subject, faces: FaceSet) -> Case:
+def case(subject: Subject, faces: FaceSet) -> EvaluationSet:
     return make_case(subject, faces)
 
 
-def explained(made: Explainer, case: Case) -> Explained:
+def attributions(made: Explainer, case: EvaluationSet) -> Attributions:
     maps = made.maps(case.subject, case.images, case.target_tensor(), case.seed)
     baselines = partial(made.baselines, case.subject, seed=case.seed)
-    return Explained(case, maps, axioms=made.facts.axioms, baselines=baselines)
+    return Attributions(case, maps, axioms=made.facts.axioms, baselines=baselines)
 
 
-def residuals(made: Explainer, case: Case) -> np.ndarray:
-    return Completeness().measure(explained(made, case)).scores["value"].to_numpy()
+def residuals(made: Explainer, case: EvaluationSet) -> np.ndarray:
+    return Completeness().measure(attributions(made, case)).scores["value"].to_numpy()
 
 
 @pytest.mark.parametrize("name", CLAIM)
-def test_on_a_linear_network_the_claim_is_exact(name: str, patch_case: Case) -> None:
+def test_on_a_linear_network_the_claim_is_exact(name: str, patch_case: EvaluationSet) -> None:
     assert np.nanmax(residuals(registered()[name], patch_case)) < AGAIN
 
 
 @pytest.mark.parametrize("name", [name for name in CLAIM if name.startswith(("integrated-gradients", "deeplift"))])
-def test_on_a_small_network_of_relus_it_nearly_holds(name: str, case: Case) -> None:
+def test_on_a_small_network_of_relus_it_nearly_holds(name: str, case: EvaluationSet) -> None:
     assert np.mean(residuals(registered()[name], case)) < CHECKS[COMPLETENESS].margin
 
 
@@ -58,7 +58,7 @@ def test_on_a_bundled_network_every_claim_holds_at_its_default_settings() -> Non
     """What the check would say of whoever claims it, on rendered faces; on mini-XCEPTION see suites/findings.toml."""
     subject, faces = load_subject("faces-cnn"), load_faces("rendered").take(np.arange(0, 1050, 88))
     probabilities = subject.probabilities(subject.prepare(faces.images)).double().numpy()
-    case = Case(subject, faces, probabilities, 0)
+    case = EvaluationSet(subject, faces, probabilities, 0)
     lacking = {name for name in CLAIM if not np.mean(residuals(registered()[name], case)) < CHECKS[COMPLETENESS].margin}
     assert not lacking
 
@@ -70,37 +70,37 @@ def test_draws_and_few_steps_claim_nothing() -> None:
     assert all(registered()[name].facts.baselines is not None for name in sampled)
 
 
-def test_a_map_that_loses_a_tenth_is_off_by_a_tenth(patch_case: Case) -> None:
-    given = explained(registered()["integrated-gradients"], patch_case)
+def test_a_map_that_loses_a_tenth_is_off_by_a_tenth(patch_case: EvaluationSet) -> None:
+    given = attributions(registered()["integrated-gradients"], patch_case)
     found = Completeness().measure(replace(given, maps=0.9 * given.maps)).scores
     np.testing.assert_allclose(found["value"].mean(), 0.1, atol=AGAIN)
 
 
-def test_another_baseline_than_the_explainers_own_is_noticed(patch_case: Case) -> None:
-    given = explained(registered()["integrated-gradients"], patch_case)
+def test_another_baseline_than_the_explainers_own_is_noticed(patch_case: EvaluationSet) -> None:
+    given = attributions(registered()["integrated-gradients"], patch_case)
     other = replace(given, baselines=lambda images: [torch.full_like(images, -1.0)])
     assert np.median(Completeness().measure(other).scores["value"]) > 0.3
 
 
-def test_an_explainer_that_does_not_claim_it_has_no_rows(patch_case: Case) -> None:
-    assert not len(Completeness().measure(explained(registered()["saliency"], patch_case)).scores)
+def test_an_explainer_that_does_not_claim_it_has_no_rows(patch_case: EvaluationSet) -> None:
+    assert not len(Completeness().measure(attributions(registered()["saliency"], patch_case)).scores)
 
 
-def test_one_row_an_image_and_no_null(patch_case: Case) -> None:
-    scores = Completeness().measure(explained(registered()["deeplift"], patch_case)).scores
+def test_one_row_an_image_and_no_null(patch_case: EvaluationSet) -> None:
+    scores = Completeness().measure(attributions(registered()["deeplift"], patch_case)).scores
     assert scores["image"].tolist() == patch_case.faces.ids.tolist()
     assert set(scores["variant"]) == {"map"}
 
 
-def test_an_output_that_does_not_fall_is_undefined_and_says_so(patch_case: Case) -> None:
-    given = replace(explained(registered()["deeplift"], patch_case), baselines=lambda images: [images])
+def test_an_output_that_does_not_fall_is_undefined_and_says_so(patch_case: EvaluationSet) -> None:
+    given = replace(attributions(registered()["deeplift"], patch_case), baselines=lambda images: [images])
     scores = Completeness().measure(given).scores
     assert scores["value"].isna().all()
     assert set(scores["reason"]) == {"no image's output drops"}
 
 
-def test_the_bench_passes_the_explainers_baselines_on(
-    patch_case: Case, tmp_path_factory: pytest.TempPathFactory
+def test_the_runner_passes_the_explainers_baselines_on(
+    patch_case: EvaluationSet, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     runner = Runner(patch_case, [Completeness()], RunFolder(tmp_path_factory.mktemp("run")))
     found = runner.measured(registered()["deeplift-shap"]).scores
@@ -116,8 +116,10 @@ def test_completeness_claimed_from_nothing_is_refused(registry: dict[str, Explai
     assert "mine" not in registry
 
 
-def test_the_check_passes_what_holds_fails_what_does_not_and_leaves_out_what_is_not_claimed(patch_case: Case) -> None:
-    given = explained(registered()["integrated-gradients"], patch_case)
+def test_the_check_passes_what_holds_fails_what_does_not_and_leaves_out_what_is_not_claimed(
+    patch_case: EvaluationSet,
+) -> None:
+    given = attributions(registered()["integrated-gradients"], patch_case)
     cases = {
         "holds": given,
         "loses": replace(given, maps=0.7 * given.maps),
@@ -136,10 +138,10 @@ def test_the_check_passes_what_holds_fails_what_does_not_and_leaves_out_what_is_
 # ---------------------------------------------------------------------- complexity
 
 
-def test_complexity_is_that_of_each_map_and_undefined_for_a_constant_one(patch_case: Case) -> None:
+def test_complexity_is_that_of_each_map_and_undefined_for_a_constant_one(patch_case: EvaluationSet) -> None:
     maps = np.zeros_like(patch_case.images[:, 0].numpy())
     maps[1:, 3, 3] = 2.0
-    scores = Complexity().measure(Explained(patch_case, maps)).scores
+    scores = Complexity().measure(Attributions(patch_case, maps)).scores
     table = scores.assign(metric=names_in(scores)).pivot(index="image", columns="metric", values="value")
     assert set(table) == {"sparseness", "entropy-complexity", "pixels-above-floor", "histogram-entropy"}
     assert table.iloc[0].isna().all()
@@ -149,7 +151,7 @@ def test_complexity_is_that_of_each_map_and_undefined_for_a_constant_one(patch_c
     assert set(scores["variant"]) == {"map"}
 
 
-def test_complexity_costs_no_pass(patch_case: Case) -> None:
+def test_complexity_costs_no_pass(patch_case: EvaluationSet) -> None:
     before = patch_case.subject.passes.forward
-    Complexity().measure(Explained(patch_case, np.random.default_rng(0).random((18, 12, 12), dtype=np.float32)))
+    Complexity().measure(Attributions(patch_case, np.random.default_rng(0).random((18, 12, 12), dtype=np.float32)))
     assert patch_case.subject.passes.forward == before

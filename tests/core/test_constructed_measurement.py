@@ -10,11 +10,11 @@ import torch
 from tiny import CLASSES, SIDE, SPEC, bright_patch_faces, kept_once, make_case, named, names_in, tiny_network
 from torch import Tensor, nn
 
-from harness.case import Case
 from harness.evaluation.runner import Runner
+from harness.evaluation_set import EvaluationSet
 from harness.explainers import Explainer, registered
 from harness.faces.faceset import FaceSet
-from harness.measurements import Blind, Explained, Planted, Tiles
+from harness.measurements import Attributions, Blind, Planted, Tiles
 from harness.measurements.constructed import UNPLANTED, WEIGHTS
 from harness.metrics.cards import metric_cards
 from harness.store import RunFolder
@@ -25,18 +25,18 @@ ALL = (TILES, BLIND, PLANTED)
 
 
 @pytest.fixture(scope="module")
-def case() -> Case:
+def case() -> EvaluationSet:
     """A trained-like network of two convolutions on noise with a lit patch."""
     return make_case(Subject(tiny_network(), name="tiny", classes=CLASSES, spec=SPEC), bright_patch_faces(24))
 
 
-def explained(case: Case, made: Explainer) -> Explained:
-    """What the bench hands to a measurement."""
+def attributions(case: EvaluationSet, made: Explainer) -> Attributions:
+    """What the runner hands to a measurement."""
 
     def ask(images: Tensor, targets: np.ndarray, subject: Subject | None = None, seed: int | None = None) -> np.ndarray:
         return made.maps(subject or case.subject, images, torch.from_numpy(targets), seed or 0)
 
-    return Explained(
+    return Attributions(
         case,
         np.zeros((len(case.targets), SIDE, SIDE), np.float32),
         ask,
@@ -46,13 +46,13 @@ def explained(case: Case, made: Explainer) -> Explained:
     )
 
 
-def scores(case: Case, made: Explainer | str, measurement: Any) -> pd.DataFrame:
+def scores(case: EvaluationSet, made: Explainer | str, measurement: Any) -> pd.DataFrame:
     made = registered()[made] if isinstance(made, str) else made
-    found: pd.DataFrame = measurement.measure(explained(case, made)).scores
+    found: pd.DataFrame = measurement.measure(attributions(case, made)).scores
     return found
 
 
-def means(case: Case, made: Explainer | str, measurement: Any) -> dict[str, float]:
+def means(case: EvaluationSet, made: Explainer | str, measurement: Any) -> dict[str, float]:
     found = scores(case, made, measurement)
     return dict(found.groupby(names_in(found))["value"].mean())
 
@@ -60,7 +60,7 @@ def means(case: Case, made: Explainer | str, measurement: Any) -> dict[str, floa
 # ---------------------------------------------------------------------- the truth is found
 
 
-def test_integrated_gradients_rank_tiles_and_give_their_amounts(case: Case) -> None:
+def test_integrated_gradients_rank_tiles_and_give_their_amounts(case: EvaluationSet) -> None:
     found = means(case, "integrated-gradients", TILES)
     assert found["tile-ranks"] > 0.95
     assert found["dead-tile-share"] == 0
@@ -69,10 +69,10 @@ def test_integrated_gradients_rank_tiles_and_give_their_amounts(case: Case) -> N
 
 
 @pytest.mark.parametrize("name", ["integrated-gradients-black", "integrated-gradients-blur"])
-def test_parts_are_told_from_the_explainers_own_baselines(case: Case, name: str) -> None:
+def test_parts_are_told_from_the_explainers_own_baselines(case: EvaluationSet, name: str) -> None:
     made = registered()[name]
     own = scores(case, made, TILES)
-    plain = TILES.measure(replace(explained(case, made), baselines=lambda images, subject=None: ())).scores
+    plain = TILES.measure(replace(attributions(case, made), baselines=lambda images, subject=None: ())).scores
     amounts = [table[names_in(table) == "tile-amounts"]["value"].mean() for table in (own, plain)]
     assert amounts[0] < amounts[1] / 2
 
@@ -93,7 +93,7 @@ def exactly(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
     return maps
 
 
-def test_the_truth_itself_has_the_best_of_every_score_of_tiles(case: Case) -> None:
+def test_the_truth_itself_has_the_best_of_every_score_of_tiles(case: EvaluationSet) -> None:
     made = named(
         "truth", exactly, axioms=frozenset({"completeness"}), baselines=lambda s, x, **_: [torch.zeros_like(x)]
     )
@@ -106,19 +106,19 @@ def test_the_truth_itself_has_the_best_of_every_score_of_tiles(case: Case) -> No
 
 
 @pytest.mark.parametrize("name", ["gradient", "integrated-gradients", "lrp-epsilon", "deeplift"])
-def test_what_flows_back_has_nothing_where_the_network_is_blind(case: Case, name: str) -> None:
+def test_what_flows_back_has_nothing_where_the_network_is_blind(case: EvaluationSet, name: str) -> None:
     assert (scores(case, name, BLIND)["value"] == 0).all()
 
 
 @pytest.mark.parametrize("name", ["integrated-gradients", "deeplift", "input-x-gradient"])
-def test_planted_pixels_have_exactly_the_parts_that_were_planted(case: Case, name: str) -> None:
+def test_planted_pixels_have_exactly_the_parts_that_were_planted(case: EvaluationSet, name: str) -> None:
     found = scores(case, name, PLANTED)
     # Ranks of 4 pixels from differences of single-precision maps: nearly all right.
     assert found[names_in(found) == "planted-pixels"]["value"].mean() > 0.95
     assert found[names_in(found) == "planted-patch-gain"]["value"].mean() > 0
 
 
-def test_a_pair_is_found_where_both_patches_are(case: Case) -> None:
+def test_a_pair_is_found_where_both_patches_are(case: EvaluationSet) -> None:
     found = means(case, "integrated-gradients", PLANTED)
     assert found["planted-pair-gain"] > 0
     assert found["planted-pair"] > 0.8
@@ -133,7 +133,7 @@ def by_place(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
     return torch.arange(h * w).float().reshape(1, h, w).expand(n, h, w)
 
 
-def test_a_map_by_place_ranks_no_tiles_and_sees_where_the_network_is_blind(case: Case) -> None:
+def test_a_map_by_place_ranks_no_tiles_and_sees_where_the_network_is_blind(case: EvaluationSet) -> None:
     found = means(case, named("by-place", by_place), TILES) | means(case, named("by-place", by_place), BLIND)
     assert abs(found["tile-ranks"]) < 0.5
     assert found["blind-share"] > 0.5
@@ -141,18 +141,18 @@ def test_a_map_by_place_ranks_no_tiles_and_sees_where_the_network_is_blind(case:
 
 
 @pytest.mark.parametrize("name", ["edges", "random"])
-def test_a_map_that_knows_nothing_has_its_share_where_nothing_counts(case: Case, name: str) -> None:
+def test_a_map_that_knows_nothing_has_its_share_where_nothing_counts(case: EvaluationSet, name: str) -> None:
     found = means(case, name, TILES) | means(case, name, BLIND)
     assert abs(found["tile-ranks"]) < 0.5
     assert 0.8 < found["blind-share"] < 1.2
     assert 0.8 < found["dead-tile-share"] < 1.2
 
 
-def test_the_gradient_does_not_rank_tiles(case: Case) -> None:
+def test_the_gradient_does_not_rank_tiles(case: EvaluationSet) -> None:
     assert means(case, "gradient", TILES)["tile-ranks"] < 0.7
 
 
-def test_edges_gain_nothing_by_what_is_planted(case: Case) -> None:
+def test_edges_gain_nothing_by_what_is_planted(case: EvaluationSet) -> None:
     found = scores(case, "edges", PLANTED)
     gains = found[found["variant"] == UNPLANTED]
     assert set(names_in(gains)) == {"planted-patch-gain", "planted-pair-gain"}
@@ -162,7 +162,7 @@ def test_edges_gain_nothing_by_what_is_planted(case: Case) -> None:
     assert set(pixels["reason"]) == {metric_cards()["planted-pixels"].undefined}
 
 
-def test_a_sign_turned_round_turns_the_ranks_round(case: Case) -> None:
+def test_a_sign_turned_round_turns_the_ranks_round(case: EvaluationSet) -> None:
     def turned(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
         return -registered()["integrated-gradients"](subject, images, targets)
 
@@ -178,7 +178,7 @@ def half_pair(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
     return flat
 
 
-def test_a_map_that_finds_one_patch_of_a_pair_has_not_found_the_pair(case: Case) -> None:
+def test_a_map_that_finds_one_patch_of_a_pair_has_not_found_the_pair(case: EvaluationSet) -> None:
     many = Planted(12, 2)
     one, both = (
         scores(case, made, many).query("metric == 'planted-pair' and kind == 'score'").set_index("image")["value"]
@@ -190,7 +190,7 @@ def test_a_map_that_finds_one_patch_of_a_pair_has_not_found_the_pair(case: Case)
 # ---------------------------------------------------------------------- rows, refusals, networks that cannot be built
 
 
-def test_one_row_an_image_of_its_own_under_the_class_that_was_explained(case: Case) -> None:
+def test_one_row_an_image_of_its_own_under_the_class_that_was_explained(case: EvaluationSet) -> None:
     found = scores(case, "gradient", TILES)
     ranks = found[names_in(found) == "tile-ranks"]
     assert ranks["image"].is_unique
@@ -201,12 +201,12 @@ def test_one_row_an_image_of_its_own_under_the_class_that_was_explained(case: Ca
     assert (per_image == 1).all()
 
 
-def test_fewer_images_than_asked_for_are_all_used(case: Case) -> None:
+def test_fewer_images_than_asked_for_are_all_used(case: EvaluationSet) -> None:
     few = case.take(np.arange(5))
     assert scores(few, "gradient", Blind(3, 4))["image"].nunique() == 5
 
 
-def test_an_explainer_that_refuses_has_undefined_rows_with_its_reason(case: Case) -> None:
+def test_an_explainer_that_refuses_has_undefined_rows_with_its_reason(case: EvaluationSet) -> None:
     found = scores(case, "grad-cam", TILES)
     assert (found["status"] == "undefined").all()
     assert found["reason"].str.contains("grad-cam raised UsageError: layer 'network.4' of 'tiny .tiles.' gives").all()
@@ -248,7 +248,7 @@ def test_a_network_that_cannot_be_built_upon_is_told_in_one_line(what: str, meas
     assert not found["reason"].str.contains("\n").any()
 
 
-def test_too_few_images_for_a_mosaic_are_told(case: Case) -> None:
+def test_too_few_images_for_a_mosaic_are_told(case: EvaluationSet) -> None:
     found = scores(case.take(np.arange(3)), "gradient", TILES)
     assert set(found["reason"]) == {"tiles: a mosaic takes 4 images, and there are 3"}
 
@@ -269,27 +269,27 @@ def test_a_picture_without_room_is_told() -> None:
     assert scores(case, "gradient", PLANTED)["reason"].str.startswith("planted: a picture of 3x3 has no room").all()
 
 
-def test_a_fault_of_another_kind_is_not_hidden(case: Case) -> None:
+def test_a_fault_of_another_kind_is_not_hidden(case: EvaluationSet) -> None:
     def broken(*_: Any, **__: Any) -> np.ndarray:
         raise RuntimeError("a bug of ours")
 
     with pytest.raises(RuntimeError, match="a bug of ours"):
-        BLIND.measure(replace(explained(case, registered()["gradient"]), explain=broken))
+        BLIND.measure(replace(attributions(case, registered()["gradient"]), explain=broken))
 
 
 @pytest.mark.parametrize("measurement", ALL, ids=lambda each: each.name)
-def test_scores_repeat_and_do_not_depend_on_the_order_of_images(case: Case, measurement: Any) -> None:
+def test_scores_repeat_and_do_not_depend_on_the_order_of_images(case: EvaluationSet, measurement: Any) -> None:
     one, two = (scores(case, "input-x-gradient", measurement) for _ in range(2))
     pd.testing.assert_frame_equal(one, two)
 
 
 @pytest.mark.parametrize("measurement", ALL, ids=lambda each: each.name)
-def test_another_seed_draws_other_networks(case: Case, measurement: Any) -> None:
+def test_another_seed_draws_other_networks(case: EvaluationSet, measurement: Any) -> None:
     one, two = (scores(each, "edges", measurement) for each in (case, replace(case, seed=1)))
     assert one["value"].tolist() != two["value"].tolist()
 
 
-def test_weights_are_the_same_for_every_explainer_and_drawn_for_each_network(case: Case) -> None:
+def test_weights_are_the_same_for_every_explainer_and_drawn_for_each_network(case: EvaluationSet) -> None:
     seen: list[tuple[float, ...]] = []
 
     def looking(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
@@ -303,8 +303,8 @@ def test_weights_are_the_same_for_every_explainer_and_drawn_for_each_network(cas
     assert {tuple(sorted(one)) for one in seen} == {tuple(sorted(WEIGHTS))}
 
 
-def test_what_the_network_answers_is_asked_once_for_all_explainers(case: Case) -> None:
-    given = explained(case, registered()["edges"])
+def test_what_the_network_answers_is_asked_once_for_all_explainers(case: EvaluationSet) -> None:
+    given = attributions(case, registered()["edges"])
     for measurement in ALL:
         measurement.measure(given)
     before = case.subject.passes.forward
@@ -313,15 +313,15 @@ def test_what_the_network_answers_is_asked_once_for_all_explainers(case: Case) -
     assert case.subject.passes.forward == before
 
 
-def test_the_bench_hands_on_the_baselines_under_the_built_network(
-    case: Case, tmp_path_factory: pytest.TempPathFactory
+def test_the_runner_hands_on_the_baselines_under_the_built_network(
+    case: EvaluationSet, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    bench = Runner(case, [TILES], RunFolder(tmp_path_factory.mktemp("run")))
-    found = bench.measured(registered()["integrated-gradients-black"]).scores
+    runner = Runner(case, [TILES], RunFolder(tmp_path_factory.mktemp("run")))
+    found = runner.measured(registered()["integrated-gradients-black"]).scores
     assert found[names_in(found) == "tile-amounts"]["value"].mean() < 0.05
 
 
-def test_a_run_keeps_what_it_has_asked(case: Case, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_run_keeps_what_it_has_asked(case: EvaluationSet, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = RunFolder(tmp_path_factory.mktemp("run"))
     first = Runner(case, ALL, folder).measured(registered()["saliency"]).scores
     before = case.subject.passes.forward + case.subject.passes.backward

@@ -1,12 +1,7 @@
 """Digests name content: equal content equally, other content otherwise."""
 
-import functools
 import hashlib
-import importlib.util
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -14,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.digest import code_digest, digest, file_sha256, image_keys
+from harness.digest import digest, file_sha256, image_keys
 
 SIMPLE = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
 NESTED = st.recursive(
@@ -81,74 +76,6 @@ def test_what_has_no_agreed_form_is_refused(thing: object) -> None:
 def test_a_files_sha256_is_the_published_one(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc")
     assert file_sha256(tmp_path / "file") == hashlib.sha256(b"abc").hexdigest()
-
-
-# ---------------------------------------------------------------------- code
-
-MODULE = """
-import functools
-import torch
-
-{helper}
-
-def plain(subject, images, targets):
-    return images[:, 0]
-
-@torch.no_grad()
-def decorated(subject, images, targets):
-    return images[:, 0]
-
-class Callable:
-    def __call__(self, subject, images, targets):
-        return images[:, 0]
-
-an_object = Callable()
-partial = functools.partial(plain)
-"""
-
-
-Load = Callable[[str], ModuleType]
-
-
-@pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Write the file with another helper in it and run it."""
-
-    def loaded(helper: str) -> ModuleType:
-        file = tmp_path / "mine.py"
-        file.write_text(MODULE.format(helper=helper))
-        spec = importlib.util.spec_from_file_location("mine", file)
-        module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, "mine", module)
-        spec.loader.exec_module(module)
-        return module
-
-    return loaded
-
-
-NAMES = ["plain", "decorated", "an_object", "partial"]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_code_keeps_its_digest_when_it_is_loaded_again(name: str, load: Load) -> None:
-    one, again = (code_digest(getattr(load(""), name)) for _ in range(2))
-    assert one == again
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_change_of_a_helper_in_the_file_changes_the_digest(name: str, load: Load) -> None:
-    one, other = (code_digest(getattr(load(helper), name)) for helper in ("", "factor = 2"))
-    assert one != other
-
-
-def test_code_without_a_file_is_named_by_its_bytecode() -> None:
-    made = [eval(f"lambda x: x + {number}") for number in (1, 1, 2)]
-    one, same, other = map(code_digest, made)
-    assert one == same != other
-
-
-def test_a_partial_is_named_by_what_it_calls() -> None:
-    assert code_digest(functools.partial(code_digest, 1)) == code_digest(code_digest)
 
 
 # ---------------------------------------------------------------------- images

@@ -29,7 +29,9 @@ from harness.store import (
     SCHEMA_VERSION,
     SCORES,
     VERDICTS,
+    PassesRecord,
     RunFolder,
+    RunRecord,
 )
 from harness.subject import Subject
 
@@ -70,10 +72,10 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     return run(tmp_path_factory.mktemp("done"))
 
 
-def without_time(info: dict[str, object]) -> dict[str, object]:
+def without_time(record: RunRecord) -> RunRecord:
     """What is noted of a run, but for what a clock says."""
-    about = [{**each, "cost": {**each["cost"], "seconds": 0}} for each in info["explainers"]]
-    return {**info, "explainers": about, "seconds": 0}
+    about = tuple(replace(each, cost=replace(each.cost, seconds=0.0)) for each in record.explainers)
+    return replace(record, explainers=about, seconds=0.0)
 
 
 # ---------------------------------------------------------------------- the folder
@@ -138,18 +140,18 @@ def test_run_json_says_how_the_run_came_about(done: RunFolder) -> None:
 
 
 def test_run_json_says_what_each_explainer_is_and_cost(done: RunFolder) -> None:
-    about = {each["name"]: each for each in done.info["explainers"]}
+    about = {each.name: each for each in done.record.explainers}
     assert list(about) == ["gradient", *STAND_INS]
-    assert about["gradient"]["digest"] == gradient.digest
-    assert (about["gradient"]["status"], about["gradient"]["reason"]) == ("ok", "")
-    assert [about[name]["control"] for name in about] == [False, *[True] * len(STAND_INS)]
-    assert all(each["cost"]["forward"] > 0 for each in about.values())
+    assert about["gradient"].digest == gradient.digest
+    assert (about["gradient"].status, about["gradient"].reason) == ("ok", "")
+    assert [each.control for each in about.values()] == [False, *[True] * len(STAND_INS)]
+    assert all(each.cost.forward > 0 for each in about.values())
 
 
 def test_the_passes_of_a_run_are_those_of_the_network(tmp_path: Path) -> None:
     asked = request(checks=FEW)
     found = evaluate(asked, RunFolder(tmp_path), no_progress)
-    assert found.info["passes"] == vars(asked.subject.passes)
+    assert found.record.passes == PassesRecord(**vars(asked.subject.passes))
 
 
 def test_every_score_is_of_a_chosen_image(done: RunFolder) -> None:
@@ -247,12 +249,12 @@ def test_only_what_the_checks_need_is_measured(tmp_path: Path) -> None:
 def test_running_again_makes_no_further_pass_and_the_same_run(tmp_path: Path) -> None:
     one = run(tmp_path, checks=FEW)
     files = {name: (tmp_path / f"{name}.parquet").read_bytes() for name in TABLES}
-    info = without_time(one.info)
+    record = without_time(one.record)
     asked = request(checks=FEW)
     again = evaluate(asked, RunFolder(tmp_path), no_progress, "harness run")
     assert (asked.subject.passes.forward, asked.subject.passes.backward) == (0, 0)
     assert {name: (tmp_path / f"{name}.parquet").read_bytes() for name in TABLES} == files
-    assert without_time(again.info) == info
+    assert without_time(again.record) == record
 
 
 def test_two_runs_of_one_seed_are_alike_to_the_byte(tmp_path: Path) -> None:
@@ -272,9 +274,9 @@ def test_a_further_explainer_makes_only_its_own_pieces(tmp_path: Path) -> None:
     run(tmp_path, checks=FEW)
     asked = request(gradient, named("picture", lambda _s, images, _t: images[:, 0], target_free=True), checks=FEW)
     found = evaluate(asked, RunFolder(tmp_path), no_progress)
-    costs = {each["name"]: each["cost"]["forward"] for each in found.info["explainers"]}
+    costs = {each.name: each.cost.forward for each in found.record.explainers}
     # The random networks are drawn again, in this process: twice their calibration images, forward.
-    drawn = len(found.info["cascade"]) * 2 * 18
+    drawn = len(found.record.cascade) * 2 * 18
     assert asked.subject.passes.forward == pytest.approx(costs["picture"], abs=drawn)
     assert set(found.scores["explainer"]) == {"gradient", "picture", *CONTROLS}
 
@@ -284,6 +286,9 @@ class Stopping:
 
     def __init__(self, at: int | None = None) -> None:
         self.at, self.calls = at, 0
+
+    def __digest__(self) -> str:
+        return "stopping"
 
     def __call__(self, subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
         self.calls += 1
@@ -315,8 +320,8 @@ def test_a_stopped_run_does_no_piece_twice(tmp_path: Path, monkeypatch: pytest.M
         run(tmp_path, named("mine", first), checks=FEW)
     run(tmp_path, named("mine", second), checks=FEW)
     # After the contract, three blocks of the trained network and three of the random one; the stopped call, the third
-    # of them, is made again.
-    assert second.calls == 4
+    # of them, is made again. Every start also asks once whether the explainer does what it did.
+    assert second.calls == 4 + 1
 
 
 def test_a_run_in_progress_is_not_read_as_finished(tmp_path: Path) -> None:
@@ -388,7 +393,7 @@ def test_a_bad_explainer_is_named_and_does_not_touch_the_others(
     bad: Callable[..., Tensor], tmp_path: Path, clean: RunFolder
 ) -> None:
     found = run(tmp_path, named("bad", bad, target_free=True), gradient, checks=FEW)
-    about = {each["name"]: (each["status"], each["reason"]) for each in found.info["explainers"]}
+    about = {each.name: (each.status, each.reason) for each in found.record.explainers}
     assert about == {"bad": ("failed", BAD[bad]), "gradient": ("ok", ""), **dict.fromkeys(KNOWN, ("ok", ""))}
     others = found.scores[found.scores["explainer"] != "bad"].reset_index(drop=True)
     expected = clean.scores.set_index("explainer").loc[["gradient", *CONTROLS]].reset_index()
@@ -425,7 +430,7 @@ def test_a_bad_explainers_verdicts_say_why_there_are_none(tmp_path: Path) -> Non
 def test_a_mended_explainer_is_judged_in_the_same_folder(tmp_path: Path) -> None:
     run(tmp_path, named("mine", raises), checks=FEW)
     found = run(tmp_path, named("mine", gradient), checks=FEW)
-    assert {each["status"] for each in found.info["explainers"]} == {"ok"}
+    assert {each.status for each in found.record.explainers} == {"ok"}
 
 
 # ---------------------------------------------------------------------- counterfactuals
@@ -451,7 +456,7 @@ def test_the_effects_of_known_causes_are_stored(tmp_path: Path) -> None:
 def test_effects_are_measured_once_and_counted(tmp_path: Path) -> None:
     first, again = (request(checks=FEW, faces=known_causes()) for _ in range(2))
     found = evaluate(first, RunFolder(tmp_path), no_progress)
-    assert found.info["passes"] == vars(first.subject.passes)
+    assert found.record.passes == PassesRecord(**vars(first.subject.passes))
     evaluate(again, RunFolder(tmp_path), no_progress)
     assert again.subject.passes.forward == 0
 

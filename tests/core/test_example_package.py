@@ -94,7 +94,7 @@ def test_the_plugin_is_silent_and_cheap_where_it_is_not_used(python: Path, empty
     (empty / "test_other.py").write_text(
         "import sys\n\ndef test_other(pytestconfig):\n    assert pytestconfig.pluginmanager.has_plugin('harness')\n"
         "    loaded = {name for name in sys.modules if name.split('.')[0] in ('harness', 'torch', 'pandas')}\n"
-        "    assert loaded == {'harness', 'harness.waiting', 'harness.pytest_entry'}\n"
+        "    assert loaded == {'harness', 'harness.process', 'harness.pytest_entry'}\n"
     )
     # jaxtyping has a plugin of its own, which loads NumPy.
     plain = ("-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:jaxtyping")

@@ -8,9 +8,9 @@ import torch
 from tiny import CLASSES, SIDE, SPEC, make_case, names_in
 from torch import Tensor, nn
 
-from harness.case import Case
+from harness.evaluation_set import EvaluationSet
 from harness.faces.faceset import FaceSet
-from harness.measurements import Explained, Focus, Measured
+from harness.measurements import Attributions, Focus, Measured
 from harness.perturbation import mosaics
 from harness.subject import Subject
 
@@ -34,7 +34,7 @@ def seen(images: Tensor) -> list[Tensor]:
     return [torch.exp(-(((images[:, 0] - (shade / 127.5 - 1)) / 0.1) ** 2)) for shade in SHADES]
 
 
-def shade_case() -> Case:
+def shade_case() -> EvaluationSet:
     rng = np.random.default_rng(0)
     labels = np.arange(18) % 3
     images = np.array([rng.integers(SHADES[label] - 6, SHADES[label] + 7, (SIDE, SIDE)) for label in labels])
@@ -42,11 +42,11 @@ def shade_case() -> Case:
     return make_case(Subject(Shades(), name="shades", classes=CLASSES, spec=SPEC), faces)
 
 
-def measured(case: Case, explain: Callable[[Tensor, np.ndarray], Tensor]) -> Measured:
+def measured(case: EvaluationSet, explain: Callable[[Tensor, np.ndarray], Tensor]) -> Measured:
     def again(images, targets, subject=None, seed=None):
         return np.asarray(explain(images, targets), dtype=np.float32)
 
-    return TEST.measure(Explained(case, again(case.images, case.targets), again))
+    return TEST.measure(Attributions(case, again(case.images, case.targets), again))
 
 
 def knows(images: Tensor, targets: np.ndarray) -> Tensor:

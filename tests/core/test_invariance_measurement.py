@@ -8,11 +8,11 @@ import torch
 from tiny import CLASSES, SIDE, SPEC, bright_patch_faces, make_case, names_in
 from torch import Tensor, nn
 
-from harness.case import Case
 from harness.checks import CHECKS, Evidence, Verdict, judged
+from harness.evaluation_set import EvaluationSet
 from harness.explainers import registered
 from harness.explainers.gradient import gradient
-from harness.measurements import Explained, Invariance, Measured
+from harness.measurements import Attributions, Invariance, Measured
 from harness.networks.random import randomized
 from harness.subject import Subject
 
@@ -21,25 +21,25 @@ TEST = Invariance(per_class=30)
 
 
 @pytest.fixture
-def case(subject: Subject) -> Case:
+def case(subject: Subject) -> EvaluationSet:
     return make_case(subject, bright_patch_faces(30))
 
 
-def measured(case: Case, explain: Callable[..., Tensor], axioms: frozenset[str] = BOTH) -> Measured:
+def measured(case: EvaluationSet, explain: Callable[..., Tensor], axioms: frozenset[str] = BOTH) -> Measured:
     def again(images, targets, subject=None, seed=None):
         return np.asarray(explain(subject or case.subject, images, torch.from_numpy(targets)), dtype=np.float32)
 
     def random_network(layers, draw):
         return randomized(case.subject, layers, seed=draw, images=case.images)
 
-    return TEST.measure(Explained(case, again(case.images, case.targets), again, random_network, axioms=axioms))
+    return TEST.measure(Attributions(case, again(case.images, case.targets), again, random_network, axioms=axioms))
 
 
 def values(found: Measured, axiom: str) -> np.ndarray:
     return found.scores[names_in(found.scores) == axiom]["value"].to_numpy()
 
 
-def verdict(case: Case, found: Measured, check: str) -> tuple[Verdict, str]:
+def verdict(case: EvaluationSet, found: Measured, check: str) -> tuple[Verdict, str]:
     evidence = Evidence(found.scores.assign(explainer="e"), found.matrices, case.subject.classes, 0)
     row = judged([CHECKS[check]], evidence, ["e"]).iloc[0]
     return Verdict(row["verdict"]), row["reason"]
@@ -55,7 +55,7 @@ def squared(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
     return gradient(subject, images, targets) ** 2
 
 
-def test_the_gradient_keeps_both(case: Case) -> None:
+def test_the_gradient_keeps_both(case: EvaluationSet) -> None:
     found = measured(case, gradient)
     for axiom in BOTH:
         # Rounding in another order, as the twin adds its channels.
@@ -63,23 +63,23 @@ def test_the_gradient_keeps_both(case: Case) -> None:
         assert verdict(case, found, axiom)[0] is Verdict.PASS
 
 
-def test_a_map_that_reads_weights_fails_implementation_invariance(case: Case) -> None:
+def test_a_map_that_reads_weights_fails_implementation_invariance(case: EvaluationSet) -> None:
     assert verdict(case, measured(case, reads_weights), "implementation-invariance")[0] is Verdict.FAIL
 
 
-def test_the_squared_gradient_is_invariant_and_not_linear(case: Case) -> None:
+def test_the_squared_gradient_is_invariant_and_not_linear(case: EvaluationSet) -> None:
     found = measured(case, squared)
     assert verdict(case, found, "implementation-invariance")[0] is Verdict.PASS
     assert verdict(case, found, "linearity")[0] is Verdict.FAIL
 
 
-def test_axioms_that_are_not_claimed_have_no_rows_and_no_verdict(case: Case) -> None:
+def test_axioms_that_are_not_claimed_have_no_rows_and_no_verdict(case: EvaluationSet) -> None:
     found = measured(case, squared, frozenset({"completeness"}))
     assert len(found.scores) == 0
     assert verdict(case, found, "linearity") == (Verdict.NOT_APPLICABLE, "does not claim linearity")
 
 
-def test_one_claim_is_measured_alone(case: Case) -> None:
+def test_one_claim_is_measured_alone(case: EvaluationSet) -> None:
     found = measured(case, squared, frozenset({"implementation-invariance"}))
     assert set(names_in(found.scores)) == {"implementation-invariance"}
 

@@ -9,7 +9,7 @@ import pytest
 from test_effects import with_counterfactuals
 from tiny import AGAIN, PATCHES, bright_patch_faces, make_case, patch_subject
 
-from harness.case import Case
+from harness.evaluation_set import EvaluationSet
 from harness.metrics.similarity import spearman_similarity
 from harness.oracles.known import NOISE, ORACLE, known_maps, oracle_name, oracles, true_causes
 
@@ -19,16 +19,16 @@ def anew(_what: object, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]
 
 
 @pytest.fixture
-def case() -> Case:
+def case() -> EvaluationSet:
     return make_case(patch_subject(), with_counterfactuals())
 
 
-def maps_of(case: Case, name: str) -> np.ndarray:
+def maps_of(case: EvaluationSet, name: str) -> np.ndarray:
     found = {each.name: each for each in oracles(case, anew)}
     return found[name].maps(case.subject, case.images, case.target_tensor(), 0)
 
 
-def test_the_causes_lie_on_the_patch_that_the_target_reads(case: Case) -> None:
+def test_the_causes_lie_on_the_patch_that_the_target_reads(case: EvaluationSet) -> None:
     causes = true_causes(case)
     for cause, target in zip(causes, case.targets, strict=True):
         patch = np.zeros(cause.shape, bool)
@@ -63,7 +63,7 @@ def test_without_known_causes_there_is_no_oracle() -> None:
     assert [each.name for each in known_maps(case, case.faces, case.targets, anew)] == ["mean-face"]
 
 
-def test_noise_keeps_the_values_and_loses_the_places(case: Case) -> None:
+def test_noise_keeps_the_values_and_loses_the_places(case: EvaluationSet) -> None:
     truth = maps_of(case, ORACLE)
     alike = [1.0]
     for share in NOISE:
@@ -74,19 +74,19 @@ def test_noise_keeps_the_values_and_loses_the_places(case: Case) -> None:
     assert len(set(alike)) == len(alike)
 
 
-def test_an_image_has_its_own_map_wherever_it_stands(case: Case) -> None:
+def test_an_image_has_its_own_map_wherever_it_stands(case: EvaluationSet) -> None:
     truth, oracle = maps_of(case, ORACLE), oracles(case, anew)[0]
     found = oracle.maps(case.subject, case.images[[4, 1]], case.target_tensor()[[4, 1]], 0)
     np.testing.assert_array_equal(found, truth[[4, 1]])
 
 
-def test_maps_of_other_causes_have_another_digest(case: Case) -> None:
+def test_maps_of_other_causes_have_another_digest(case: EvaluationSet) -> None:
     other = make_case(patch_subject(), with_counterfactuals(), seed=1)
     one, two = (oracles(each, anew)[1].digest for each in (case, other))
     assert one != two
 
 
-def test_known_maps_are_controls_that_cannot_be_asked_again(case: Case) -> None:
+def test_known_maps_are_controls_that_cannot_be_asked_again(case: EvaluationSet) -> None:
     for each in known_maps(case, case.faces, case.targets, anew):
         assert each.is_control
         assert each.facts.fixed

@@ -20,14 +20,14 @@ from tiny import (
     patch_subject,
 )
 
-from harness.case import Case
 from harness.checks import CHECKS, Evidence, judged
-from harness.measurements import EvidenceLocalization, Explained, Measured
+from harness.evaluation_set import EvaluationSet
+from harness.measurements import Attributions, EvidenceLocalization, Measured
 from harness.measurements.localization import strongest
 
 
 @pytest.fixture
-def marked() -> Case:
+def marked() -> EvaluationSet:
     faces = bright_patch_faces(60)
     mark = np.zeros((60, SIDE, SIDE), np.float32)
     for index in range(60):
@@ -40,45 +40,45 @@ def mean(found: Measured, metric: str, variant: str) -> float:
     return float(rows["value"].mean())
 
 
-def test_a_map_of_the_mark_alone_has_all_its_mass_there(marked: Case) -> None:
-    found = EvidenceLocalization(1).measure(Explained(marked, (oracle_of(marked) > 0.5).astype(np.float32)))
+def test_a_map_of_the_mark_alone_has_all_its_mass_there(marked: EvaluationSet) -> None:
+    found = EvidenceLocalization(1).measure(Attributions(marked, (oracle_of(marked) > 0.5).astype(np.float32)))
     assert mean(found, "mass-on-mark", "map") == 1
 
 
-def test_a_map_beside_the_mark_has_no_mass_there(marked: Case) -> None:
-    found = EvidenceLocalization(1).measure(Explained(marked, (oracle_of(marked) < 0.5).astype(np.float32)))
+def test_a_map_beside_the_mark_has_no_mass_there(marked: EvaluationSet) -> None:
+    found = EvidenceLocalization(1).measure(Attributions(marked, (oracle_of(marked) < 0.5).astype(np.float32)))
     assert mean(found, "mass-on-mark", "map") == 0
 
 
 @pytest.mark.parametrize("metric", ["relevance-mass", "relevance-rank", "localization-auc", "pointing-game"])
-def test_where_the_mark_is_all_that_is_known_it_has_the_plain_names(metric: str, marked: Case) -> None:
-    found = EvidenceLocalization(1).measure(Explained(marked, (oracle_of(marked) > 0.5).astype(np.float32)))
+def test_where_the_mark_is_all_that_is_known_it_has_the_plain_names(metric: str, marked: EvaluationSet) -> None:
+    found = EvidenceLocalization(1).measure(Attributions(marked, (oracle_of(marked) > 0.5).astype(np.float32)))
     assert mean(found, metric, "map") == 1
 
 
-def test_a_null_map_has_about_the_share_of_the_mark(marked: Case) -> None:
+def test_a_null_map_has_about_the_share_of_the_mark(marked: EvaluationSet) -> None:
     # 4 of 144 pixels; the mean over 60 nulls of one blob was .021.
     assert (
-        mean(EvidenceLocalization(1).measure(Explained(marked, oracle_of(marked))), "mass-on-mark", "spectrum-null")
+        mean(EvidenceLocalization(1).measure(Attributions(marked, oracle_of(marked))), "mass-on-mark", "spectrum-null")
         < 0.1
     )
 
 
-def test_without_any_positive_relevance_the_share_is_undefined_and_not_zero(marked: Case) -> None:
-    found = EvidenceLocalization(1).measure(Explained(marked, -np.ones((60, SIDE, SIDE), np.float32)))
+def test_without_any_positive_relevance_the_share_is_undefined_and_not_zero(marked: EvaluationSet) -> None:
+    found = EvidenceLocalization(1).measure(Attributions(marked, -np.ones((60, SIDE, SIDE), np.float32)))
     assert found.scores["value"].isna().all()
     assert set(found.scores["status"]) == {"undefined"}
 
 
-def test_faces_without_a_mark_give_no_rows(patch_case: Case) -> None:
-    assert not len(EvidenceLocalization(1).measure(Explained(patch_case, oracle_of(patch_case))).scores)
+def test_faces_without_a_mark_give_no_rows(patch_case: EvaluationSet) -> None:
+    assert not len(EvidenceLocalization(1).measure(Attributions(patch_case, oracle_of(patch_case))).scores)
 
 
-def test_the_check_passes_the_mark_and_fails_a_map_beside_it(marked: Case) -> None:
+def test_the_check_passes_the_mark_and_fails_a_map_beside_it(marked: EvaluationSet) -> None:
     oracle = oracle_of(marked)
     scores = []
     for name, maps in (("oracle", oracle), ("beside", oracle.max() - oracle)):
-        scores.append(EvidenceLocalization(1).measure(Explained(marked, maps)).scores.assign(explainer=name))
+        scores.append(EvidenceLocalization(1).measure(Attributions(marked, maps)).scores.assign(explainer=name))
     evidence = Evidence(Measured.joined([Measured(scores=s) for s in scores]).scores, Measured().matrices, ("left",), 0)
     verdicts = judged([CHECKS["mark-spectrum"]], evidence, ["oracle", "beside"])
     over_all = verdicts[verdicts["class"] == "all"].set_index("explainer")["verdict"]
@@ -100,7 +100,7 @@ BETTER = [metric for metric in METRICS if metric != "intersection-over-union"]
 
 
 @pytest.fixture
-def acting() -> Case:
+def acting() -> EvaluationSet:
     return make_case(parts_subject(), acting_faces())
 
 
@@ -108,41 +108,43 @@ def values(scores: pd.DataFrame, metric: str, variant: str) -> np.ndarray:
     return scores[(names_in(scores) == metric) & (scores["variant"] == variant)]["value"].to_numpy()
 
 
-def measured(case: Case, maps: np.ndarray) -> pd.DataFrame:
-    return EvidenceLocalization(1).measure(Explained(case, maps)).scores
+def measured(case: EvaluationSet, maps: np.ndarray) -> pd.DataFrame:
+    return EvidenceLocalization(1).measure(Attributions(case, maps)).scores
 
 
-def noise_like(case: Case) -> np.ndarray:
+def noise_like(case: EvaluationSet) -> np.ndarray:
     return np.random.default_rng(5).random((len(case.targets), SIDE, SIDE), dtype=np.float32)
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_the_true_map_beats_its_spectrum_null_on_causes(metric: str, acting: Case) -> None:
+def test_the_true_map_beats_its_spectrum_null_on_causes(metric: str, acting: EvaluationSet) -> None:
     gain = values(measured(acting, contributions(acting)), f"{metric.removesuffix('-auc')}-gain", "spectrum-null")
     assert gain.mean() > 0.1
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_noise_gains_next_to_nothing_on_causes(metric: str, acting: Case) -> None:
+def test_noise_gains_next_to_nothing_on_causes(metric: str, acting: EvaluationSet) -> None:
     scores = measured(acting, noise_like(acting))
     gain = values(scores, f"{metric.removesuffix('-auc')}-gain", "spectrum-null")
     # Of 60 images: within four standard errors of none.
     assert abs(gain.mean()) < 4 * gain.std() / 60**0.5
 
 
-def test_the_reversed_map_loses_to_its_null(acting: Case) -> None:
+def test_the_reversed_map_loses_to_its_null(acting: EvaluationSet) -> None:
     maps = noise_like(acting) / 10 - contributions(acting)
     assert values(measured(acting, maps), "localization-gain", "spectrum-null").mean() < -0.1
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_a_portrait_gains_nothing_over_its_transplant_where_causes_are_alike(metric: str, acting: Case) -> None:
+def test_a_portrait_gains_nothing_over_its_transplant_where_causes_are_alike(
+    metric: str, acting: EvaluationSet
+) -> None:
     portrait = np.repeat(noise_like(acting)[:1], len(acting.targets), axis=0)
     gain = values(measured(acting, portrait), f"{metric.removesuffix('-auc')}-gain", "transplant-null")
     assert gain[~np.isnan(gain)].tolist() == [0] * (~np.isnan(gain)).sum()
 
 
-def test_evidence_is_the_parts_that_speak_for_the_class(acting: Case) -> None:
+def test_evidence_is_the_parts_that_speak_for_the_class(acting: EvaluationSet) -> None:
     # A mouth that is bright at rest and dark when it acts speaks against every class of this network.
     known = acting.faces.counterfactuals
     rested = known.at_rest.copy()
@@ -150,21 +152,21 @@ def test_evidence_is_the_parts_that_speak_for_the_class(acting: Case) -> None:
     faces = replace(acting.faces, counterfactuals=replace(known, at_rest=rested))
     maps = np.zeros((len(faces), SIDE, SIDE), np.float32)
     maps[:, *PARTS["mouth"]] = 1
-    assert mean(EvidenceLocalization(1).measure(Explained(acting, maps)), "relevance-mass", "map") > 0.1
+    assert mean(EvidenceLocalization(1).measure(Attributions(acting, maps)), "relevance-mass", "map") > 0.1
     assert (
-        mean(EvidenceLocalization(1).measure(Explained(replace(acting, faces=faces), maps)), "relevance-mass", "map")
+        mean(EvidenceLocalization(1).measure(Attributions(replace(acting, faces=faces), maps)), "relevance-mass", "map")
         == 0
     )
 
 
-def test_every_score_is_there_once_an_image(acting: Case) -> None:
+def test_every_score_is_there_once_an_image(acting: EvaluationSet) -> None:
     scores = measured(acting, contributions(acting))
     counts = scores.groupby([names_in(scores), "variant"])["image"].agg(["size", "nunique"])
     assert (counts == len(acting.targets)).all(axis=None)
     assert {metric for metric, variant in counts.index if variant == "map"} == set(METRICS)
 
 
-def test_a_face_that_is_not_known_says_why(acting: Case) -> None:
+def test_a_face_that_is_not_known_says_why(acting: EvaluationSet) -> None:
     known, labels = acting.faces.counterfactuals, acting.faces.labels.copy()
     missing, wrong = acting.faces.ids[known.faces[:2]]
     labels[known.faces[1]] = (labels[known.faces[1]] + 1) % 3
@@ -186,7 +188,7 @@ def test_a_neutral_face_says_that_nothing_can_be_put_to_rest() -> None:
     assert set(mine["reason"]) == {"a face of class Neutral has nothing to put to rest"}
 
 
-def test_of_the_displacement_only_the_mass_is_told(acting: Case) -> None:
+def test_of_the_displacement_only_the_mass_is_told(acting: EvaluationSet) -> None:
     moved = np.zeros((len(acting.targets), SIDE, SIDE), np.float32)
     moved[1:, *PARTS["eyes"]] = 3.0
     case = replace(acting, faces=replace(acting.faces, evidence={"displacement": moved}))
@@ -199,7 +201,7 @@ def test_of_the_displacement_only_the_mass_is_told(acting: Case) -> None:
     assert found[1:].min() > 0.9
 
 
-def test_beside_causes_a_mark_has_its_name_for_a_suffix(acting: Case) -> None:
+def test_beside_causes_a_mark_has_its_name_for_a_suffix(acting: EvaluationSet) -> None:
     mark = np.zeros((len(acting.targets), SIDE, SIDE), np.float32)
     mark[:, 5:7, 0:2] = 1
     case = replace(acting, faces=replace(acting.faces, evidence={"mark": mark}))
@@ -208,18 +210,18 @@ def test_beside_causes_a_mark_has_its_name_for_a_suffix(acting: Case) -> None:
     assert abs(values(scores, "localization-auc", "map").mean() - 0.5) < 0.1
 
 
-def test_an_images_scores_do_not_depend_on_its_company(acting: Case) -> None:
+def test_an_images_scores_do_not_depend_on_its_company(acting: EvaluationSet) -> None:
     index = np.array([9, 2, 30])
     whole, part = measured(acting, contributions(acting)), measured(acting.take(index), contributions(acting)[index])
     for metric in METRICS:
         assert values(part, metric, "map").tolist() == values(whole, metric, "map")[index].tolist()
 
 
-def test_the_network_is_asked_for_causes_once_for_all_explainers(acting: Case) -> None:
+def test_the_network_is_asked_for_causes_once_for_all_explainers(acting: EvaluationSet) -> None:
     shared = kept_once()
     before = acting.subject.passes.forward
     for maps in (contributions(acting), noise_like(acting)):
-        EvidenceLocalization(1).measure(Explained(acting, maps, shared=shared))
+        EvidenceLocalization(1).measure(Attributions(acting, maps, shared=shared))
     # Each face, and each of its three parts at rest.
     assert acting.subject.passes.forward - before == 4 * len(acting.targets)
 
@@ -229,7 +231,7 @@ def test_the_strongest_pixels_hold_half_and_take_ties_in() -> None:
     assert found.tolist() == [[[True, True, True, False, False]], [[True, False, False, False, False]]]
 
 
-def test_the_checks_tell_the_true_map_from_one_that_is_reversed(acting: Case) -> None:
+def test_the_checks_tell_the_true_map_from_one_that_is_reversed(acting: EvaluationSet) -> None:
     true = contributions(acting)
     scores = [measured(acting, maps).assign(explainer=name) for name, maps in (("true", true), ("reversed", -true))]
     held = Measured.joined([Measured(scores=s) for s in scores]).scores

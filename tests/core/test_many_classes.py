@@ -6,12 +6,12 @@ import torch
 from tiny import SMALL, no_progress
 from torch import nn
 
-from harness.case import FEW_CLASSES, Case, chosen_case
 from harness.checks import CHECKS
 from harness.evaluation import Request, evaluate
+from harness.evaluation_set import FEW_CLASSES, EvaluationSet, evaluation_set
 from harness.explainers.gradient import gradient
 from harness.faces.faceset import FaceSet
-from harness.report import reading
+from harness.report import queries
 from harness.store import RunFolder
 from harness.subject import InputSpec, Subject
 
@@ -53,11 +53,11 @@ def test_tables_hold_the_classes_that_occur(run: RunFolder) -> None:
     assert faces.labels is not None
     occur = [CLASSES[k] for k in np.union1d(predicted, faces.labels)]
     assert 2 < len(occur) < MANY / 5
-    assert reading.classes(run) == occur
+    assert queries.classes(run) == occur
     assert set(run.verdicts["class"]) - {"all"} <= set(occur)
     assert set(run.matrices["row"]) == set(run.matrices["column"]) == set(occur)
-    assert list(run.info["chosen"]) == occur
-    assert run.info["subject"]["classes"] == list(CLASSES)
+    assert list(run.record.chosen) == occur
+    assert run.record.subject.classes == tuple(CLASSES)
 
 
 def test_the_confusion_matrix_loses_nothing(run: RunFolder) -> None:
@@ -73,14 +73,14 @@ def test_the_confusion_matrix_loses_nothing(run: RunFolder) -> None:
 
 
 def test_it_is_said_how_many_are_left_out(run: RunFolder) -> None:
-    assert f"{len(reading.classes(run))} of {MANY} classes occur; tables leave out the others" in run.info["notes"]
+    assert f"{len(queries.classes(run))} of {MANY} classes occur; tables leave out the others" in run.record.notes
 
 
 def test_of_few_classes_every_one_has_a_row() -> None:
     subject = many_subject(FEW_CLASSES)
     images = pictures(3)
     probabilities = subject.probabilities(subject.prepare(images)).double().numpy()
-    case: Case = chosen_case(subject, FaceSet("few", images, subject.classes), probabilities, None, 0)
+    case: EvaluationSet = evaluation_set(subject, FaceSet("few", images, subject.classes), probabilities, None, 0)
     assert case.classes == subject.classes
     assert case.notes == ()
     np.testing.assert_array_equal(case.places(case.targets), case.targets)

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -124,14 +125,12 @@ def test_an_explainer_a_metric_and_a_check_of_one_file_are_everywhere(
     assert printed.err.count("harness: ") == 0, printed.err
     assert "looks-at-bright" in printed.out
     run = RunFolder.existing(out)
-    about = {each["name"]: each for each in run.info["explainers"]}["blurred-gradient"]
-    assert (about["family"], about["status"], about["reference"]) == ("user", "ok", "Yours 2026")
-    assert run.info["metrics"]["share-on-bright"]["meaning"].startswith("share of the map's magnitude")
-    stated = {each["name"]: each for each in run.info["checks"]}["looks-at-bright"]
-    assert stated["origin"].endswith(":looks_at_bright")
-    assert (stated["unit"], stated["rung"], stated["fault"], stated["needs"]) == (
-        "images", 0, "", ["metric share-on-bright"],
-    )  # fmt: skip
+    about = {each.name: each for each in run.record.explainers}["blurred-gradient"]
+    assert (about.family, about.status, about.reference) == ("user", "ok", "Yours 2026")
+    assert run.record.metrics["share-on-bright"].meaning.startswith("share of the map's magnitude")
+    stated = {each.name: each for each in run.record.checks}["looks-at-bright"]
+    assert stated.origin.endswith(":looks_at_bright")
+    assert (stated.unit, stated.rung, stated.fault, stated.needs) == ("images", 0, "", ("metric share-on-bright",))
     scores = run.scores[(names_in(run.scores) == "share-on-bright") & (run.scores["variant"] == "map")]
     means = scores.groupby("explainer")["value"].mean()
     assert {"gradient", "blurred-gradient", "random"} <= set(means.index)
@@ -183,7 +182,7 @@ def test_what_goes_wrong_is_a_line_each_and_the_others_go_on(place: Path, capsys
     verdicts = run.verdicts[run.verdicts["class"] == EVERYTHING].groupby("check")["verdict"].agg(set)
     assert set(verdicts.index) == {"broken", "short", "endless", "of-pixels", "fine"}
     assert {name for name in verdicts.index if verdicts[name] == {"not applicable"}} == set(verdicts.index) - {"fine"}
-    faults = {each["name"]: each["fault"] for each in run.info["checks"]}
+    faults = {each.name: each.fault for each in run.record.checks}
     assert faults["fine"] == ""
     assert "it broke" in faults["broken"]
     assert "it broke" in (place / "wrong" / "report.html").read_text()
@@ -346,3 +345,25 @@ def test_packages_offer_checks_and_a_broken_one_keeps_no_other_back(
     assert "entry point absent = no_such_module:f offers no check: No module named" in held.not_offered[0]
     assert "has the name of one of this package" in held.not_offered[1]
     assert "theirs" in [each.name for each in asked_checks(None).checks]
+
+
+# ---------------------------------------------------------------------- what is everybody's
+
+
+def leaves(scores: pd.DataFrame) -> pd.Series:
+    os._exit(0)
+
+
+def sets_all(scores: pd.DataFrame) -> pd.Series:
+    np.seterr(all="raise")
+    return scores["value"]
+
+
+@pytest.mark.usefixtures("check_registry")
+@pytest.mark.parametrize(("effects", "said"), [(leaves, "raised SystemExit"), (sets_all, "changed NumPy's error")])
+def test_a_check_that_leaves_or_changes_what_is_everybodys_is_named(effects: Callable[..., object], said: str) -> None:
+    before = np.geterr()
+    check(**SAID, name="mine")(effects)
+    _, broken = tried([registry.all_checks()["mine"]], evidence([0.1, 0.2]), ["e"])
+    assert said in broken["mine"]
+    assert np.geterr() == before

@@ -2,12 +2,14 @@
 
 import importlib.metadata
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from guide import examples
 from tiny import acting_faces, bright_patch_faces, make_case, names_in, parts_subject, patch_subject
 
@@ -15,7 +17,7 @@ from harness.cli import main, runs
 from harness.errors import DefinitionError, MetricFault, UsageError
 from harness.measurements import asked
 from harness.measurements.asked import asked_metrics
-from harness.measurements.base import Explained
+from harness.measurements.base import Attributions
 from harness.measurements.localization import main_evidence
 from harness.measurements.own import GIVEN, NO_EVIDENCE, OwnMetric
 from harness.metrics import cards
@@ -111,10 +113,10 @@ def test_a_metric_of_a_file_is_measured_told_of_and_compared(
     assert means["random"] < means["gradient"]
     gains = folder.scores[names_in(folder.scores) == f"{name}-gain"]
     assert set(gains["variant"]) == {"spectrum-null", "transplant-null"}
-    fact = folder.info["metrics"][name]
-    assert (fact["higher_is_better"], fact["low"], fact["high"]) == (False, -1.0, 1.0)
-    assert fact["meaning"] == "correlation of the map's magnitudes with the picture"
-    assert folder.info["metrics"][f"{name}-gain"]["higher_is_better"] is True
+    fact = folder.record.metrics[name]
+    assert (fact.higher_is_better, fact.low, fact.high) == (False, -1.0, 1.0)
+    assert fact.meaning == "correlation of the map's magnitudes with the picture"
+    assert folder.record.metrics[f"{name}-gain"].higher_is_better is True
     assert main(["table", str(folder.path), "--metric", f"{name}/map"]) == 0
     assert "lower is better" in capsys.readouterr().out
     both = ["--explainer", "gradient", "--explainer", "random", "--format", "json"]
@@ -136,7 +138,7 @@ def test_a_metric_of_a_file_is_measured_told_of_and_compared(
     assert held["plain"] == {"ok"}
     # Without a direction there is no gain, and nobody is ahead.
     assert "plain-gain" not in held.index
-    assert folder.info["metrics"]["plain"]["higher_is_better"] is None
+    assert folder.record.metrics["plain"].higher_is_better is None
 
 
 # ---------------------------------------------------------------------- what it may ask for
@@ -148,8 +150,8 @@ def stated(function, **said) -> MetricCard:
     return made
 
 
-def measured(card: MetricCard, explained: Explained) -> pd.DataFrame:
-    return OwnMetric.of(card, 1).measure(explained).scores
+def measured(card: MetricCard, attributions: Attributions) -> pd.DataFrame:
+    return OwnMetric.of(card, 1).measure(attributions).scores
 
 
 def test_a_metric_is_given_what_it_asks_for() -> None:
@@ -161,12 +163,12 @@ def test_a_metric_is_given_what_it_asks_for() -> None:
 
     case = make_case(parts_subject(), acting_faces(12))
     maps = np.random.default_rng(0).normal(size=(len(case.targets), *case.images.shape[2:])).astype(np.float32)
-    scores = measured(stated(looks), Explained(case, maps))
+    scores = measured(stated(looks), Attributions(case, maps))
     assert set(seen) == set(GIVEN)
     assert seen["images"].shape == maps.shape == seen["evidence"].shape
     np.testing.assert_array_equal(seen["targets"], case.targets)
     np.testing.assert_array_equal(seen["probabilities"], case.probabilities)
-    known = main_evidence(Explained(case, maps))
+    known = main_evidence(Attributions(case, maps))
     own = scores[scores["variant"] == "map"]
     np.testing.assert_array_equal(own["value"].notna(), known.lacking == "")
     wanted = (maps * known.pixels).sum((1, 2)) ** 2
@@ -175,7 +177,9 @@ def test_a_metric_is_given_what_it_asks_for() -> None:
 
 def test_a_metric_of_the_evidence_is_undefined_where_nothing_is_known() -> None:
     case = make_case(patch_subject(), bright_patch_faces())
-    found = measured(stated(lambda maps, evidence: maps.max((1, 2)), name="e"), Explained(case, np.ones((18, 12, 12))))
+    found = measured(
+        stated(lambda maps, evidence: maps.max((1, 2)), name="e"), Attributions(case, np.ones((18, 12, 12)))
+    )
     assert set(found["status"]) == {"undefined"}
     assert set(found["reason"]) == {NO_EVIDENCE}
 
@@ -188,8 +192,28 @@ def test_a_metric_that_changes_its_maps_changes_nobody_elses() -> None:
     case = make_case(patch_subject(), bright_patch_faces())
     maps = np.random.default_rng(0).normal(size=(18, 12, 12)).astype(np.float32)
     before = maps.copy()
-    measured(stated(spoils), Explained(case, maps))
+    measured(stated(spoils), Attributions(case, maps))
     np.testing.assert_array_equal(maps, before)
+
+
+def leaves(maps):
+    os._exit(0)
+
+
+def sets_all(maps):
+    torch.set_default_dtype(torch.float64)
+    return maps.max((1, 2))
+
+
+@pytest.mark.parametrize(("function", "said"), [(leaves, "raised SystemExit"), (sets_all, "changed torch's default")])
+def test_a_metric_that_leaves_or_changes_what_is_everybodys_is_named(
+    function: Callable[..., object], said: str
+) -> None:
+    case = make_case(patch_subject(), bright_patch_faces())
+    found = measured(stated(function), Attributions(case, np.ones((18, 12, 12), np.float32)))
+    assert set(found["status"]) == {"failed"}
+    assert said in found["reason"].iloc[0]
+    assert torch.get_default_dtype() == torch.float32
 
 
 def test_another_code_or_direction_is_measured_anew() -> None:
@@ -285,7 +309,7 @@ def test_the_example_of_the_guide_runs(metric_registry: dict[str, MetricCard]) -
     exec(examples()["A metric"], held)
     case = make_case(patch_subject(), bright_patch_faces())
     pictures = case.subject.spec.to_grey(case.images)
-    scores = measured(metric_registry["share-on-bright"], Explained(case, pictures.astype(np.float32)))
+    scores = measured(metric_registry["share-on-bright"], Attributions(case, pictures.astype(np.float32)))
     own = scores[scores["variant"] == "map"]["value"].to_numpy()
     bright = pictures > np.median(pictures, axis=(1, 2), keepdims=True)
     # Two sums of 144 positive terms in single precision.

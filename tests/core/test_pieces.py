@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import bright_patch_faces, named, patch_subject
+from tiny import a_record, bright_patch_faces, named, patch_subject
 
 from harness.errors import ExplainerFault, UsageError
 from harness.store import RunFolder
@@ -116,7 +116,7 @@ def test_a_piece_does_not_lead_out_of_its_folder(folder: RunFolder) -> None:
 def test_a_table_of_another_run_is_refused(folder: RunFolder) -> None:
     folder.write_table("scores", TABLE)
     folder.write_table("curves", TABLE)
-    folder.write_info({"command": "one"})
+    folder.write_record(a_record())
     assert len(RunFolder.existing(folder.path).scores) == len(TABLE)
     RunFolder(folder.path).write_table("scores", TABLE.head(1))
     with pytest.raises(UsageError, match=r"scores.parquet is not the file that run.json speaks of"):
@@ -127,7 +127,7 @@ def test_a_table_of_another_run_is_refused(folder: RunFolder) -> None:
 def test_what_outlives_a_run_may_change_after_it(folder: RunFolder) -> None:
     RunFolder(folder.path).first_json("feed.json", {"feed": "one"})
     assert folder.first_json("feed.json", {"feed": "other"}) == {"feed": "one"}
-    folder.write_info({"command": "one"})
+    folder.write_record(a_record())
     folder.write_json("feed.json", {"feed": "another, which --feed named"})
     assert RunFolder(folder.path).read_json("feed.json") == {"feed": "another, which --feed named"}
 

@@ -10,11 +10,11 @@ import torch
 from tiny import AGAIN, CLASSES, EXACT, SIDE, bright_patch_faces, make_case, names_in
 from torch import Tensor, nn
 
-from harness.case import Case
 from harness.checks import CHECKS, Evidence, Verdict, judged
+from harness.evaluation_set import EvaluationSet
 from harness.explainers.gradient import gradient
 from harness.measurements import (
-    Explained,
+    Attributions,
     Measured,
     Measurement,
     ParameterRandomization,
@@ -31,11 +31,11 @@ TEST = ParameterRandomization(stages=3, draws=1, cascade_per_class=2)
 
 
 @pytest.fixture
-def case(subject: Subject) -> Case:
+def case(subject: Subject) -> EvaluationSet:
     return make_case(subject, bright_patch_faces(30))
 
 
-def measured(case: Case, explain: Explain, test: Measurement = TEST) -> Measured:
+def measured(case: EvaluationSet, explain: Explain, test: Measurement = TEST) -> Measured:
     def again(images, targets, subject=None):
         maps = explain(subject or case.subject, images, torch.from_numpy(targets))
         return np.asarray(maps, dtype=np.float32)
@@ -43,7 +43,7 @@ def measured(case: Case, explain: Explain, test: Measurement = TEST) -> Measured
     def random_network(layers, draw):
         return randomized(case.subject, layers, seed=case.seed + draw, images=case.images)
 
-    return test.measure(Explained(case, again(case.images, case.targets), again, random_network))
+    return test.measure(Attributions(case, again(case.images, case.targets), again, random_network))
 
 
 def values(found: Measured, metric: str, variant: str) -> np.ndarray:
@@ -51,7 +51,7 @@ def values(found: Measured, metric: str, variant: str) -> np.ndarray:
     return scores[(names_in(scores) == metric) & (scores["variant"] == variant)]["value"].to_numpy()
 
 
-def verdict(case: Case, found: Measured, check: str) -> Verdict:
+def verdict(case: EvaluationSet, found: Measured, check: str) -> Verdict:
     scores = found.scores.assign(explainer="e")
     evidence = Evidence(scores, found.matrices, case.subject.classes, 0)
     table = judged([CHECKS[check]], evidence, ["e"])
@@ -72,19 +72,19 @@ def picture_times_noise(subject: Subject, images: Tensor, targets: Tensor) -> Te
 # ---------------------------------------------------------------------- the claim
 
 
-def test_a_map_that_ignores_the_network_stays_as_it_was(case: Case) -> None:
+def test_a_map_that_ignores_the_network_stays_as_it_was(case: EvaluationSet) -> None:
     # A correlation of equal ranks, in doubles.
     np.testing.assert_allclose(values(measured(case, picture), "randomization-full", "map"), 1, rtol=0, atol=EXACT)
 
 
-def test_a_map_that_ignores_the_network_exceeds_its_null_and_fails(case: Case) -> None:
+def test_a_map_that_ignores_the_network_exceeds_its_null_and_fails(case: EvaluationSet) -> None:
     found = measured(case, picture)
     assert (values(found, "randomization-full-excess", "transplant-null") > 0).all()
     assert verdict(case, found, "randomization-full") is Verdict.FAIL
     assert verdict(case, found, "randomization-full-absolute") is Verdict.FAIL
 
 
-def test_the_gradient_of_the_network_passes(case: Case) -> None:
+def test_the_gradient_of_the_network_passes(case: EvaluationSet) -> None:
     found = measured(case, gradient)
     assert values(found, "randomization-full", "map").mean() < 0.3
     assert verdict(case, found, "randomization-full") is Verdict.PASS
@@ -99,7 +99,7 @@ def test_picture_times_noise_is_unlike_itself_signed_and_alike_in_absolute_value
     assert values(found, "randomization-full-absolute", "map").mean() > 0.7
 
 
-def test_signed_and_absolute_are_one_for_maps_without_sign(case: Case) -> None:
+def test_signed_and_absolute_are_one_for_maps_without_sign(case: EvaluationSet) -> None:
     found = measured(case, lambda *asked: np.abs(np.asarray(gradient(*asked))))
     signed, absolute = (values(found, f"randomization-full{suffix}", "map") for suffix in ("", "-absolute"))
     np.testing.assert_array_equal(signed, absolute)
@@ -108,13 +108,13 @@ def test_signed_and_absolute_are_one_for_maps_without_sign(case: Case) -> None:
 # ---------------------------------------------------------------------- numbers
 
 
-def test_the_excess_is_over_the_likeness_to_another_image_of_the_class(case: Case) -> None:
+def test_the_excess_is_over_the_likeness_to_another_image_of_the_class(case: EvaluationSet) -> None:
     found = measured(case, gradient)
     alike, null = (values(found, "randomization-full", variant) for variant in ("map", "transplant-null"))
     np.testing.assert_array_equal(values(found, "randomization-full-excess", "transplant-null"), alike - null)
 
 
-def test_similarities_are_averaged_over_draws(case: Case) -> None:
+def test_similarities_are_averaged_over_draws(case: EvaluationSet) -> None:
     both = values(measured(case, gradient, replace(TEST, draws=2)), "randomization-full", "map")
     one, other = (values(measured(replace(case, seed=s), gradient), "randomization-full", "map") for s in (0, 1))
     np.testing.assert_allclose(both, (one + other) / 2, rtol=0, atol=EXACT)
@@ -131,7 +131,7 @@ def test_a_class_with_one_image_has_no_null(subject: Subject) -> None:
     assert not np.isnan(values(found, "randomization-full", "map")).any()
 
 
-def test_a_constant_map_is_undefined_never_zero(case: Case) -> None:
+def test_a_constant_map_is_undefined_never_zero(case: EvaluationSet) -> None:
     found = measured(case, lambda _s, images, _t: torch.zeros(len(images), SIDE, SIDE))
     assert found.scores["value"].isna().all()
     assert set(found.scores["status"]) == {"undefined"}
@@ -148,13 +148,13 @@ def cascade(found: Measured, variant: str = "map", suffix: str = "") -> pd.DataF
     return held.pivot(index="image", columns="x", values="value")
 
 
-def test_the_cascade_has_a_point_for_each_group_and_one_before(case: Case) -> None:
+def test_the_cascade_has_a_point_for_each_group_and_one_before(case: EvaluationSet) -> None:
     found = cascade(measured(case, gradient))
     assert found.columns.tolist() == list(range(len(layer_groups(case.subject, TEST.stages)) + 1))
     assert len(found) == sum(min(2, (case.targets == k).sum()) for k in range(len(CLASSES)))
 
 
-def test_the_cascade_begins_at_one_and_ends_at_the_full_test(case: Case) -> None:
+def test_the_cascade_begins_at_one_and_ends_at_the_full_test(case: EvaluationSet) -> None:
     found = measured(case, gradient)
     curve = cascade(found)
     np.testing.assert_allclose(curve[0], 1, rtol=0, atol=EXACT)
@@ -162,11 +162,11 @@ def test_the_cascade_begins_at_one_and_ends_at_the_full_test(case: Case) -> None
     np.testing.assert_array_equal(curve[curve.columns[-1]], full.loc[curve.index])
 
 
-def test_the_cascade_of_a_map_that_ignores_the_network_is_flat(case: Case) -> None:
+def test_the_cascade_of_a_map_that_ignores_the_network_is_flat(case: EvaluationSet) -> None:
     np.testing.assert_allclose(cascade(measured(case, picture)), 1, rtol=0, atol=EXACT)
 
 
-def test_the_null_level_is_drawn_along_the_whole_cascade(case: Case) -> None:
+def test_the_null_level_is_drawn_along_the_whole_cascade(case: EvaluationSet) -> None:
     level = cascade(measured(case, gradient), "transplant-null")
     assert (level.nunique(axis=1, dropna=False) == 1).all()
 
@@ -184,7 +184,7 @@ def test_the_null_level_is_drawn_along_the_whole_cascade(case: Case) -> None:
     ],
 )
 def test_each_similarity_compares_the_trained_and_the_random_networks_maps(
-    suffix: str, similarity: Similarity, case: Case
+    suffix: str, similarity: Similarity, case: EvaluationSet
 ) -> None:
     layers = [name for group in layer_groups(case.subject, TEST.stages) for name in group]
     drawn = randomized(case.subject, layers, seed=case.seed, images=case.images)
@@ -201,7 +201,7 @@ def test_what_is_too_small_for_structure_is_ranked_alone() -> None:
     assert not [name for name in metrics if "ssim" in name or "hog" in name]
 
 
-def test_mprt_takes_the_mean_and_the_last_of_the_cascade_without_its_start(case: Case) -> None:
+def test_mprt_takes_the_mean_and_the_last_of_the_cascade_without_its_start(case: EvaluationSet) -> None:
     found = measured(case, gradient)
     curve = cascade(found)
     average, last = (
@@ -215,14 +215,14 @@ def test_mprt_takes_the_mean_and_the_last_of_the_cascade_without_its_start(case:
     np.testing.assert_array_equal(last, curve[curve.columns[-1]])
 
 
-def test_mprt_is_one_for_a_map_that_ignores_the_network_and_its_complexity_stays(case: Case) -> None:
+def test_mprt_is_one_for_a_map_that_ignores_the_network_and_its_complexity_stays(case: EvaluationSet) -> None:
     found = measured(case, picture)
     for name in ("mprt-average", "mprt-last"):
         np.testing.assert_allclose(values(found, name, "map"), 1, rtol=0, atol=EXACT)
     assert (values(found, "efficient-mprt", "map") == 0).all()
 
 
-def test_efficient_mprt_is_the_rise_of_the_maps_entropy(case: Case) -> None:
+def test_efficient_mprt_is_the_rise_of_the_maps_entropy(case: EvaluationSet) -> None:
     layers = [name for group in layer_groups(case.subject, TEST.stages) for name in group]
     drawn = randomized(case.subject, layers, seed=case.seed, images=case.images)
     before, after = (
@@ -244,7 +244,7 @@ def order(found: Measured, name: str) -> pd.DataFrame:
     return held.pivot(index="image", columns="x", values="value")
 
 
-def expected(case: Case, layers: Sequence[str], images: Sequence[int]) -> np.ndarray:
+def expected(case: EvaluationSet, layers: Sequence[str], images: Sequence[int]) -> np.ndarray:
     """Similarity of the gradient to that of the network with some layers random."""
     drawn = randomized(case.subject, layers, seed=case.seed, images=case.images)
     before, after = (np.asarray(gradient(s, case.images, case.target_tensor())) for s in (case.subject, drawn))
@@ -253,7 +253,7 @@ def expected(case: Case, layers: Sequence[str], images: Sequence[int]) -> np.nda
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2])
-def test_each_order_randomises_its_own_layers(stage: int, case: Case) -> None:
+def test_each_order_randomises_its_own_layers(stage: int, case: EvaluationSet) -> None:
     groups = layer_groups(case.subject, ORDERS.stages)
     found = measured(case, gradient, ORDERS)
     upwards, alone = order(found, "bottom-up"), order(found, "independent")
@@ -263,13 +263,13 @@ def test_each_order_randomises_its_own_layers(stage: int, case: Case) -> None:
     np.testing.assert_allclose(alone[stage + 1], expected(case, groups[stage], alone.index), rtol=0, atol=AGAIN)
 
 
-def test_every_order_begins_at_the_trained_network(case: Case) -> None:
+def test_every_order_begins_at_the_trained_network(case: EvaluationSet) -> None:
     found = measured(case, gradient, ORDERS)
     for name in ("bottom-up", "independent", "bottom-up-absolute", "independent-absolute"):
         np.testing.assert_allclose(order(found, name)[0], 1, rtol=0, atol=EXACT)
 
 
-def test_the_orders_share_maps_with_the_cascade(case: Case) -> None:
+def test_the_orders_share_maps_with_the_cascade(case: EvaluationSet) -> None:
     asked: list[tuple[bytes, str]] = []
 
     def counted(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
@@ -290,11 +290,11 @@ def test_the_orders_share_maps_with_the_cascade(case: Case) -> None:
 SMOOTH = SmoothRandomization(stages=3, draws=1, per_class=3, copies=3)
 
 
-def test_smooth_maps_that_ignore_the_network_stay_as_they_were(case: Case) -> None:
+def test_smooth_maps_that_ignore_the_network_stay_as_they_were(case: EvaluationSet) -> None:
     np.testing.assert_allclose(values(measured(case, picture, SMOOTH), "smooth-mprt", "map"), 1, rtol=0, atol=EXACT)
 
 
-def test_smooth_maps_are_means_over_the_same_copies_under_both_networks(case: Case) -> None:
+def test_smooth_maps_are_means_over_the_same_copies_under_both_networks(case: EvaluationSet) -> None:
     def noisy_picture(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
         sign = 1.0 if subject is case.subject else -1.0
         return sign * images[:, 0]
@@ -304,7 +304,7 @@ def test_smooth_maps_are_means_over_the_same_copies_under_both_networks(case: Ca
     assert len(found.scores) == 3 * len(case.some(SMOOTH.per_class))
 
 
-def test_without_noise_a_smooth_map_is_the_map(case: Case) -> None:
+def test_without_noise_a_smooth_map_is_the_map(case: EvaluationSet) -> None:
     found = measured(case, gradient, replace(SMOOTH, spread=0.0, copies=2))
     smooth = found.scores[(names_in(found.scores) == "smooth-mprt") & (found.scores["variant"] == "map")]
     full = pd.Series(values(measured(case, gradient), "randomization-full", "map"), index=case.faces.ids)
@@ -312,7 +312,7 @@ def test_without_noise_a_smooth_map_is_the_map(case: Case) -> None:
     np.testing.assert_allclose(smooth["value"], full.loc[smooth["image"].to_numpy()], rtol=0, atol=AGAIN)
 
 
-def test_an_images_noise_does_not_depend_on_its_company(case: Case) -> None:
+def test_an_images_noise_does_not_depend_on_its_company(case: EvaluationSet) -> None:
     index = case.some(SMOOTH.per_class)
     whole = values(measured(case, gradient, SMOOTH), "smooth-mprt", "map")
     part = values(measured(case.take(index), gradient, SMOOTH), "smooth-mprt", "map")

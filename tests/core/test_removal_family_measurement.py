@@ -9,9 +9,9 @@ import pytest
 import torch
 from tiny import AGAIN, EXACT, PATCHES, SIDE, bright_patch_faces, make_case, names_in, oracle_of, patch_subject
 
-from harness.case import Case
+from harness.evaluation_set import EvaluationSet
 from harness.explainers._segments import segments_of
-from harness.measurements import Explained, Measurement, Regions, Removal, Road, regions
+from harness.measurements import Attributions, Measurement, Regions, Removal, Road, regions
 from harness.measurements.outputs import Outputs, filled
 from harness.measurements.regions import grid_patches, region_sums, removed_by_region, square_regions
 from harness.measurements.removal import BY_EVERY_FILL, BY_ONE_FILL, Trajectories
@@ -44,14 +44,14 @@ def steep(oracle: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture
-def oracle(patch_case: Case) -> np.ndarray:
+def oracle(patch_case: EvaluationSet) -> np.ndarray:
     return steep(oracle_of(patch_case))
 
 
 # ---------------------------------------------------------------------- by hand
 
 
-def answers(case: Case, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def answers(case: EvaluationSet, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Probability and logit of each image's class, and whether it is recognised, by the bare network."""
     with torch.no_grad():
         logits = case.subject.network(torch.from_numpy(pictures)).double().numpy()
@@ -60,7 +60,9 @@ def answers(case: Case, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
     return shares[rows, case.targets], logits[rows, case.targets], logits.argmax(1) == case.targets
 
 
-def by_hand(case: Case, maps: np.ndarray, picture: np.ndarray, steps: int, *, least: bool = False) -> list[np.ndarray]:
+def by_hand(
+    case: EvaluationSet, maps: np.ndarray, picture: np.ndarray, steps: int, *, least: bool = False
+) -> list[np.ndarray]:
     """Answers (n, steps + 1) as pixels are replaced one by one, sorted by NumPy alone."""
     pixels, found = SIDE * SIDE, []
     order = np.argsort(maps.reshape(len(maps), -1) * (1 if least else -1), axis=1)
@@ -72,11 +74,11 @@ def by_hand(case: Case, maps: np.ndarray, picture: np.ndarray, steps: int, *, le
     return [np.stack(each, axis=1) for each in zip(*found, strict=True)]
 
 
-def blurred(case: Case) -> np.ndarray:
+def blurred(case: EvaluationSet) -> np.ndarray:
     return BlurFill()(case.images, np.ones((len(case.targets), SIDE, SIDE), bool), 0).numpy()
 
 
-def read_by_hand(case: Case, maps: np.ndarray) -> dict[str, np.ndarray]:
+def read_by_hand(case: EvaluationSet, maps: np.ndarray) -> dict[str, np.ndarray]:
     """Every metric of the plain removal, from removal and putting back made by hand."""
     picture, whole = blurred(case), case.images.numpy()
     probability, logit, _ = by_hand(case, maps, picture, STEPS)
@@ -99,48 +101,60 @@ def read_by_hand(case: Case, maps: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("shape", ["true", "reversed", "noise"])
-def test_every_row_is_the_metric_of_a_removal_made_by_hand(shape: str, patch_case: Case, oracle: np.ndarray) -> None:
+def test_every_row_is_the_metric_of_a_removal_made_by_hand(
+    shape: str, patch_case: EvaluationSet, oracle: np.ndarray
+) -> None:
     noise = np.random.default_rng(3).random(oracle.shape, dtype=np.float32)
     maps = {"true": oracle, "reversed": -oracle, "noise": noise}[shape]
-    scores = PLAIN.measure(Explained(patch_case, maps)).scores
+    scores = PLAIN.measure(Attributions(patch_case, maps)).scores
     for metric, wanted in read_by_hand(patch_case, maps).items():
         # float32 softmax here, float64 there, on probabilities and on logits of up to 5.
         np.testing.assert_allclose(values(scores, metric), wanted, atol=5 * AGAIN, err_msg=metric)
 
 
 @pytest.mark.parametrize("null", ["spectrum-null", "transplant-null"])
-def test_every_gain_is_the_difference_in_the_metrics_direction(null: str, patch_case: Case, oracle: np.ndarray) -> None:
+def test_every_gain_is_the_difference_in_the_metrics_direction(
+    null: str, patch_case: EvaluationSet, oracle: np.ndarray
+) -> None:
     lower = {"deletion-auc", "deletion-auc-logit", "sufficiency"}
-    scores = PLAIN.measure(Explained(patch_case, oracle)).scores
+    scores = PLAIN.measure(Attributions(patch_case, oracle)).scores
     for metric in read_by_hand(patch_case, oracle):
         better = -1 if metric in lower else 1
         difference = better * (values(scores, metric) - values(scores, metric, null))
         np.testing.assert_array_equal(values(scores, gain_of(metric), null), difference, err_msg=metric)
 
 
-def test_monotonicity_of_the_spectrum_null_is_averaged_over_draws(patch_case: Case, oracle: np.ndarray) -> None:
+def test_monotonicity_of_the_spectrum_null_is_averaged_over_draws(
+    patch_case: EvaluationSet, oracle: np.ndarray
+) -> None:
     made = [
-        values(Removal(BlurFill(), STEPS, 1).measure(Explained(case, oracle)).scores, "monotonicity-arya", null)
+        values(Removal(BlurFill(), STEPS, 1).measure(Attributions(case, oracle)).scores, "monotonicity-arya", null)
         for case in (patch_case, replace(patch_case, seed=1))
         for null in ["spectrum-null"]
     ]
-    both = values(PLAIN.measure(Explained(patch_case, oracle)).scores, "monotonicity-arya", "spectrum-null")
+    both = values(PLAIN.measure(Attributions(patch_case, oracle)).scores, "monotonicity-arya", "spectrum-null")
     np.testing.assert_array_equal(both, np.mean(made, axis=0))
 
 
 def test_segments_are_found_once_for_all_explainers(
-    patch_case: Case, oracle: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    patch_case: EvaluationSet, oracle: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
 
-    def counted(image: torch.Tensor) -> np.ndarray:
-        asked.append(1)
-        return segments_of(image)
+    class Counted:
+        """One function, however often it was called."""
 
-    monkeypatch.setattr(regions, "segments_of", counted)
+        def __call__(self, image: torch.Tensor) -> np.ndarray:
+            asked.append(1)
+            return segments_of(image)
+
+        def __digest__(self) -> str:
+            return "counted"
+
+    monkeypatch.setattr(regions, "segments_of", Counted())
     shared = keeping()
     for maps in (oracle, -oracle):
-        Regions(BlurFill(), STEPS, 1, 6).measure(Explained(patch_case, maps, shared=shared))
+        Regions(BlurFill(), STEPS, 1, 6).measure(Attributions(patch_case, maps, shared=shared))
     assert len(asked) == len(oracle)
 
 
@@ -154,8 +168,8 @@ def test_least_relevant_first_removes_what_insertion_has_not_shown(pixels: int) 
         np.testing.assert_array_equal(gone, ~shown[:, ::-1])
 
 
-def test_the_logit_falls_by_the_patch_alone(patch_case: Case, oracle: np.ndarray) -> None:
-    scores = PLAIN.measure(Explained(patch_case, oracle)).scores
+def test_the_logit_falls_by_the_patch_alone(patch_case: EvaluationSet, oracle: np.ndarray) -> None:
+    scores = PLAIN.measure(Attributions(patch_case, oracle)).scores
     assert values(scores, "deletion-gain-logit", "spectrum-null").min() > 0
     assert values(scores, "insertion-gain-logit", "spectrum-null").min() > 0
 
@@ -165,9 +179,9 @@ def test_the_logit_falls_by_the_patch_alone(patch_case: Case, oracle: np.ndarray
 
 @pytest.mark.parametrize(("fill", "suffix"), [(MeanFill(), "mean"), (NoisyLinearFill(0.0), "noisy-linear")], ids=str)
 def test_another_fill_is_measured_under_its_own_name(
-    fill: MeanFill | NoisyLinearFill, suffix: str, patch_case: Case, oracle: np.ndarray
+    fill: MeanFill | NoisyLinearFill, suffix: str, patch_case: EvaluationSet, oracle: np.ndarray
 ) -> None:
-    found = Removal(fill, STEPS, 1, suffix, 2).measure(Explained(patch_case, oracle))
+    found = Removal(fill, STEPS, 1, suffix, 2).measure(Attributions(patch_case, oracle))
     assert set(names_in(found.scores)) == {
         *(f"{m}-{kind}-{suffix}" for m in ("deletion", "insertion") for kind in ("auc", "gain")),
         *(f"symmetric-relevance-gain-{suffix}", f"symmetric-relevance-gain-{suffix}-over-null"),
@@ -176,15 +190,15 @@ def test_another_fill_is_measured_under_its_own_name(
     assert len(values(found.scores, f"deletion-auc-{suffix}")) == 6
 
 
-def test_the_mean_fill_gives_what_it_gives_by_hand(patch_case: Case, oracle: np.ndarray) -> None:
+def test_the_mean_fill_gives_what_it_gives_by_hand(patch_case: EvaluationSet, oracle: np.ndarray) -> None:
     picture = np.broadcast_to(patch_case.images.mean(dim=(2, 3), keepdim=True).numpy(), patch_case.images.shape)
     probability, _, _ = by_hand(patch_case, oracle, np.ascontiguousarray(picture), STEPS)
-    scores = Removal(MeanFill(), STEPS, 1, "mean").measure(Explained(patch_case, oracle)).scores
+    scores = Removal(MeanFill(), STEPS, 1, "mean").measure(Attributions(patch_case, oracle)).scores
     # The mean in float32 here and in float64 there, then as above.
     np.testing.assert_allclose(values(scores, "deletion-auc-mean"), faith.deletion_auc(X, probability), atol=AGAIN)
 
 
-def test_road_is_the_metric_of_an_imputation_made_by_hand(patch_case: Case, oracle: np.ndarray) -> None:
+def test_road_is_the_metric_of_an_imputation_made_by_hand(patch_case: EvaluationSet, oracle: np.ndarray) -> None:
     order = np.argsort(-oracle.reshape(len(oracle), -1), axis=1)
     correct = []
     for step in range(5):
@@ -193,13 +207,15 @@ def test_road_is_the_metric_of_an_imputation_made_by_hand(patch_case: Case, orac
         pictures = NoisyLinearFill()(patch_case.images, removed.reshape(oracle.shape), patch_case.seed).numpy()
         correct.append(answers(patch_case, pictures)[2])
     wanted = faith.road(np.linspace(0, 1, 5), np.stack(correct, axis=1))
-    scores = Road(NoisyLinearFill(), 4, 1).measure(Explained(patch_case, oracle)).scores
+    scores = Road(NoisyLinearFill(), 4, 1).measure(Attributions(patch_case, oracle)).scores
     assert values(scores, "road").tolist() == wanted.tolist()
     assert len(np.unique(wanted)) > 1
 
 
-def test_road_tells_the_true_map_from_its_reverse(patch_case: Case, oracle: np.ndarray) -> None:
-    true, turned = (Road(NoisyLinearFill(), 8, 2).measure(Explained(patch_case, m)).scores for m in (oracle, -oracle))
+def test_road_tells_the_true_map_from_its_reverse(patch_case: EvaluationSet, oracle: np.ndarray) -> None:
+    true, turned = (
+        Road(NoisyLinearFill(), 8, 2).measure(Attributions(patch_case, m)).scores for m in (oracle, -oracle)
+    )
     assert values(true, "road-gain", "spectrum-null").mean() > 0.1
     assert values(turned, "road-gain", "spectrum-null").mean() < -0.1
 
@@ -208,7 +224,7 @@ def test_road_tells_the_true_map_from_its_reverse(patch_case: Case, oracle: np.n
 
 
 def region_by_region(
-    case: Case, maps: np.ndarray, labels: np.ndarray, rank: Callable[[np.ndarray], float], picture: np.ndarray
+    case: EvaluationSet, maps: np.ndarray, labels: np.ndarray, rank: Callable[[np.ndarray], float], picture: np.ndarray
 ) -> list:
     """Each image's probabilities as its regions go, one at a time, and `picture` shows."""
     found = []
@@ -235,60 +251,62 @@ def told_apart(maps: np.ndarray, labels: np.ndarray, rank: Callable[[np.ndarray]
     return np.array(clear)
 
 
-def test_selectivity_is_the_metric_of_patches_removed_by_hand(patch_case: Case, oracle: np.ndarray) -> None:
+def test_selectivity_is_the_metric_of_patches_removed_by_hand(patch_case: EvaluationSet, oracle: np.ndarray) -> None:
     labels = grid_patches(oracle.shape)
     assert np.bincount(labels[0].ravel()).tolist() == [4] * 36
     curves = region_by_region(patch_case, oracle, labels, np.sum, blurred(patch_case))
-    scores = Regions(BlurFill(), STEPS, 1, 6).measure(Explained(patch_case, oracle)).scores
+    scores = Regions(BlurFill(), STEPS, 1, 6).measure(Attributions(patch_case, oracle)).scores
     clear = told_apart(oracle, labels, np.sum)
     by_hand = faith.selectivity(np.stack(curves))
     np.testing.assert_allclose(values(scores, "selectivity")[clear], by_hand[clear], atol=AGAIN)
 
 
-def test_irof_is_the_metric_of_segments_removed_by_hand(patch_case: Case, oracle: np.ndarray) -> None:
+def test_irof_is_the_metric_of_segments_removed_by_hand(patch_case: EvaluationSet, oracle: np.ndarray) -> None:
     labels = np.stack([segments_of(image) for image in patch_case.images])
     counts = labels.max(axis=(1, 2)) + 1
     assert len(set(counts)) > 1, "images of unlike numbers of segments are what is to be tested"
     means = patch_case.images.mean(dim=(2, 3), keepdim=True).expand_as(patch_case.images).numpy()
     curves = region_by_region(patch_case, oracle, labels, np.mean, means)
     wanted = [faith.irof(np.linspace(0, 1, len(curve)), curve[None]).item() for curve in curves]
-    scores = Regions(BlurFill(), STEPS, 1, 6).measure(Explained(patch_case, oracle)).scores
+    scores = Regions(BlurFill(), STEPS, 1, 6).measure(Attributions(patch_case, oracle)).scores
     clear = told_apart(oracle, labels, np.mean)
     np.testing.assert_allclose(values(scores, "irof")[clear], np.array(wanted)[clear], atol=AGAIN)
 
 
-def test_aopc_is_the_mean_fall_as_squares_of_nine_pixels_turn_to_noise(patch_case: Case, oracle: np.ndarray) -> None:
+def test_aopc_is_the_mean_fall_as_squares_of_nine_pixels_turn_to_noise(
+    patch_case: EvaluationSet, oracle: np.ndarray
+) -> None:
     labels = square_regions(oracle.shape)
     assert np.bincount(labels[0].ravel()).tolist() == [81, 27, 27, 9]
     spec, everything = patch_case.subject.spec, np.ones(oracle.shape, bool)
     noise = UniformFill(spec.shade(0.0), spec.shade(1.0))(patch_case.images, everything, patch_case.seed).numpy()
     curves = np.stack(region_by_region(patch_case, oracle, labels, np.sum, noise))
-    scores = Regions(BlurFill(), STEPS, 1, 6).measure(Explained(patch_case, oracle)).scores
+    scores = Regions(BlurFill(), STEPS, 1, 6).measure(Attributions(patch_case, oracle)).scores
     clear = told_apart(oracle, labels, np.sum)
     np.testing.assert_allclose(values(scores, "aopc")[clear], faith.aopc(curves)[clear], atol=AGAIN)
 
 
-def test_of_many_regions_the_first_are_removed_and_no_more(patch_case: Case, oracle: np.ndarray) -> None:
-    labels, prepared = square_regions(oracle.shape), filled(Explained(patch_case, oracle), MeanFill())
+def test_of_many_regions_the_first_are_removed_and_no_more(patch_case: EvaluationSet, oracle: np.ndarray) -> None:
+    labels, prepared = square_regions(oracle.shape), filled(Attributions(patch_case, oracle), MeanFill())
     whole, first = (removed_by_region(prepared, oracle, labels, region_sums, most=most) for most in (None, 2))
     np.testing.assert_array_equal(first[0], whole[0][:, :3])
     np.testing.assert_array_equal(first[1], whole[1][:, :3])
 
 
-def test_pixel_flipping_turns_pixels_to_their_negative(patch_case: Case, oracle: np.ndarray) -> None:
+def test_pixel_flipping_turns_pixels_to_their_negative(patch_case: EvaluationSet, oracle: np.ndarray) -> None:
     spec, maps = patch_case.subject.spec, oracle + 1e-3 * np.random.default_rng(5).random(oracle.shape, np.float32)
     negative = spec.low + spec.high - patch_case.images.numpy()
     probability, _, _ = by_hand(patch_case, maps, negative, STEPS)
-    scores = Regions(BlurFill(), STEPS, 1, 6).measure(Explained(patch_case, maps)).scores
+    scores = Regions(BlurFill(), STEPS, 1, 6).measure(Attributions(patch_case, maps)).scores
     np.testing.assert_allclose(values(scores, "pixel-flipping"), faith.pixel_flipping(probability), atol=AGAIN)
-    plain = PLAIN.measure(Explained(patch_case, maps)).scores
+    plain = PLAIN.measure(Attributions(patch_case, maps)).scores
     assert np.abs(values(plain, "deletion-auc") - values(scores, "pixel-flipping")).min() > 0
 
 
 @pytest.mark.parametrize("metric", ["selectivity", "irof", "aopc", "pixel-flipping"])
-def test_regions_tell_the_true_map_from_its_reverse(metric: str, patch_case: Case, oracle: np.ndarray) -> None:
+def test_regions_tell_the_true_map_from_its_reverse(metric: str, patch_case: EvaluationSet, oracle: np.ndarray) -> None:
     measure = Regions(BlurFill(), STEPS, 2, 6).measure
-    true, turned = (measure(Explained(patch_case, maps)).scores for maps in (oracle, -oracle))
+    true, turned = (measure(Attributions(patch_case, maps)).scores for maps in (oracle, -oracle))
     assert values(true, f"{metric}-gain", "spectrum-null").mean() > 0
     assert values(turned, f"{metric}-gain", "spectrum-null").mean() < 0
 
@@ -296,7 +314,7 @@ def test_regions_tell_the_true_map_from_its_reverse(metric: str, patch_case: Cas
 # ---------------------------------------------------------------------- the segment null
 
 
-def quarters(case: Case) -> np.ndarray:
+def quarters(case: EvaluationSet) -> np.ndarray:
     """A map of segments: the target's quarter of the picture counts, the others hardly."""
     corners = np.add.outer(np.arange(SIDE) * 4 // SIDE * 4, np.arange(SIDE) * 4 // SIDE).astype(np.float32)
     maps = np.tile(0.001 * corners, (len(case.targets), 1, 1))
@@ -309,32 +327,32 @@ def quarters(case: Case) -> np.ndarray:
     return maps
 
 
-def test_the_true_segments_gain_over_their_weights_permuted(patch_case: Case) -> None:
-    scores = PLAIN.measure(Explained(patch_case, quarters(patch_case))).scores
+def test_the_true_segments_gain_over_their_weights_permuted(patch_case: EvaluationSet) -> None:
+    scores = PLAIN.measure(Attributions(patch_case, quarters(patch_case))).scores
     assert values(scores, "deletion-gain", "segment-null").mean() > 0.02
-    reversed_ = PLAIN.measure(Explained(patch_case, -quarters(patch_case))).scores
+    reversed_ = PLAIN.measure(Attributions(patch_case, -quarters(patch_case))).scores
     assert values(reversed_, "deletion-gain", "segment-null").mean() < -0.02
 
 
-def test_the_segment_gain_is_the_difference(patch_case: Case) -> None:
-    scores = PLAIN.measure(Explained(patch_case, quarters(patch_case))).scores
+def test_the_segment_gain_is_the_difference(patch_case: EvaluationSet) -> None:
+    scores = PLAIN.measure(Attributions(patch_case, quarters(patch_case))).scores
     for metric, better in (("deletion", -1), ("insertion", 1)):
         difference = better * (values(scores, f"{metric}-auc") - values(scores, f"{metric}-auc", "segment-null"))
         np.testing.assert_array_equal(values(scores, f"{metric}-gain", "segment-null"), difference)
 
 
-def test_a_map_without_segments_has_no_segment_null(patch_case: Case, oracle: np.ndarray) -> None:
+def test_a_map_without_segments_has_no_segment_null(patch_case: EvaluationSet, oracle: np.ndarray) -> None:
     maps = np.where(np.arange(len(oracle))[:, None, None] < 9, quarters(patch_case), oracle)
-    scores = PLAIN.measure(Explained(patch_case, maps)).scores
+    scores = PLAIN.measure(Attributions(patch_case, maps)).scores
     found = scores[(names_in(scores) == "deletion-gain") & (scores["variant"] == "segment-null")]
     assert found["value"].notna().tolist() == [True] * 9 + [False] * 9
     assert set(found["reason"][9:]) == {"constant map, or it is not made of segments"}
 
 
-def test_the_segment_null_of_an_image_does_not_depend_on_its_company(patch_case: Case) -> None:
+def test_the_segment_null_of_an_image_does_not_depend_on_its_company(patch_case: EvaluationSet) -> None:
     maps, index = quarters(patch_case), np.array([9, 2])
-    whole = PLAIN.measure(Explained(patch_case, maps)).scores
-    part = PLAIN.measure(Explained(patch_case.take(index), maps[index])).scores
+    whole = PLAIN.measure(Attributions(patch_case, maps)).scores
+    part = PLAIN.measure(Attributions(patch_case.take(index), maps[index])).scores
     np.testing.assert_allclose(
         values(part, "deletion-auc", "segment-null"), values(whole, "deletion-auc", "segment-null")[index], atol=AGAIN
     )
@@ -345,10 +363,10 @@ def test_the_segment_null_of_an_image_does_not_depend_on_its_company(patch_case:
 
 @pytest.mark.parametrize("measurement", FAMILY, ids=lambda each: each.name)
 def test_a_constant_map_is_undefined_with_a_reason(
-    measurement: Measurement, patch_case: Case, oracle: np.ndarray
+    measurement: Measurement, patch_case: EvaluationSet, oracle: np.ndarray
 ) -> None:
     oracle[:] = np.where(np.arange(len(oracle))[:, None, None] % 2, oracle, 0.5)
-    scores = measurement.measure(Explained(patch_case, oracle)).scores
+    scores = measurement.measure(Attributions(patch_case, oracle)).scores
     mine = scores[np.isin(scores["image"], patch_case.faces.ids[::2])]
     assert len(mine)
     assert mine["value"].isna().all()
@@ -357,16 +375,16 @@ def test_a_constant_map_is_undefined_with_a_reason(
 
 @pytest.mark.parametrize("measurement", FAMILY, ids=lambda each: each.name)
 def test_there_is_one_row_an_image_metric_and_variant(
-    measurement: Measurement, patch_case: Case, oracle: np.ndarray
+    measurement: Measurement, patch_case: EvaluationSet, oracle: np.ndarray
 ) -> None:
-    scores = measurement.measure(Explained(patch_case, oracle)).scores
+    scores = measurement.measure(Attributions(patch_case, oracle)).scores
     counts = scores.groupby([names_in(scores), "variant"])["image"].agg(["size", "nunique"])
     assert (counts == scores["image"].nunique()).all(axis=None)
     assert scores.loc[scores["variant"] != "segment-null", "value"].notna().all()
 
 
 def keeping() -> Callable[..., dict[str, np.ndarray]]:
-    """What serves every explainer, kept as a bench does: with other things beside it."""
+    """What serves every explainer, kept as a runner does: with other things beside it."""
     kept: dict[tuple[object, ...], dict[str, np.ndarray]] = {}
 
     def shared(what: tuple[object, ...], make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -379,12 +397,12 @@ def keeping() -> Callable[..., dict[str, np.ndarray]]:
 
 @pytest.mark.parametrize("measurement", FAMILY, ids=lambda each: each.name)
 def test_whole_and_empty_images_are_passed_once_for_all_explainers(
-    measurement: Measurement, patch_case: Case, oracle: np.ndarray
+    measurement: Measurement, patch_case: EvaluationSet, oracle: np.ndarray
 ) -> None:
     shared, counts = keeping(), []
     for maps in (oracle, -oracle):
         before = patch_case.subject.passes.forward
-        images = measurement.measure(Explained(patch_case, maps, shared=shared)).scores["image"].nunique()
+        images = measurement.measure(Attributions(patch_case, maps, shared=shared)).scores["image"].nunique()
         counts.append(patch_case.subject.passes.forward - before)
     fills = 4 if measurement.name == "regions" else 1
     assert counts[0] - counts[1] == 2 * fills * images
@@ -394,7 +412,7 @@ def test_a_lonely_images_transplant_is_undefined_throughout() -> None:
     faces = bright_patch_faces()
     case = make_case(patch_subject(), faces.take(np.array([0, 3, 6, 1])))
     for measurement in FAMILY:
-        scores = measurement.measure(Explained(case, steep(oracle_of(case)))).scores
+        scores = measurement.measure(Attributions(case, steep(oracle_of(case)))).scores
         lonely = scores[(scores["image"] == case.faces.ids[3]) & (scores["variant"] == "transplant-null")]
         assert len(lonely)
         assert lonely["value"].isna().all()

@@ -4,14 +4,29 @@ import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import a_record, an_explainer
 
 from harness.errors import UsageError
-from harness.store import SCHEMA_VERSION, SCORES, VERDICTS, Examples, RunFolder, frame, joined
+from harness.metrics.cards import ScoreFacts
+from harness.store import (
+    SCHEMA_VERSION,
+    SCORES,
+    VERDICTS,
+    CheckRecord,
+    Examples,
+    RunFolder,
+    frame,
+    joined,
+)
+from harness.store.folder import OWN_DIGEST
 
 
 def a_score(value: float = 0.5) -> dict[str, object]:
@@ -43,15 +58,15 @@ def finished(folder: RunFolder) -> Path:
     scores = frame(SCORES, [a_score()])
     for name in ("scores", "curves", "matrices", "verdicts"):
         folder.write_table(name, scores)
-    folder.write_info({"command": "harness run"})
+    folder.write_record(a_record())
     return folder.path
 
 
 def test_a_score_is_named_as_run_json_says_and_else_by_its_columns(folder: RunFolder) -> None:
     told, untold = a_score() | {"kind": "gain", "fill": "mean"}, a_score() | {"kind": "gain"}
     folder.write_table("scores", frame(SCORES, [a_score(), told, untold, told]))
-    which = {"metric": "m", "output": "", "fill": "mean", "kind": "gain"}
-    folder.write_info({"metrics": {"as it is called": which}})
+    fact = ScoreFacts("m", "", "mean", "gain", "m", True, -1.0, 1.0, "how much better", "never", "")
+    folder.write_record(a_record(metrics={"as it is called": fact}))
     held = RunFolder.existing(folder.path)
     assert held.named_scores["name"].tolist() == ["m", "as it is called", "m gain", "as it is called"]
     pd.testing.assert_frame_equal(held.named_scores.drop(columns="name"), held.scores)
@@ -202,18 +217,72 @@ def test_half_a_file_left_by_a_killed_process_is_not_read(folder: RunFolder) -> 
 
 
 def test_run_json_is_strict_json_with_the_schema_version(folder: RunFolder) -> None:
-    folder.write_info({"seconds": 1.5, "path": Path("x")})
+    folder.write_record(a_record())
 
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
     read = json.loads((folder.path / "run.json").read_text(), parse_constant=refuse)
-    assert read == {"schema_version": SCHEMA_VERSION, "seconds": 1.5, "path": "x", "files": {}}
+    del read[OWN_DIGEST]
+    assert read == json.loads(json.dumps(a_record().told()))
+    assert next(iter(read)) == "schema_version"
+    assert (read["schema_version"], read["seconds"], read["files"]) == (SCHEMA_VERSION, 1.5, {})
+
+
+def test_a_record_comes_back_as_it_was(folder: RunFolder) -> None:
+    check = CheckRecord("c", "f", "it is", "", 0.0, "", "", "", "m", False, True, 3, "images", "", ("cells",), "")
+    explainer = an_explainer("e", settings={"steps": "8"})
+    fact = ScoreFacts("m", "", "", "score", "m", None, None, 1.0, "what it is", "never", "")
+    record = a_record(checks=(check,), explainers=(explainer,), metrics={"m": fact})
+    folder.write_record(record)
+    assert RunFolder.existing(folder.path).record == record
+
+
+RECORDS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "a field is missing": (lambda told: told.pop("seed"), "seed is missing"),
+    "a field is unknown": (lambda told: told.update(sead=0), "sead is unknown to this version"),
+    "a field of a part is missing": (lambda told: told["subject"].pop("digest"), r"subject\.digest is missing"),
+    "a field of a row is unknown": (lambda told: told["rungs"][0].update(top=1), r"rungs\[0\]\.top is unknown"),
+    "a part is none": (lambda told: told.update(faces=3), "faces is no object"),
+    "a number is a word": (lambda told: told.update(seed="0"), "seed is '0', not of type int"),
+    "a number is a truth": (lambda told: told.update(seed=True), "seed is True, not of type int"),
+    "a truth is a number": (lambda told: told["faces"].update(labelled=1), r"faces\.labelled is 1, not of type bool"),
+    "a list is a word": (lambda told: told.update(notes="none"), "notes is 'none', not of type tuple"),
+    "a row is a word": (lambda told: told["cascade"].append("fc1"), r"cascade\[2\] is 'fc1', not of type tuple"),
+}
+
+
+@pytest.mark.parametrize("change", RECORDS)
+def test_a_record_of_another_form_is_one_clear_line(change: str, finished: Path) -> None:
+    alter, said = RECORDS[change]
+    told = json.loads((finished / "run.json").read_text())
+    alter(told)
+    del told[OWN_DIGEST]  # as of a run that another version wrote
+    (finished / "run.json").write_text(json.dumps(told))
+    with pytest.raises(UsageError, match=rf"run\.json: {said}.*; run it again into the same folder$") as caught:
+        RunFolder.existing(finished)
+    assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_flipped_bit_in_run_json_is_told(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    folder = RunFolder(tmp_path_factory.mktemp("run"))
+    folder.write_record(a_record(explainers=(an_explainer("mine"),)))
+    said, file = folder.record, folder.path / "run.json"
+    held = bytearray(file.read_bytes())
+    held[data.draw(st.integers(0, len(held) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    file.write_bytes(held)
+    try:
+        found = RunFolder.existing(folder.path).record
+    except UsageError:
+        return
+    assert found == said  # it was in a space
 
 
 def test_a_finished_run_is_read(finished: Path) -> None:
     run = RunFolder.existing(finished)
-    assert (run.name, run.info["command"], len(run.scores)) == ("run", "harness run", 1)
+    assert (run.name, run.record.command, len(run.scores)) == ("run", "harness run", 1)
 
 
 def test_a_run_in_progress_is_not_a_finished_one(finished: Path) -> None:
@@ -241,11 +310,8 @@ DAMAGED = {
     ),
     "no schema": (put("run.json", b"{}"), "has schema version None, this is 3"),
     "no scores": (put("scores.parquet", None), r"scores\.parquet is missing; run it again"),
-    "damaged scores": (
-        put("scores.parquet", b"PAR1 and then nothing"),
-        r"scores\.parquet is damaged \(.*; run it again",
-    ),
-    "empty scores": (put("scores.parquet", b""), r"scores\.parquet is damaged \(.*; run it again"),
+    "damaged scores": (put("scores.parquet", b"PAR1 and then nothing"), r"scores\.parquet is not .* \(damaged"),
+    "empty scores": (put("scores.parquet", b""), r"scores\.parquet is not .* \(damaged, .*; run it again"),
     "no examples": (lambda run: None, r"examples\.npz is missing; run it again"),
     "damaged examples": (put("examples.npz", b"PK"), r"examples\.npz is damaged \(.*; run it again"),
 }

@@ -145,7 +145,7 @@ def test_tests_of_a_family_that_is_not_asked_for_are_taken_out(suites: Run) -> N
 def test_what_holds_passes(suites: Run, folder: Path) -> None:
     result = suites("--explainer", "gradient", *RANDOMIZATION)
     assert result.ret == 0
-    assert RunFolder.existing(folder).info["command"].startswith("pytest ")
+    assert RunFolder.existing(folder).record.command.startswith("pytest ")
 
 
 def test_what_fails_fails_with_one_readable_line(suites: Run, folder: Path) -> None:

@@ -9,9 +9,9 @@ import torch
 from tiny import CLASSES, EXACT, PATCHES, SIDE, bright_patch_faces, make_case, names_in, patch_subject
 from torch import Tensor
 
-from harness.case import Case
 from harness.checks import CHECKS, Evidence, Verdict, judged
-from harness.measurements import Explained, Measured, TargetDependence
+from harness.evaluation_set import EvaluationSet
+from harness.measurements import Attributions, Measured, TargetDependence
 from harness.measurements.targets import drawn_classes, rivals_of
 from harness.metrics.similarity import spearman_similarity, ssim_similarity
 from harness.perturbation import BlurFill
@@ -20,12 +20,12 @@ from harness.subject import Subject
 STEPS, PER_CLASS = 12, 6
 
 
-def measured(case: Case, explain: Callable[..., np.ndarray | Tensor]) -> Measured:
+def measured(case: EvaluationSet, explain: Callable[..., np.ndarray | Tensor]) -> Measured:
     def again(images, targets, subject=None):
         return np.asarray(explain(subject or case.subject, images, torch.from_numpy(targets)), dtype=np.float32)
 
-    explained = Explained(case, again(case.images, case.targets), again)
-    return TargetDependence(BlurFill(), STEPS, PER_CLASS).measure(explained)
+    attributions = Attributions(case, again(case.images, case.targets), again)
+    return TargetDependence(BlurFill(), STEPS, PER_CLASS).measure(attributions)
 
 
 def truth(subject: Subject, images: Tensor, targets: Tensor) -> np.ndarray:
@@ -46,7 +46,7 @@ def values(found: Measured, metric: str) -> np.ndarray:
     return held["value"].to_numpy()
 
 
-def verdict(case: Case, found: Measured, check: str) -> Verdict:
+def verdict(case: EvaluationSet, found: Measured, check: str) -> Verdict:
     evidence = Evidence(found.scores.assign(explainer="e"), found.matrices, case.subject.classes, 0)
     table = judged([CHECKS[check]], evidence, ["e"])
     return Verdict(table[table["class"] == "all"]["verdict"].item())
@@ -55,13 +55,13 @@ def verdict(case: Case, found: Measured, check: str) -> Verdict:
 # ---------------------------------------------------------------------- the claims
 
 
-def test_the_truth_finds_what_its_own_target_needs(patch_case: Case) -> None:
+def test_the_truth_finds_what_its_own_target_needs(patch_case: EvaluationSet) -> None:
     found = measured(patch_case, truth)
     assert values(found, "target-specificity").min() > 0
     assert verdict(patch_case, found, "targets-specific") is Verdict.PASS
 
 
-def test_the_truth_of_the_rival_in_the_targets_place_loses(patch_case: Case) -> None:
+def test_the_truth_of_the_rival_in_the_targets_place_loses(patch_case: EvaluationSet) -> None:
     some = patch_case.take(np.flatnonzero(patch_case.targets == 0))
     rival = int(rivals_of(some)[0])
     crossed = {0: rival, rival: 0}
@@ -69,7 +69,7 @@ def test_the_truth_of_the_rival_in_the_targets_place_loses(patch_case: Case) -> 
     assert values(found, "target-specificity").max() < 0
 
 
-def test_a_map_without_a_target_fails_both_claims(patch_case: Case) -> None:
+def test_a_map_without_a_target_fails_both_claims(patch_case: EvaluationSet) -> None:
     found = measured(patch_case, picture)
     for name in ("random-logit", "random-logit-rival"):
         np.testing.assert_allclose(values(found, name), 1, rtol=0, atol=EXACT)
@@ -78,7 +78,7 @@ def test_a_map_without_a_target_fails_both_claims(patch_case: Case) -> None:
     assert verdict(patch_case, found, "targets-specific") is Verdict.FAIL
 
 
-def test_maps_of_opposite_sign_differ(patch_case: Case) -> None:
+def test_maps_of_opposite_sign_differ(patch_case: EvaluationSet) -> None:
     first = patch_case.targets
 
     def signed(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
@@ -95,10 +95,10 @@ def test_maps_of_opposite_sign_differ(patch_case: Case) -> None:
 # ---------------------------------------------------------------------- the other class
 
 
-def with_answers(labels: list[int] | None, probabilities: list[list[float]]) -> Case:
+def with_answers(labels: list[int] | None, probabilities: list[list[float]]) -> EvaluationSet:
     faces = bright_patch_faces(len(probabilities))
     faces = replace(faces, labels=None if labels is None else np.array(labels))
-    return Case(patch_subject(), faces, np.array(probabilities), 0)
+    return EvaluationSet(patch_subject(), faces, np.array(probabilities), 0)
 
 
 def test_the_rival_is_the_class_that_mistakes_are_made_with_in_either_direction() -> None:
@@ -126,13 +126,13 @@ def test_a_drawn_class_is_never_the_target_and_any_other() -> None:
     }
 
 
-def test_a_drawn_class_depends_on_the_image_and_the_seed_alone(patch_case: Case) -> None:
+def test_a_drawn_class_depends_on_the_image_and_the_seed_alone(patch_case: EvaluationSet) -> None:
     index = np.array([9, 2])
     np.testing.assert_array_equal(drawn_classes(patch_case.take(index)), drawn_classes(patch_case)[index])
     assert (drawn_classes(replace(patch_case, seed=1)) != drawn_classes(patch_case)).any()
 
 
-def test_each_likeness_is_to_the_map_of_its_own_other_class(patch_case: Case) -> None:
+def test_each_likeness_is_to_the_map_of_its_own_other_class(patch_case: EvaluationSet) -> None:
     some = patch_case.take(patch_case.some(PER_CLASS))
     rivals = rivals_of(patch_case)[patch_case.some(PER_CLASS)]
     maps = {k: truth(some.subject, some.images, torch.from_numpy(np.full(len(rivals), k))) for k in range(3)}
@@ -146,7 +146,7 @@ def maps_at(maps: dict[int, np.ndarray], classes: np.ndarray) -> np.ndarray:
     return np.stack([maps[int(k)][row] for row, k in enumerate(classes)])
 
 
-def test_a_drawn_rival_is_asked_for_once(patch_case: Case) -> None:
+def test_a_drawn_rival_is_asked_for_once(patch_case: EvaluationSet) -> None:
     asked: list[int] = []
 
     def counted(subject: Subject, images: Tensor, targets: Tensor) -> np.ndarray:
@@ -162,13 +162,13 @@ def test_a_drawn_rival_is_asked_for_once(patch_case: Case) -> None:
 # ---------------------------------------------------------------------- rows
 
 
-def test_a_constant_map_is_undefined_with_its_reason(patch_case: Case) -> None:
+def test_a_constant_map_is_undefined_with_its_reason(patch_case: EvaluationSet) -> None:
     found = measured(patch_case, lambda _s, images, _t: torch.zeros(len(images), SIDE, SIDE))
     assert found.scores["value"].isna().all()
     assert found.scores["reason"].str.contains("constant map").all()
 
 
 @pytest.mark.parametrize("metric", ["random-logit", "random-logit-rival", "target-specificity"])
-def test_there_is_one_row_an_image(metric: str, patch_case: Case) -> None:
+def test_there_is_one_row_an_image(metric: str, patch_case: EvaluationSet) -> None:
     found = measured(patch_case, truth).scores
     assert len(found[names_in(found) == metric]) == len(patch_case.some(PER_CLASS)) == 3 * len(CLASSES) * 2

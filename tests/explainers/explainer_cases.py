@@ -1,6 +1,7 @@
 """Small networks and pictures that the tests of explainers share, and reference packages made importable."""
 
 import importlib.util
+import math
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,8 @@ from harness.subject import InputSpec, Subject
 
 CLASSES = ("a", "b", "c", "d", "e")
 SIDE = 16
+WIDTH, HEADS, PATCH = 12, 3, 4
+"""Of the small transformer."""
 
 
 def network(seed: int = 0, activation: type[nn.Module] = nn.ReLU, channels: int = 1) -> nn.Sequential:
@@ -167,3 +170,44 @@ _TORCHVISION: Sequence[str] = (
     "torchvision.transforms",
     "torchvision.transforms.functional",
 )
+
+
+class Attention(nn.Module):
+    """Attention written out, whose matrices stay where a test can find them; or torch's own, which shows none."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how, self.mixed, self.out = how, nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.kept = torch.empty(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, t, _ = x.shape
+        q, k, v = self.mixed(x).view(n, t, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
+        if self.how == "fused":
+            made = functional.scaled_dot_product_attention(q, k, v)
+        else:
+            self.kept = (q @ k.transpose(2, 3) / math.sqrt(q.shape[-1])).softmax(-1)
+            made = self.kept @ v
+        return self.out(made.transpose(1, 2).reshape(n, t, WIDTH))
+
+
+class Vision(nn.Module):
+    """Patches, a class token or none, two blocks, and a head on the class token or on all tokens' mean."""
+
+    def __init__(
+        self, how: str = "plain", class_token: bool = True, classes: int = 3, channels: int = 1, patch: int = PATCH
+    ) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(channels, WIDTH, patch, patch)
+        self.token = nn.Parameter(torch.randn(1, 1, WIDTH)) if class_token else None
+        self.attend = nn.ModuleList(Attention(how) for _ in range(2))
+        self.mix = nn.ModuleList(nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.GELU()) for _ in range(2))
+        self.head = nn.Linear(WIDTH, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        t = self.embed(x).flatten(2).transpose(1, 2)
+        t = t if self.token is None else torch.cat([self.token.expand(len(t), -1, -1), t], 1)
+        for attend, mix in zip(self.attend, self.mix, strict=True):
+            t = t + attend(t)
+            t = t + mix(t)
+        return self.head(t.mean(1) if self.token is None else t[:, 0])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from explainer_cases import Vision
 from torch import Tensor, nn
 
 from harness.explainers import registered
@@ -13,9 +14,9 @@ from harness.subject import InputSpec, Subject
 KINDS = ("even", "noise", "textured")
 
 
-def subject(channels: int, height: int, width: int, classes: int) -> Subject:
+def subject(channels: int, height: int, width: int, classes: int, family: str = "") -> Subject:
     torch.manual_seed(0)
-    network = nn.Sequential(
+    convolutional = nn.Sequential(
         nn.Conv2d(channels, 6, 3, padding=1),
         nn.ReLU(),
         nn.MaxPool2d(2),
@@ -25,6 +26,7 @@ def subject(channels: int, height: int, width: int, classes: int) -> Subject:
         nn.Flatten(),
         nn.Linear(8, classes),
     )
+    network = Vision(classes=classes, channels=channels, patch=2) if family == "attention" else convolutional
     spec = InputSpec(height, width, (0.5,) * channels, (0.5,) * channels)
     return Subject(network, name="odd", classes=[f"kind {k}" for k in range(classes)], spec=spec)
 
@@ -41,7 +43,7 @@ def picture(kind: str, channels: int, height: int, width: int) -> Tensor:
 @pytest.mark.parametrize("size", [(1, 24, 24, 2), (3, 20, 14, 2), (4, 8, 8, 5)], ids=str)
 def test_every_explainer_gives_a_map_of_the_pictures_size(name: str, size: tuple[int, int, int, int]) -> None:
     channels, height, width, classes = size
-    made = subject(*size)
+    made = subject(*size, registered()[name].facts.family)
     for kind in KINDS:
         found = registered()[name].maps(made, picture(kind, channels, height, width), torch.tensor([classes - 1]), 0)
         assert found.shape == (1, height, width)

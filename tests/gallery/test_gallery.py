@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
-from tiny import CLASSES, SPEC, bright_patch_faces, patch_subject, tiny_network
+from tiny import CLASSES, SPEC, bright_patch_faces, patch_subject, tiny_network, with_record
 
 from harness.cli import main
 from harness.errors import UsageError
@@ -21,7 +21,7 @@ from harness.report import gallery_figures, gallery_page
 from harness.report.gallery_answer import gallery_answer
 from harness.report.gallery_figures import SHOWN
 from harness.report.gallery_page import write_gallery
-from harness.report.gallery_reading import StoredGallery
+from harness.report.gallery_queries import StoredGallery
 from harness.store import RunFolder
 from harness.subject import Subject
 
@@ -209,8 +209,9 @@ def test_wrong_use_is_one_line(mistake: str, filled: StoredGallery, capsys: pyte
 
 def test_a_run_without_the_explainers_is_refused(filled: StoredGallery) -> None:
     gallery = Gallery(patch_subject(), bright_patch_faces())
-    info = {**filled.run.info, "explainers": filled.run.info["explainers"][1:]}
-    other = RunFolder(filled.run.path)
-    other.__dict__["info"] = info
+    record = filled.run.record
+    # The run's network was read from a file, which is part of what it is.
+    subject = replace(record.subject, digest=gallery.subject.digest)
+    other = with_record(filled.run, explainers=record.explainers[1:], subject=subject)
     with pytest.raises(UsageError, match="did not judge saliency; leave out --run"):
         gallery.check_run(other)

@@ -5,7 +5,11 @@ import importlib.util
 import numpy as np
 import pytest
 
-from benchmarks import metrics_parity as parity
+from benchmarks.metrics_parity import setup as parity
+from benchmarks.metrics_parity.comparisons import COMPARISONS
+from benchmarks.metrics_parity.localization import relevance_rank
+from benchmarks.metrics_parity.randomization import mprt
+from benchmarks.metrics_parity.robustness import input_invariance
 from harness.metrics import axioms, complexity, localization, randomization, robustness, similarity
 from harness.metrics import faithfulness as faith
 from harness.metrics.cards import metric_cards
@@ -16,7 +20,7 @@ needs_quantus = pytest.mark.skipif(importlib.util.find_spec("quantus") is None, 
 needs_captum = pytest.mark.skipif(importlib.util.find_spec("captum") is None, reason="captum is not installed")
 
 
-@pytest.mark.parametrize("comparison", parity.COMPARISONS, ids=lambda one: f"{one.metric}-{one.package}")
+@pytest.mark.parametrize("comparison", COMPARISONS, ids=lambda one: f"{one.metric}-{one.package}")
 def test_a_metric_agrees_with_its_reference(comparison):
     if not comparison.available():
         pytest.skip(f"{comparison.package} is not installed")
@@ -24,18 +28,18 @@ def test_a_metric_agrees_with_its_reference(comparison):
 
 
 def test_every_comparison_is_of_a_metric_with_a_card_and_every_figure_has_a_comparison():
-    compared = {one.metric for one in parity.COMPARISONS}
+    compared = {one.metric for one in COMPARISONS}
     assert compared == {name for name, card in CARDS.items() if card.largest_difference is not None}
 
 
 @needs_quantus
 def test_a_planted_difference_is_seen():
-    ours, theirs = parity.relevance_rank()
+    ours, theirs = relevance_rank()
     assert not parity.Comparison("relevance-rank", "", "quantus", lambda: (ours + 1e-3, theirs)).agrees()
 
 
 def test_no_comparison_allows_a_difference_of_a_thousandth():
-    assert max(one.within for one in parity.COMPARISONS) < 1e-3
+    assert max(one.within for one in COMPARISONS) < 1e-3
 
 
 # ---------------------------------------------------------------------- meant to differ
@@ -242,7 +246,7 @@ def test_an_entry_that_leaves_zero_makes_relative_stability_huge_in_quantus_and_
 @needs_quantus
 def test_quantus_shifts_all_but_the_first_pixel_and_calls_the_gradient_variant():
     assert not any(parity.quantus("InputInvariance", **parity.plain()))
-    ours, theirs = parity.input_invariance()
+    ours, theirs = input_invariance()
     assert ours.all()
     assert theirs.all()
 
@@ -263,7 +267,7 @@ def test_quantus_averages_the_unrandomised_network_in():
     pearson = parity.from_quantus("functions.similarity_func", "correlation_pearson")
     settings = parity.plain(similarity_func=pearson, layer_order="top_down", return_average_correlation=True)
     theirs = np.array(parity.quantus("MPRT", **settings))
-    curve = parity.mprt()
+    curve = mprt()
     with_original = np.concatenate([np.ones((parity.IMAGES, 1)), curve], axis=1).mean(axis=1)
     assert theirs == pytest.approx(with_original)
     assert (randomization.mprt_average(curve) < theirs).all()

@@ -6,6 +6,7 @@ import torch
 from tiny import AGAIN, CLASSES, EXACT, SIDE, SPEC, tiny_network
 
 from harness.networks.planted import drawn_patches, planted
+from harness.rounding import rounding
 from harness.subject import InputSpec, Subject
 
 STRENGTH = 6.0
@@ -35,7 +36,7 @@ def added(subject: Subject, images: torch.Tensor, count: int) -> torch.Tensor:
 def test_the_gradient_differs_by_exactly_the_planted_weights(subject: Subject, images: torch.Tensor) -> None:
     made = planted(subject, PATCHES[:1], KIND, STRENGTH)
     gained = made.gradients(images, TARGETS) - subject.gradients(images, TARGETS)
-    expected = STRENGTH * PATCHES[0].slopes(1, SIDE, SIDE)
+    expected = STRENGTH * PATCHES[0].slopes(SIDE, SIDE)
     # One addition in double precision, of weights that are kept in double.
     torch.testing.assert_close(gained, expected.expand_as(gained), rtol=0, atol=EXACT)
     other = made.gradients(images, TARGETS - 1) - subject.gradients(images, TARGETS - 1)
@@ -44,7 +45,7 @@ def test_the_gradient_differs_by_exactly_the_planted_weights(subject: Subject, i
 
 def test_pixels_parts_add_up_to_what_is_added(subject: Subject, images: torch.Tensor) -> None:
     baseline = torch.full_like(images, -1.0)
-    parts = STRENGTH * (PATCHES[0].slopes(1, SIDE, SIDE) * (images - baseline)).sum((1, 2, 3))
+    parts = STRENGTH * (PATCHES[0].slopes(SIDE, SIDE) * (images - baseline)).sum((1, 2, 3))
     rise = added(subject, images, 1)[:, KIND] - added(subject, baseline, 1)[:, KIND]
     torch.testing.assert_close(parts, rise, rtol=0, atol=EXACT)
 
@@ -100,5 +101,33 @@ def test_shades_are_those_that_a_picture_can_have() -> None:
 @pytest.mark.parametrize("side", [12, 24, 48])
 def test_no_two_pixels_of_a_patch_have_parts_of_one_size(side: int) -> None:
     patch = drawn_patches(InputSpec(side, side), 1, np.random.default_rng(0))[0]
-    sizes = (patch.pattern - patch.plain).abs().flatten().sort().values
+    sizes = (patch.pattern - patch.plain[:, None, None]).abs().flatten().sort().values
     assert sizes.diff().min() > 1e-3
+
+
+COLOUR = InputSpec(SIDE, SIDE, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def test_a_pattern_is_grey_in_every_channel_of_a_colour_network() -> None:
+    """Channels have units of their own, in which one number is three shades."""
+    patch = drawn_patches(COLOUR, 1, np.random.default_rng(0))[0]
+    mean, std = (torch.tensor(values)[:, None, None] for values in (COLOUR.mean, COLOUR.std))
+    pixels = patch.pattern * std + mean
+    near = rounding("float32", 4, 1.0, conditioning=1 / min(COLOUR.std))
+    assert float((pixels - pixels[:1]).abs().max()) <= near
+    assert float(pixels.min()) >= -near
+    assert float(pixels.max()) <= 1 + near
+    assert float((patch.plain[:, None, None] * std + mean - 0.5).abs().max()) <= near
+
+
+def test_a_patch_on_a_colour_picture_adds_its_strength_and_a_plain_one_nothing() -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * SIDE**2, 3)).double()
+    subject = Subject(network, name="colour", classes="abc", spec=COLOUR)
+    patch = drawn_patches(COLOUR, 1, np.random.default_rng(0))[0]
+    made, images = planted(subject, [patch], KIND, STRENGTH), torch.zeros(1, 3, SIDE, SIDE, dtype=torch.float64)
+    plain = images.clone()
+    plain[:, :, patch.rows, patch.columns] = patch.plain.double()[:, None, None]
+    for pictures, strength in ((patch.shown_on(images), STRENGTH), (plain, 0.0)):
+        rise = (made.logits(pictures) - subject.logits(pictures))[0, KIND]
+        assert float(rise) == pytest.approx(strength, abs=AGAIN)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness.case import chosen_case
 from harness.checks import CHECKS, Evidence, Finding
 from harness.checks.base import EVERYTHING
 from harness.evaluation.runner import Runner
+from harness.evaluation_set import evaluation_set
 from harness.explainers import Explainer, registered
 from harness.faces.loading import load_faces
 from harness.measurements import Cells, CellsByClass, Measured, Measurement, ParameterRandomization
@@ -66,7 +66,7 @@ def sample(subject_name: str, faces_name: str, folder: Path) -> Sample:
     pictures = subject.prepare(faces.images)
     probabilities = subject.probabilities(pictures).double().cpu().numpy()
     predicted = probabilities.argmax(1)
-    case = chosen_case(subject, faces, probabilities, PER_CLASS, 0)
+    case = evaluation_set(subject, faces, probabilities, PER_CLASS, 0)
     fills = (("mean", MeanFill()), ("blur", BlurFill(1 / 8)), ("mean-face", PictureFill(pictures.mean(dim=0))))
     games = Games(games_of(3, 1, fills), PER_CLASS, WITHIN_PER_CLASS)
     measured: tuple[Measurement, ...] = (

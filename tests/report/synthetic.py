@@ -1,16 +1,30 @@
 """Runs as an evaluation leaves them, drawn from a seed, so that every number of a report can be computed by hand."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from tiny import score_called
+from tiny import a_record, an_explainer, score_called
 
 from harness.metrics.cards import described
 from harness.statistics import mean_interval
-from harness.store import CURVES, MATRICES, SCORES, VERDICTS, Examples, RunFolder, frame
+from harness.store import (
+    CURVES,
+    MATRICES,
+    SCORES,
+    VERDICTS,
+    CheckRecord,
+    Examples,
+    ExplainerRecord,
+    FacesRecord,
+    PassesRecord,
+    RunFolder,
+    RunRecord,
+    SubjectRecord,
+    frame,
+)
 
 FACES = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
 METHODS = {
@@ -42,7 +56,7 @@ METRICS = (
     *("randomization-full-excess", "randomization-full-absolute-excess"),
 )
 CONFUSION_CHECKS = ("confusion-recall", "confusion-mantel", "confusion-mantel-partial")
-CASCADE = [["fc2"], ["fc1"], ["conv6", "conv5"], ["conv4", "conv3"], ["conv2", "conv1"]]
+CASCADE = (("fc2",), ("fc1",), ("conv6", "conv5"), ("conv4", "conv3"), ("conv2", "conv1"))
 
 
 @dataclass(frozen=True)
@@ -97,7 +111,7 @@ class Drawn:
         self.run.write_table("matrices", self._matrices())
         self.run.write_table("verdicts", self._verdicts(measured))
         self.run.write_examples(self._examples())
-        self.run.write_info(self._info())
+        self.run.write_record(self._record())
         return RunFolder.existing(self.run.path)
 
     # ------------------------------------------------------------------ scores
@@ -333,53 +347,56 @@ class Drawn:
             maps=maps,
         )
 
-    def _info(self) -> dict[str, Any]:
+    def _record(self) -> RunRecord:
         plan = self.plan
-        return {
-            "command": "harness run --subject faces-cnn --faces rendered --profile quick",
-            "subject": {"name": "faces-cnn", "digest": plan.subject, "classes": list(plan.classes)},
-            "faces": {"name": "rendered", "digest": plan.faces, "n": len(self.images), "labelled": plan.labelled},
-            "explainers": [self._about(i, *pair) for i, pair in enumerate(plan.families)],
-            "metrics": {name: asdict(facts) for name, facts in described(map(score_called, METRICS)).items()},
-            "chosen": {name: int((self.targets == name).sum()) for name in plan.classes},
-            "profile": {"name": "quick", "per_class": plan.per_class, "steps": 11},
-            "seed": plan.seed,
-            "passes": {"forward": 123_456, "backward": 7_890},
-            "seconds": 61.5,
-            "device": "cpu",
-            "versions": {"python": "3.11.2", "torch": "2.13.0", "explanation-harness": None},
-            "feed": {"layout": "channels_last", "batch": 32},
-            "cascade": CASCADE,
-            "checks": [
-                {
-                    "name": name,
-                    "family": "randomization" if name.startswith("randomization") else "faithfulness",
-                    "claim": f"{metric} over {control} lies beyond its margin",
-                    "control": control,
-                    "margin": 0.15 if name.startswith("randomization") else 0.01,
-                    "margin_reason": "one pixel in a hundred",
-                    "reference": "",
-                    "at_most": name.startswith("randomization"),
-                    "decides": not name.endswith("absolute"),
-                    "metric": metric,
-                }
-                for name, (metric, control) in CHECKS.items()
-            ],
-            "alpha": 0.01,
-            "confidence": 0.99,
-        }
+        return a_record(
+            command="harness run --subject faces-cnn --faces rendered --profile quick",
+            subject=SubjectRecord("faces-cnn", plan.subject, plan.classes, plan.classes, "act4"),
+            faces=FacesRecord("rendered", plan.faces, len(self.images), plan.labelled, "CC0"),
+            explainers=tuple(self._about(i, *pair) for i, pair in enumerate(plan.families)),
+            metrics=described(map(score_called, METRICS)),
+            chosen={name: int((self.targets == name).sum()) for name in plan.classes},
+            profile={"name": "quick", "per_class": plan.per_class, "steps": 11},
+            seed=plan.seed,
+            passes=PassesRecord(123_456, 7_890),
+            seconds=61.5,
+            rungs=(),
+            cascade=CASCADE,
+            checks=tuple(self._check(name, *about) for name, about in CHECKS.items()),
+        )
 
-    def _about(self, number: int, name: str, family: str) -> dict[str, Any]:
-        return {
-            "name": name,
-            "family": family,
-            "control": family == "control",
-            "reference": "",
-            "settings": {"steps": "32"} if name == "integrated-gradients" else {},
-            "digest": f"d{number}",
-            "status": "failed" if name == self.plan.broken else "ok",
-            "reason": self._fault() if name == self.plan.broken else "",
-        }
+    def _check(self, name: str, metric: str, control: str) -> CheckRecord:
+        randomized = name.startswith("randomization")
+        return CheckRecord(
+            name=name,
+            family="randomization" if randomized else "faithfulness",
+            claim=f"{metric} over {control} lies beyond its margin",
+            control=control,
+            margin=0.15 if randomized else 0.01,
+            margin_reason="one pixel in a hundred",
+            reference="",
+            figure="figures/verdicts.png",
+            metric=metric,
+            at_most=randomized,
+            decides=not name.endswith("absolute"),
+            rung=0,
+            unit="images",
+            origin="",
+            needs=(),
+            fault="",
+        )
+
+    def _about(self, number: int, name: str, family: str) -> ExplainerRecord:
+        broken = name == self.plan.broken
+        return an_explainer(
+            name,
+            family,
+            control=family == "control",
+            settings={"steps": "32"} if name == "integrated-gradients" else {},
+            digest=f"d{number}",
+            status="failed" if broken else "ok",
+            reason=self._fault() if broken else "",
+        )
 
 
 def many(k: int, e: int) -> Plan:

@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 
 from harness.report.agreement import differences
-from harness.store import RunFolder
+from harness.store import RunFolder, RunRecord
 
 
 class Held(RunFolder):
     """A run whose tables are those given."""
 
-    def __init__(self, scores: pd.DataFrame, verdicts: pd.DataFrame, info: dict[str, object]) -> None:
-        self.__dict__.update(scores=scores, verdicts=verdicts, info=info)
+    def __init__(self, scores: pd.DataFrame, verdicts: pd.DataFrame, record: RunRecord) -> None:
+        self.__dict__.update(scores=scores, verdicts=verdicts, record=record)
 
 
 def moved(run: RunFolder, **changes: object) -> Held:
@@ -21,7 +21,7 @@ def moved(run: RunFolder, **changes: object) -> Held:
     for name, (row, value) in changes.items():
         table = scores if name in ("value", "image") else verdicts
         table.loc[row, name] = value
-    return Held(scores, verdicts, run.info)
+    return Held(scores, verdicts, run.record)
 
 
 def test_a_run_agrees_with_itself(run: RunFolder) -> None:
@@ -65,5 +65,5 @@ def test_a_verdict_that_is_another_is_told_with_its_numbers(run: RunFolder) -> N
 
 
 def test_what_one_run_lacks_is_counted(run: RunFolder) -> None:
-    lacking = Held(run.scores.iloc[1:], run.verdicts.iloc[2:], run.info)
+    lacking = Held(run.scores.iloc[1:], run.verdicts.iloc[2:], run.record)
     assert differences(run, lacking).unmatched == 3

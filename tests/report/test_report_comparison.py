@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from conftest import Make
 from synthetic import FACES, METHODS, Drawn, Plan
-from tiny import EXACT
+from tiny import EXACT, with_record
 
 from harness.errors import UsageError
 from harness.report import comparison, rendering
@@ -98,12 +98,13 @@ def test_runs_of_other_faces_are_not_paired_and_it_says_so(first: RunFolder, oth
 
 
 def test_another_arithmetic_is_told_in_one_line(first: RunFolder, other_subject: RunFolder) -> None:
-    runs = RunFolder(first.path), RunFolder(other_subject.path)
-    for run, threads in zip(runs, ("1", "2"), strict=True):
-        run.__dict__["info"] = {**run.info, "arithmetic": {"threads": threads, "feed": "contiguous:64"}}
+    runs = [
+        with_record(run, arithmetic={"threads": threads, "feed": "contiguous:64"})
+        for run, threads in ((first, "1"), (other_subject, "2"))
+    ]
     told = [note for note in comparison.compare(runs).attrs["notes"] if "arithmetic" in note]
     assert told == [f"other arithmetic in {first.name} and {other_subject.name}, so last bits differ: threads 1 and 2."]
-    runs[1].__dict__["info"] = {**runs[1].info, "arithmetic": runs[0].info["arithmetic"]}
+    runs[1] = with_record(runs[1], arithmetic=runs[0].record.arithmetic)
     assert not any("arithmetic" in note for note in comparison.compare(runs).attrs["notes"])
 
 

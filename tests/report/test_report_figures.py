@@ -14,7 +14,7 @@ from PIL import Image
 from tiny import EXACT, names_in
 
 from harness import report
-from harness.report import figures, labels, reading
+from harness.report import figures, labels, queries
 from harness.report.style import FAMILIES, canvas, limits, panels, show_map, styled
 from harness.store import RunFolder
 
@@ -24,13 +24,13 @@ SMALLEST = 3.5
 
 def each_kind(run: RunFolder) -> Iterator[tuple[str, Figure]]:
     """Each kind of figure once, of a few explainers, those with the longest names among them."""
-    names = sorted(reading.families(run), key=len)[-4:]
+    names = sorted(queries.families(run), key=len)[-4:]
     drawn = {
         "verdicts": figures.verdict_figure(run),
         "overview": figures.overview_figure(run),
-        "maps": figures.gallery_figure(run, names, reading.classes(run)[:3]),
+        "maps": figures.gallery_figure(run, names, queries.classes(run)[:3]),
         "gains": figures.gains_figure(run, explainers=names),
-        "curves": figures.curves_figure(run, "deletion", names[-2:], reading.classes(run)[:7]),
+        "curves": figures.curves_figure(run, "deletion", names[-2:], queries.classes(run)[:7]),
         "cascade": figures.cascade_figure(run, explainers=names),
         "confusion": figures.confusion_figure(run),
         "similarity": figures.similarity_figure(run, names),
@@ -89,7 +89,7 @@ def test_a_text_that_is_cut_off_is_found() -> None:
 def test_pages_hold_every_explainer_once(large: RunFolder) -> None:
     pages = [plate for plate in figures.plates(large) if plate.name.startswith("recall")]
     names = [name for plate in pages for name in plate.draw.args[-1]]  # type: ignore[attr-defined]
-    assert sorted(names) == sorted(name for name in reading.methods(large))
+    assert sorted(names) == sorted(name for name in queries.methods(large))
 
 
 def test_every_figure_is_written_as_png_of_160_dots_an_inch(few: RunFolder, saved: list[str]) -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tiny import a_record, an_explainer
 
 from harness.checks.ladder import RUNGS
 from harness.metrics.score import Score
 from harness.report import ladder
 from harness.report.ladder_figure import shares
-from harness.store import LADDER, SCORES, RunFolder, frame
+from harness.store import LADDER, SCORES, RunFolder, RungRecord, SubjectRecord, frame
 
 CLASSES = ["Happy", "Sad"]
 REACHED = {
@@ -50,13 +51,12 @@ class Run(RunFolder):
         held["scores"] = frame(SCORES, scores)
         who = {"image": range(20), "person": [n // 4 for n in range(20)]} if persons else {"image": [], "person": []}
         held["persons"] = pd.DataFrame(who)
-        held["info"] = {
-            "explainers": [{"name": name, "family": "user", "control": name == "edges"} for name in REACHED],
-            "subject": {"classes": CLASSES},
-            "rungs": [vars(rung) for rung in RUNGS],
-            "confidence": 0.99,
-        }
-        vars(self).update(held)  # as if they had been read
+        record = a_record(
+            explainers=tuple(an_explainer(name, control=name == "edges") for name in REACHED),
+            subject=SubjectRecord("faces", "5b1e", tuple(CLASSES), tuple(CLASSES), None),
+            rungs=tuple(RungRecord(**vars(rung)) for rung in RUNGS),
+        )
+        vars(self).update(held, record=record)  # as if they had been read
 
 
 def test_the_highest_without_a_gap_comes_first_and_controls_last() -> None:
@@ -109,6 +109,11 @@ def test_tables_hold_every_rung_and_class() -> None:
     assert table.loc["poor", "what counts"] == "NO +0.100"
     assert table.loc["broken", "pairs right"] == "–"
     assert list(by_class.index) == ["all", *CLASSES]
+    assert list(by_class["images"]) == ["20", "10", "10"]
+    assert "edges" not in by_class
+    turned = ladder.class_table(run, by="explainer", controls=True)
+    assert list(turned.index) == ["images", "good", "poor", "broken", "edges"]
+    assert turned.loc["good", "Happy"] == by_class.loc["Happy", "good"]
     assert by_class.loc["Happy", "good"] == f"4? {100 * _mean(run, 'good', 'Happy'):.0f} %"
 
 

@@ -1,14 +1,15 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import EXACT, names_in
+from tiny import EXACT, names_in, with_record
 
 from harness.errors import UsageError
-from harness.report import reading, rendering, tables, wording
+from harness.report import queries, rendering, tables, wording
 from harness.store import RunFolder
 
 
@@ -66,7 +67,7 @@ def test_an_explainer_without_maps_is_undefined_and_its_reason_is_told(run: RunF
 
 
 def test_rows_are_every_class_of_the_subject_and_all(run: RunFolder) -> None:
-    assert list(tables.metric_table(run).index) == [*run.info["subject"]["classes"], "all"]
+    assert list(tables.metric_table(run).index) == [*run.record.subject.classes, "all"]
 
 
 def test_controls_come_last(run: RunFolder) -> None:
@@ -80,7 +81,7 @@ def test_by_explainer_is_the_same_table_transposed(run: RunFolder) -> None:
 
 
 def test_recall_is_the_diagonal_over_the_row(run: RunFolder) -> None:
-    confusion = reading.matrix(run, "confusion")
+    confusion = queries.matrix(run, "confusion")
     assert confusion is not None
     table = tables.metric_table(run)
     assert table.loc["Fear", "recall"] == confusion.loc["Fear", "Fear"] / confusion.loc["Fear"].sum()
@@ -114,7 +115,7 @@ def test_an_unknown_variant_is_refused_with_those_there_are(run: RunFolder) -> N
 
 def test_what_only_failed_is_no_metric(run: RunFolder) -> None:
     assert "maps" in set(names_in(run.scores))
-    assert "maps" not in reading.metrics(run)
+    assert "maps" not in queries.metrics(run)
 
 
 def test_an_unknown_format_is_refused_with_those_there_are(run: RunFolder) -> None:
@@ -131,7 +132,7 @@ def test_text_fits_the_terminal(run: RunFolder, large: RunFolder, by: str) -> No
 
 def test_every_column_appears_in_the_text(large: RunFolder) -> None:
     text = rendering.render(tables.metric_table(large), "text").replace("-", "").replace("\n", " ")
-    for name in reading.families(large):
+    for name in queries.families(large):
         for word in name.split("-"):
             assert word in text
 
@@ -248,33 +249,25 @@ def test_zero_has_no_sign(value: float) -> None:
 # ---------------------------------------------------------------------- what a run says of its metrics
 
 
-def told(run: RunFolder, metrics: dict[str, object] | None) -> RunFolder:
-    """The same run, of which run.json says something else of its metrics."""
-    other = RunFolder(run.path)
-    held = {name: value for name, value in run.info.items() if name != "metrics"}
-    other.__dict__["info"] = held if metrics is None else held | {"metrics": metrics}
-    return other
-
-
 def test_a_metric_of_which_the_run_says_nothing_has_its_name_and_no_direction(run: RunFolder) -> None:
-    table = tables.metric_table(told(run, {}), "deletion-auc gain")
+    table = tables.metric_table(with_record(run, metrics={}), "deletion-auc gain")
     assert "is better" not in table.attrs["title"]
     assert table.attrs["notes"][0] == "deletion-auc gain: deletion-auc gain."
 
 
 def test_a_score_is_asked_for_by_its_columns(run: RunFolder) -> None:
-    assert reading.called(run, "deletion-auc", kind="gain") == "deletion-gain"
-    assert reading.called(run, "deletion-auc/transplant-null", kind="gain") == "deletion-gain/transplant-null"
-    assert reading.called(run, "randomization-full", kind="excess") == "randomization-full-excess"
-    assert reading.called(run, "whatever") == "whatever"
+    assert queries.called(run, "deletion-auc", kind="gain") == "deletion-gain"
+    assert queries.called(run, "deletion-auc/transplant-null", kind="gain") == "deletion-gain/transplant-null"
+    assert queries.called(run, "randomization-full", kind="excess") == "randomization-full-excess"
+    assert queries.called(run, "whatever") == "whatever"
     with pytest.raises(
         UsageError, match="holds no --kind score --fill mean of 'deletion-auc'; there is --kind score; "
     ):
-        reading.called(run, "deletion-auc", fill="mean")
+        queries.called(run, "deletion-auc", fill="mean")
     with pytest.raises(
         UsageError, match="no metric 'deletion-gain' in the column metric; choose one of: deletion-auc,"
     ):
-        reading.called(run, "deletion-gain", kind="gain")
+        queries.called(run, "deletion-gain", kind="gain")
 
 
 def test_a_table_says_which_score_it_shows(run: RunFolder) -> None:
@@ -283,12 +276,13 @@ def test_a_table_says_which_score_it_shows(run: RunFolder) -> None:
 
 
 def test_what_the_run_says_of_a_metric_is_what_a_reader_is_told(run: RunFolder) -> None:
-    fact = run.info["metrics"]["deletion-gain"] | {"higher_is_better": False, "meaning": "something else"}
-    table = tables.metric_table(told(run, {"deletion-gain": fact}), "deletion-gain")
+    fact = replace(run.record.metrics["deletion-gain"], higher_is_better=False, meaning="something else")
+    table = tables.metric_table(with_record(run, metrics={"deletion-gain": fact}), "deletion-gain")
     assert "lower is better" in table.attrs["title"]
     assert table.attrs["notes"][0] == "deletion-gain: something else."
 
 
-def test_a_run_that_says_nothing_of_any_metric_is_refused(run: RunFolder) -> None:
-    with pytest.raises(UsageError, match="does not say what its metrics are; run it again into the same folder"):
-        tables.metric_table(told(run, None), "deletion-gain")
+def test_the_maps_own_score_is_meant_where_no_variant_is_named(run: RunFolder) -> None:
+    """A score's null stands beside it under the same name; of a gain there is none of the map's own."""
+    assert queries.chosen(run, "deletion-auc")[1] == "map"
+    assert queries.chosen(run, "deletion-gain")[1] == "spectrum-null"

@@ -10,8 +10,8 @@ every sum of the network moved by what rounding may move it. A dependence smalle
 """
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.modules import module as torch_module
 from torch.overrides import TorchFunctionMode
 
+from harness.containment import global_hook_tables, global_hooks_kept
 from harness.explainers._randomness import global_generators_seeded
 from harness.explainers.base import Explainer
 from harness.subject import Subject
@@ -238,8 +238,7 @@ class ContractSession:
     def called(self, subject: Subject, images: Tensor, targets: Tensor) -> Answer:
         """Return what the bare function returns, as an array."""
         seeded = {"seed": self.seed} if self.explainer.is_seeded else {}
-        with torch.enable_grad():
-            found = self.explainer.function(subject, images, targets, **self.explainer.settings, **seeded)
+        found = self.explainer.called(subject, images, targets, **seeded)
         return found.detach().cpu().numpy() if isinstance(found, Tensor) else np.asarray(found)
 
     def given(self, subject: Subject, numbers: Sequence[int], targets: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -337,27 +336,6 @@ def _generator_states() -> dict[str, Any]:
     }
 
 
-def _global_hook_tables() -> list[dict[Any, Any]]:
-    """Return torch's tables of hooks that run for every module."""
-    return [
-        table
-        for name, table in sorted(vars(torch_module).items())
-        if name.startswith("_global") and name.endswith("_hooks") and isinstance(table, dict)
-    ]
-
-
-@contextmanager
-def global_hooks_kept() -> Iterator[None]:
-    """Drop hooks on all modules that came meanwhile."""
-    before = [set(table) for table in _global_hook_tables()]
-    try:
-        yield
-    finally:
-        for table, kept in zip(_global_hook_tables(), before, strict=True):
-            for key in set(table) - kept:
-                del table[key]
-
-
 def _hooks(subject: Subject) -> int:
     """Return how many hooks there are on the network, on its wrapper, on its weights and on all modules."""
     tables = [
@@ -367,4 +345,4 @@ def _hooks(subject: Subject) -> int:
         if name.endswith("_hooks") and isinstance(table, dict)
     ]
     tables += [table for parameter in subject.network.parameters() if (table := parameter._backward_hooks)]
-    return sum(map(len, tables + _global_hook_tables()))
+    return sum(map(len, tables + global_hook_tables()))

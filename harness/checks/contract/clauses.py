@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.checks.contract.calls import Answer, ContractSession, gap, same
-from harness.errors import UsageError
+from harness.errors import ExplainerFault, UsageError
 from harness.explainers.base import Explainer, one_slope
 from harness.explainers.gradient import gradient
 from harness.subject import Subject
@@ -101,6 +101,8 @@ def examined(
         _ = session.first
     except UsageError as refusal:
         return Examination(explainer.name, subject.name, refusal=_line(refusal))
+    except ExplainerFault as fault:  # what it did to the whole process, or did not end
+        return Examination(explainer.name, subject.name, {"runs": str(fault).removeprefix(f"{explainer.name} ")})
     except Exception as error:  # whatever a user's function raises is what is looked for
         return Examination(explainer.name, subject.name, {"runs": f"raised {type(error).__name__}: {_line(error)}"})
     broken: dict[str, str] = {}

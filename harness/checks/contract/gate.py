@@ -18,6 +18,7 @@ from harness.engines.local import Job
 from harness.errors import ExplainerFault, UsageError
 from harness.explainers.base import Explainer
 from harness.faces.faceset import FaceSet
+from harness.identity import as_read, behaviour
 from harness.subject import Passes, Subject
 
 SAMPLE = 8
@@ -26,7 +27,7 @@ SAMPLE = 8
 DITHER = 1 / 256
 """Share of each picture that is noise: one grey level, the finest that a picture of 8 bits can show."""
 
-Remember: TypeAlias = Callable[[str, Callable[[], Mapping[str, Any]]], Mapping[str, Any]]
+Remember: TypeAlias = Callable[..., Mapping[str, Any]]
 """``remember(key, make)`` -> what `make` returns, made once: :meth:`harness.store.RunFolder.remembered`."""
 
 
@@ -44,12 +45,15 @@ class ContractGate:
     ----------
     passes
         Images passed forward and backward for the examinations asked for so far, whenever they were made.
+    behaviours
+        What was asked for of :meth:`behaviour` so far, by the explainer's name.
     """
 
     def __init__(self, subject: Subject, faces: FaceSet, seed: int, remember: Remember) -> None:
         self.passes = Passes()
         self._subject, self._faces, self._seed, self._remember = subject, faces, seed, remember
         self._found: dict[str, Examination] = {}
+        self.behaviours: dict[str, str] = {}
 
     def jobs(self, explainers: Sequence[Explainer]) -> list[Job]:
         """Return one job an explainer, which raises an ExplainerFault where it may not be judged."""
@@ -60,6 +64,29 @@ class ContractGate:
         if explainer.name not in self._found:
             self._found[explainer.name] = self._examined(explainer)
         return self._found[explainer.name]
+
+    def behaviour(self, explainer: Explainer) -> str:
+        """Return a name of what an explainer does now: its maps of the first faces, whatever its code says.
+
+        It is asked once a process, so that what was kept is not taken for an explainer that does otherwise by now. The
+        passes are not counted. One whose maps are known, and not made, has none.
+        """
+        if explainer.facts.fixed:
+            return ""
+        if explainer.name not in self.behaviours:
+            images, targets = self._sample
+            question = digest("behaviour", contract_digest(explainer), self._subject.digest, images, self._seed)
+            with self._subject.uncounted():
+                found = behaviour(partial(self._shown, explainer, images, targets), self._remember, question)
+            self.behaviours[explainer.name] = found
+        return self.behaviours[explainer.name]
+
+    def _shown(self, explainer: Explainer, images: Tensor, targets: Tensor) -> Float[np.ndarray, "..."]:
+        """Return the maps of the first faces, nothing where the explainer is at fault: the contract says how."""
+        try:
+            return explainer.maps(self._subject, images[:TOGETHER].clone(), targets[:TOGETHER].clone(), self._seed)
+        except ExplainerFault:
+            return np.zeros(0)
 
     def _hold(self, explainer: Explainer) -> None:
         """Let an explainer pass or say why not."""
@@ -76,10 +103,12 @@ class ContractGate:
             found = examined(explainer, self._subject, images, targets, self._seed)
             rows = {"refusal": found.refusal} if found.refusal else dict(found.broken)
             table = pd.DataFrame({"clause": [*rows], "found": [*rows.values()]}, dtype=str)
-            return {"rows": table, "passes": self._passed() - before}
+            reads = np.array([*explainer.reads.items()], dtype=str).reshape(-1, 2)
+            return {"rows": table, "passes": self._passed() - before, "reads": reads}
 
-        key = digest("contract", contract_digest(explainer), self._subject.digest, images, targets, self._seed)
-        held = self._remember(key, make)
+        named = (contract_digest(explainer), self.behaviour(explainer))
+        key = digest("contract", *named, self._subject.digest, images, targets, self._seed)
+        held = self._remember(key, make, as_read)
         self._count(held["passes"])
         rows = dict(zip(held["rows"]["clause"], held["rows"]["found"], strict=True))
         refusal = rows.pop("refusal", "")

@@ -1,9 +1,9 @@
-"""What waiting threads cost, alone and beside other work: seconds and CPU seconds of the same passes.
+"""What waiting threads and memory that is given back cost, alone and beside other work: seconds of the same passes.
 
-    python benchmarks/waiting.py
+    python benchmarks/process.py
 
-Each row is a process of its own that feeds the bundled network the same images; beside it run as many busy processes as
-the machine has cores. Ratios are of one call; the reason for :func:`harness.waiting.wait_passively`.
+Each row is a process of its own that asks a mini-XCEPTION of random weights about the same images; beside it run as
+many busy processes as the machine has cores. Ratios are of one call; the reason for :mod:`harness.process`.
 """
 
 import os
@@ -17,18 +17,27 @@ import pandas as pd
 SETTINGS = {
     "threads spin": {},
     "threads sleep": {"OMP_WAIT_POLICY": "PASSIVE"},
+    "threads sleep, memory is kept": {"OMP_WAIT_POLICY": "PASSIVE", "KEEP_MEMORY": "1"},
     "one thread": {"OMP_NUM_THREADS": "1"},
+    "one thread, memory is kept": {"OMP_NUM_THREADS": "1", "KEEP_MEMORY": "1"},
 }
 SWITCHES = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 PASSES = """
-import time, torch
-from harness.models.loading import load_subject
-subject = load_subject("faces-cnn", torch.device("cpu"))
-images = torch.zeros(32, 1, 48, 48)
-subject.logits(images)
+import os, time, torch
+from harness.models.minixception import MINIXCEPTION_SPEC, MiniXception
+from harness.process import keep_memory
+from harness.subject import Feed, Subject
+if "KEEP_MEMORY" in os.environ:
+    keep_memory()
+subject = Subject(MiniXception(), name="random", classes=list("abcdefg"), spec=MINIXCEPTION_SPEC)
+subject.fed(Feed.read("channels-last:64"))
+images = torch.zeros(64, 1, 64, 64)
+classes = torch.zeros(64, dtype=torch.long)
+subject.gradients(images, classes)
 wall, cpu = time.perf_counter(), time.process_time()
-for _ in range(60):
+for _ in range(10):
     subject.logits(images)
+    subject.gradients(images, classes)
 print(time.perf_counter() - wall, time.process_time() - cpu)
 """
 BUSY = "import time\nend = time.time() + 300\nwhile time.time() < end: pass"

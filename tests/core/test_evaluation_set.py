@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from tiny import CLASSES, bright_patch_faces, make_case, patch_subject, tiny_network
 
-from harness.case import Case, chosen_case
+from harness.evaluation_set import EvaluationSet, evaluation_set
 from harness.subject import Subject
 
 
@@ -41,18 +41,18 @@ def test_a_smaller_case_is_part_of_a_larger_one() -> None:
     assert set(small.faces.ids) <= set(large.faces.ids)
 
 
-def test_some_are_at_most_as_many_of_each_class(patch_case: Case) -> None:
+def test_some_are_at_most_as_many_of_each_class(patch_case: EvaluationSet) -> None:
     assert np.bincount(patch_case.targets[patch_case.some(2)]).tolist() == [2, 2, 2]
 
 
-def test_an_images_key_does_not_depend_on_its_company(patch_case: Case) -> None:
+def test_an_images_key_does_not_depend_on_its_company(patch_case: EvaluationSet) -> None:
     faces = patch_case.faces.take(np.array([3, 1]))
     alone = make_case(patch_case.subject, faces)
     held = dict(zip(patch_case.faces.ids.tolist(), patch_case.keys.tolist(), strict=True))
     assert all(held[int(i)] == key for i, key in zip(alone.faces.ids, alone.keys, strict=True))
 
 
-def test_the_digest_names_network_faces_targets_and_seed(patch_case: Case) -> None:
+def test_the_digest_names_network_faces_targets_and_seed(patch_case: EvaluationSet) -> None:
     case = patch_case
     other = Subject(tiny_network(), name="tiny", classes=CLASSES, spec=case.subject.spec)
     moved = np.roll(case.probabilities, 1, axis=1)
@@ -73,4 +73,4 @@ def test_the_same_choice_is_the_same_case() -> None:
 def test_no_limit_takes_every_image(subject: Subject) -> None:
     faces = bright_patch_faces()
     probabilities = np.full((len(faces), 3), 1 / 3)
-    assert len(chosen_case(subject, faces, probabilities, None, 0).faces) == len(faces)
+    assert len(evaluation_set(subject, faces, probabilities, None, 0).faces) == len(faces)

@@ -17,7 +17,7 @@ FEW_CLASSES = 20
 
 
 @dataclass(frozen=True)
-class Case:
+class EvaluationSet:
     """A network and the images under which its explainers are judged.
 
     The class explained is the class that the network predicts, so that pictures without labels can be used; an image
@@ -99,8 +99,8 @@ class Case:
         """Return the targets on the network's device."""
         return torch.from_numpy(self.targets).to(self.subject.device)
 
-    def take(self, index: Int[np.ndarray, " k"]) -> "Case":
-        """Return the case of the images at `index`."""
+    def take(self, index: Int[np.ndarray, " k"]) -> "EvaluationSet":
+        """Return the set of the images at `index`."""
         return replace(self, faces=self.faces.take(index), probabilities=self.probabilities[index])
 
     def some(self, per_class: int) -> Int[np.ndarray, " k"]:
@@ -108,10 +108,10 @@ class Case:
         return balanced_choice(self.targets, per_class, self.seed)
 
 
-def chosen_case(
+def evaluation_set(
     subject: Subject, faces: FaceSet, probabilities: Float[np.ndarray, "n k"], per_class: int | None, seed: int
-) -> Case:
-    """Return the case of at most `per_class` random images of each predicted class, those of known causes first."""
+) -> EvaluationSet:
+    """Return the set of at most `per_class` random images of each predicted class, those of known causes first."""
     known = np.zeros(len(faces), bool)
     if faces.counterfactuals is not None:
         known[faces.counterfactuals.faces] = True
@@ -121,4 +121,4 @@ def chosen_case(
     if len(subject.classes) > FEW_CLASSES:
         labels = predicted if faces.labels is None else faces.labels
         judged = tuple(int(k) for k in np.union1d(predicted, labels))
-    return Case(subject, faces.take(index), probabilities[index], seed, judged)
+    return EvaluationSet(subject, faces.take(index), probabilities[index], seed, judged)

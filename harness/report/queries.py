@@ -1,7 +1,6 @@
 """What tables, figures and the page ask of a run: its names in one order, its counts, and the rows of one metric."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,8 @@ ORACLE = "oracle"
 """Family of what is made of the true causes."""
 NO_MAPS = "maps"
 """What stands for a metric where an explainer has no maps."""
+USUAL = ("map", "spectrum-null")
+"""Variants that are meant where none is named: a gain has none of the map's own."""
 APART = ("confusion", "mistakes")
 """Families that decide nothing: they are about classes, and about the few images on which the network was wrong."""
 
@@ -54,14 +55,13 @@ class Counts:
 
 def classes(run: RunFolder) -> list[str]:
     """Return the classes that are judged, in the subject's order: all where they are few, else those that occur."""
-    held = run.info["subject"]
-    return [str(name) for name in held.get("judged") or held["classes"]]
+    return list(run.record.subject.judged)
 
 
 def families(run: RunFolder) -> dict[str, str]:
     """Return each explainer's family; methods come first, then controls, then oracles, each in the run's order."""
-    held = {str(each["name"]): str(each.get("family") or "user") for each in run.info["explainers"]}
-    controls = {str(each["name"]) for each in run.info["explainers"] if each.get("control")}
+    held = {each.name: each.family for each in run.record.explainers}
+    controls = {each.name for each in run.record.explainers if each.control}
     ordered = sorted(held, key=lambda name: (held[name] == ORACLE, name in controls))
     return {name: "control" if name in controls and held[name] != ORACLE else held[name] for name in ordered}
 
@@ -88,8 +88,7 @@ def oracles(run: RunFolder) -> list[str]:
 
 def deciding(run: RunFolder) -> list[str]:
     """Return the checks that decide whether an explainer is believed."""
-    told = run.info.get("checks", [])
-    return [str(each["name"]) for each in told if each.get("decides", True) and each.get("family") not in APART]
+    return [each.name for each in run.record.checks if each.decides and each.family not in APART]
 
 
 def check_groups(run: RunFolder) -> dict[str, list[str]]:
@@ -113,41 +112,27 @@ def unapplied(run: RunFolder) -> list[str]:
 
 def metrics(run: RunFolder) -> dict[str, list[str]]:
     """Return the scores that the run holds by name, each with its variants; one that only failed is none."""
-    _facts(run)
     scores = run.named_scores
     pairs = scores.loc[scores["status"] != "failed", ["name", "variant"]].drop_duplicates()
     return {str(name): [str(v) for v in group["variant"]] for name, group in pairs.groupby("name", sort=False)}
 
 
 def measure(run: RunFolder, metric: str) -> Measure:
-    """Return what the run says of a metric; of one that it says nothing of, the name alone.
-
-    Raises
-    ------
-    UsageError
-        Where the run says nothing of any metric, as those made before this did.
-    """
-    fact = _facts(run).get(metric)
+    """Return what the run says of a metric; of one that it says nothing of, the name alone."""
+    fact = run.record.metrics.get(metric)
     if fact is None:
         return Measure(metric)
     return Measure(
-        str(fact["meaning"]),
-        {True: "higher", False: "lower", None: ""}[fact["higher_is_better"]],
-        fact["low"] is None or fact["low"] < 0,
-        fact["kind"] != "score",
+        fact.meaning,
+        {True: "higher", False: "lower", None: ""}[fact.higher_is_better],
+        fact.low is None or fact.low < 0,
+        fact.kind != "score",
     )
-
-
-def _facts(run: RunFolder) -> dict[str, dict[str, Any]]:
-    """Return what the run says of its scores, by name."""
-    if run.info.get("metrics") is None:
-        raise UsageError(f"{run.path} does not say what its metrics are; run it again into the same folder")
-    return run.metrics
 
 
 def check_faults(run: RunFolder) -> dict[str, str]:
     """Return the checks of somebody else that broke down, and how, by name."""
-    return {str(each["name"]): str(each["fault"]) for each in run.info.get("checks", []) if each.get("fault")}
+    return {each.name: each.fault for each in run.record.checks if each.fault}
 
 
 def metric_faults(run: RunFolder) -> dict[str, str]:
@@ -167,7 +152,8 @@ def chosen(run: RunFolder, metric: str, variant: str = "") -> tuple[str, str]:
     metric
         A name, or name and variant as ``deletion-gain/transplant-null``.
     variant
-        By default what stands in `metric`, else the spectrum null where there is one, else the first.
+        By default what stands in `metric`, else the map's own score; of a gain, the one over the spectrum null; else
+        the first.
 
     Raises
     ------
@@ -180,7 +166,7 @@ def chosen(run: RunFolder, metric: str, variant: str = "") -> tuple[str, str]:
         raise UsageError(f"{run.name} holds no metric {name!r}; choose one of: {', '.join(sorted(held)) or 'none'}")
     if wanted and wanted not in held[name]:
         raise UsageError(f"{name} has no variant {wanted!r} in {run.name}; choose one of: {', '.join(held[name])}")
-    return name, wanted or ("spectrum-null" if "spectrum-null" in held[name] else held[name][0])
+    return name, wanted or next((each for each in USUAL if each in held[name]), held[name][0])
 
 
 def called(run: RunFolder, metric: str, *, output: str = "", fill: str = "", kind: str = "") -> str:
@@ -223,17 +209,17 @@ def _options(metric: str, output: str, fill: str, kind: str) -> str:
 
 def layers(run: RunFolder) -> list[str]:
     """Return a short name for each step of the randomisation cascade: its first layer, and how many more."""
-    groups = [[group] if isinstance(group, str) else list(group) for group in run.info.get("cascade", [])]
-    first = [name if len(name) <= 14 else f"{name[:13]}…" for name in (str(group[0]) for group in groups)]
+    groups = run.record.cascade
+    first = [name if len(name) <= 14 else f"{name[:13]}…" for name, *_ in groups]
     return [f"{name} +{len(group) - 1}" if len(group) > 1 else name for name, group in zip(first, groups, strict=True)]
 
 
 def faults(run: RunFolder) -> dict[str, str]:
     """Return why an explainer has no maps, for each that has none."""
     return {
-        str(each["name"]): f"{each['status']} ({each['reason']})" if each.get("reason") else str(each["status"])
-        for each in run.info["explainers"]
-        if each.get("status", "ok") != "ok"
+        each.name: f"{each.status} ({each.reason})" if each.reason else each.status
+        for each in run.record.explainers
+        if each.status != "ok"
     }
 
 
@@ -307,7 +293,7 @@ def recalls(run: RunFolder) -> pd.Series | None:
 
 def checks(run: RunFolder) -> list[str]:
     """Return the checks that have verdicts, in the order in which the run states them."""
-    stated = [str(each["name"]) for each in run.info.get("checks", [])]
+    stated = [each.name for each in run.record.checks]
     found = [str(name) for name in run.verdicts["check"].unique()]
     return [name for name in stated if name in found] + [name for name in found if name not in stated]
 

@@ -1,0 +1,107 @@
+"""How far a run is: a bar on a terminal, a line a minute where there is none."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from tqdm import tqdm
+
+from harness.engines.local import Job
+
+MINUTE = 60.0
+"""Seconds between two lines."""
+
+
+def shown_progress(jobs: Sequence[Job]) -> Iterator[Job]:
+    """Pass jobs through and say on standard error what is being done and about how long is left."""
+    if sys.stderr.isatty():
+        yield from _under_a_bar(jobs)
+    else:
+        yield from line_by_line(jobs, partial(print, file=sys.stderr, flush=True), MINUTE)
+
+
+def _under_a_bar(jobs: Sequence[Job]) -> Iterator[Job]:
+    """Pass jobs through under a bar."""
+    with tqdm(jobs, unit="job", dynamic_ncols=True) as bar:
+        for job in bar:
+            bar.set_description_str(job.title)
+            yield job
+
+
+def line_by_line(jobs: Sequence[Job], say: Callable[[str], None], seconds: float) -> Iterator[Job]:
+    """Pass jobs through and say a line every so many seconds, however long one job takes."""
+    pace, over = Pace(jobs), threading.Event()
+
+    def speak() -> None:
+        while not over.wait(seconds):
+            say(pace.line())
+
+    speaker = threading.Thread(target=speak, daemon=True)
+    speaker.start()
+    try:
+        for number, job in enumerate(jobs):
+            pace.begun(number)
+            yield job
+            pace.ended()
+    finally:
+        over.set()
+        speaker.join()
+
+
+@dataclass
+class Pace:
+    """How long jobs took, and what that says of those that are left.
+
+    Jobs of one kind take alike: the maps of a block of images, or one measurement, whoever made the maps. A kind that
+    has not been seen takes the mean of all.
+    """
+
+    jobs: Sequence[Job]
+    started: float = field(default_factory=time.monotonic)
+    current: int = 0
+    since: float = field(default_factory=time.monotonic)
+    taken: dict[str, list[float]] = field(default_factory=dict)
+
+    def begun(self, number: int) -> None:
+        """Note that a job begins."""
+        self.current, self.since = number, time.monotonic()
+
+    def ended(self) -> None:
+        """Note that it has ended."""
+        self.taken.setdefault(_kind(self.jobs[self.current]), []).append(time.monotonic() - self.since)
+
+    def left(self) -> float:
+        """Return about how many seconds are left; NaN before the first job has ended."""
+        means = {kind: float(np.mean(seconds)) for kind, seconds in list(self.taken.items())}
+        if not means:
+            return float("nan")
+        usual = float(np.mean([second for seconds in list(self.taken.values()) for second in seconds]))
+        ahead = [means.get(_kind(job), usual) for job in self.jobs[self.current :]]
+        return max(0.0, sum(ahead) - (time.monotonic() - self.since))
+
+    def line(self) -> str:
+        """Say how far it is."""
+        left, so_far = self.left(), _minutes(time.monotonic() - self.started)
+        told = f", about {_minutes(left)} left" if np.isfinite(left) else ""
+        title = self.jobs[self.current].title
+        return f"harness: {self.current} of {len(self.jobs)} jobs in {so_far}{told}; now {title}"
+
+
+def _kind(job: Job) -> str:
+    """Return what a job does, without for whom."""
+    return job.title.removeprefix(job.explainer)
+
+
+def _minutes(seconds: float) -> str:
+    """Return a time in minutes, or in seconds where it is less than two.
+
+    Examples
+    --------
+    >>> _minutes(75), _minutes(600)
+    ('75 s', '10 min')
+    """
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

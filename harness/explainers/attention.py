@@ -1,0 +1,210 @@
+"""Attention of a transformer, followed from its head down to the patches of the picture.
+
+Attention is met where torch computes it, as a softmax of scores or as scaled dot products, so that no layer has to be
+named. The matrices of all layers are multiplied up to say what each token is made of; read is what the class token is
+made of, or all tokens' mean where there is none. The map has one value a patch and is enlarged bilinearly.
+
+Attention over all tokens of one picture at a time is what can be followed: a network that attends within windows, to
+tokens that it has pooled, or not at all is refused.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from harness.errors import UsageError
+from harness.explainers._interception import Call, Rewriting, leaves
+from harness.explainers.base import explainer
+from harness.explainers.cam import enlarged
+from harness.subject import Subject, token_grid
+
+Matrices = list[Tensor]
+"""What each token attends to, layer by layer, each (n, heads, t, t); rows add up to 1."""
+
+
+@explainer(
+    name="attention-rollout",
+    family="attention",
+    reference="Abnar and Zuidema 2020",
+    cost="1 forward",
+    target_free=True,
+)
+def attention_rollout(
+    subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]
+) -> Float[Tensor, "n h w"]:
+    """Return what the class token is made of, heads averaged and each layer halved with what goes around it.
+
+    Never negative; targets do not matter.
+
+    Raises
+    ------
+    UsageError
+        Where the network has no attention over all tokens of a picture.
+    """
+
+    def halved(matrices: Matrices, _chosen: Tensor) -> Iterator[Tensor]:
+        for weights in matrices:
+            mean = weights.mean(1)
+            yield (mean + torch.eye(mean.shape[-1]).to(mean)) / 2
+
+    return _followed(subject, images, targets, halved)
+
+
+@explainer(
+    name="attention-relevance",
+    family="attention",
+    reference="Chefer, Gur and Wolf 2021 (generic attention-model explainability)",
+    cost="1 backward",
+)
+def attention_relevance(
+    subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]
+) -> Float[Tensor, "n h w"]:
+    """Return what the class token is made of by attention that speaks for the target, never negative.
+
+    A layer's attention counts as the mean over heads of what is positive in attention x its gradient, beside what goes
+    around it whole.
+
+    Raises
+    ------
+    UsageError
+        Where the network has no attention over all tokens of a picture.
+    """
+
+    def for_target(matrices: Matrices, chosen: Tensor) -> Iterator[Tensor]:
+        gradients = torch.autograd.grad(chosen, matrices, allow_unused=True)
+        for weights, gradient in zip(matrices, gradients, strict=True):
+            said = torch.zeros_like(weights) if gradient is None else weights * gradient
+            speaks = said.relu().mean(1)
+            yield speaks + torch.eye(speaks.shape[-1]).to(speaks)
+
+    return _followed(subject, images, targets, for_target)
+
+
+def _followed(
+    subject: Subject,
+    images: Tensor,
+    targets: Tensor,
+    layers: Callable[[Matrices, Tensor], Iterator[Tensor]],
+) -> Float[Tensor, "n h w"]:
+    """Return what the class token is made of, where `layers` says what a layer makes of each token."""
+    found = []
+    for leaf, classes in leaves(subject, images, targets):
+        met: Matrices = []
+        with _attending(met):
+            logits = subject.model(leaf)
+        _check(subject, met, len(leaf))
+        chosen = logits.gather(1, classes[:, None]).sum()
+        made_of = torch.eye(met[0].shape[-1]).to(met[0]).expand(len(leaf), -1, -1)
+        for layer in layers(met, chosen):
+            made_of = layer.detach() @ made_of
+        found.append(_on_patches(subject, made_of, leaf))
+    return torch.cat(found)
+
+
+def _on_patches(subject: Subject, made_of: Float[Tensor, "n t t"], images: Tensor) -> Float[Tensor, "n h w"]:
+    """Return the row of the class token, or the mean row, over the patches, enlarged."""
+    tokens = made_of.shape[-1]
+    grid = token_grid(tokens, subject.spec)
+    if grid is None:
+        raise UsageError(
+            f"the {tokens} tokens that {subject.name!r} attends to fill no grid over its picture; use another explainer"
+        )
+    patches = grid[0] * grid[1]
+    row = made_of[:, 0] if patches < tokens else made_of.mean(1)
+    return enlarged(row[:, tokens - patches :].view(-1, *grid), images)
+
+
+def _check(subject: Subject, met: Matrices, rows: int) -> None:
+    """Refuse attention that cannot be followed from token to token."""
+    if not met:
+        raise UsageError(f"{subject.name!r} computes no attention that could be followed; use another explainer")
+    shapes = {tuple(weights.shape[0::2]) if weights.ndim == 4 else (0, 0) for weights in met}
+    square = all(weights.ndim == 4 and weights.shape[-1] == weights.shape[-2] for weights in met)
+    if not square or shapes != {(rows, met[0].shape[-1])}:
+        raise UsageError(
+            f"{subject.name!r} attends within windows, or to tokens that it has pooled: what its tokens are made of "
+            "cannot be followed; use another explainer"
+        )
+
+
+# ---------------------------------------------------------------------- where attention is computed
+
+
+def _attending(met: Matrices) -> Rewriting:
+    """Return what notes every matrix of attention while it is entered."""
+
+    def of_scores(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+        weights: Tensor = function(*args, **kwargs)
+        # Of three axes it may be of heads and pictures in one, or of windows; other softmaxes are none of attention.
+        square = weights.ndim in (3, 4) and weights.shape[-1] == weights.shape[-2]
+        if (square or weights.ndim == 4) and _along(args, kwargs) in (-1, weights.ndim - 1):
+            weights = weights.clone()  # what follows may work in place
+            met.append(weights)
+        return weights
+
+    def of_products(_function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+        weights, values = _products(*args, **kwargs)
+        met.append(weights)
+        return weights @ values
+
+    def of_heads(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Tensor, Tensor | None]:
+        given = inspect.signature(function).bind(*args, **kwargs).arguments
+        weights, mixed = _heads(function, given)
+        met.append(weights)
+        return mixed, weights.mean(1) if given.get("need_weights", True) else None
+
+    rules = {"softmax": of_scores, "scaled_dot_product_attention": of_products}
+    return Rewriting({**rules, "multi_head_attention_forward": of_heads})
+
+
+def _heads(function: Call, given: Mapping[str, Any]) -> tuple[Float[Tensor, "n heads t s"], Float[Tensor, "t n e"]]:
+    """Return the attention of a call of torch's own layer, and its output made of that attention.
+
+    The layer does not compute its output from the attention that it hands out, so that no gradient reaches that.
+    """
+    odd = [name for name in ("bias_k", "bias_v", "add_zero_attn", "use_separate_proj_weight") if given.get(name)]
+    if odd or (given.get("dropout_p") and given.get("training", True)):
+        raise UsageError(f"attention with {', '.join(odd) or 'dropout'} cannot be followed; use another explainer")
+    _, weights = function(**{**given, "need_weights": True, "average_attn_weights": False})
+    value, width = given["value"], given["embed_dim_to_check"]
+    of_values = slice(2 * width, None)
+    bias = given["in_proj_bias"]
+    values = functional.linear(value, given["in_proj_weight"][of_values], None if bias is None else bias[of_values])
+    n, heads = weights.shape[:2]
+    by_head = values.view(len(values), n, heads, -1).permute(1, 2, 0, 3)
+    mixed = (weights @ by_head).permute(2, 0, 1, 3).reshape(-1, n, width)
+    return weights, functional.linear(mixed, given["out_proj_weight"], given["out_proj_bias"])
+
+
+def _along(args: Sequence[Any], kwargs: Mapping[str, Any]) -> int | None:
+    """Return the axis along which a softmax adds up to 1."""
+    axis = kwargs.get("dim", args[1] if len(args) > 1 else None)
+    return axis if isinstance(axis, int) else None
+
+
+def _products(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Return the attention of :func:`torch.nn.functional.scaled_dot_product_attention`, and what it is spent on."""
+    if enable_gqa:
+        groups = query.shape[-3] // key.shape[-3]
+        key, value = key.repeat_interleave(groups, -3), value.repeat_interleave(groups, -3)
+    scores = query @ key.transpose(-2, -1) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
+    if is_causal:
+        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+    if attn_mask is not None:
+        scores = scores.masked_fill(~attn_mask, -math.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
+    return scores.softmax(-1), value

@@ -1,0 +1,43 @@
+"""How a process of ours is set up: how its threads wait, how it keeps memory. Imports nothing of size: comes first."""
+
+import ctypes
+import os
+import sys
+
+MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
+"""What ``mallopt`` of the GNU C library calls the two sizes, as its malloc.h has them."""
+KEPT_PIECE, KEPT_FREE = 64 << 20, 512 << 20
+"""Pieces up to the first are taken from the heap, which keeps the second in free bytes: a micro-batch's activations."""
+
+
+def set_up() -> None:
+    """Set this process up; to be called before torch is loaded."""
+    wait_passively()
+    keep_memory()
+
+
+def wait_passively() -> None:
+    """Let idle threads sleep, unless the user has set otherwise; without effect once torch is loaded.
+
+    By default OpenMP's threads spin while they wait for each other. That pays on an idle machine alone: beside other
+    work every thread that is set aside keeps the others spinning, and the same passes take several times the CPU
+    seconds and the time (``benchmarks/waiting.py`` prints both, alone and beside other work).
+    """
+    if "torch" not in sys.modules and not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & set(os.environ):
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+
+def keep_memory() -> None:
+    """Keep freed memory for the next pass, unless the user has set malloc; without effect but on the GNU C library.
+
+    By default each pass gives its activations back to the system and takes them anew, page by page, which takes up to
+    half as long as the pass itself (``benchmarks/memory.py`` prints both).
+    """
+    if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, TypeError, AttributeError):  # no such library, or another system's
+        return
+    mallopt(MMAP_THRESHOLD, KEPT_PIECE)
+    mallopt(TRIM_THRESHOLD, KEPT_FREE)

@@ -1,0 +1,61 @@
+"""Without a terminal a line says now and then how far a run is, however long one job takes."""
+
+import io
+import math
+import time
+
+from harness.cli import progress
+from harness.cli.progress import Pace, line_by_line
+from harness.engines.local import Job
+
+JOBS = [Job(f"{name}: {what}", name, lambda: None) for name in ("one", "two") for what in ("maps", "cells")]
+
+
+def test_a_line_comes_while_a_job_is_still_running() -> None:
+    said: list[str] = []
+    for number, job in enumerate(line_by_line(JOBS, said.append, 0.01)):
+        assert job is JOBS[number]
+        while number == 1 and not any("now one: cells" in line for line in said):
+            time.sleep(0.01)
+    assert any(line.startswith("harness: 1 of 4 jobs in ") and "left; now one: cells" in line for line in said)
+
+
+def test_nothing_is_said_of_a_run_that_is_over_at_once() -> None:
+    said: list[str] = []
+    assert list(line_by_line(JOBS, said.append, 60.0)) == JOBS
+    assert said == []
+
+
+def test_it_stops_speaking_where_the_run_is_broken_off() -> None:
+    said: list[str] = []
+    running = line_by_line(JOBS, said.append, 0.01)
+    next(running)
+    running.close()
+    held = len(said)
+    time.sleep(0.05)
+    assert len(said) == held
+
+
+def test_a_job_takes_as_long_as_others_of_its_kind() -> None:
+    pace = Pace(JOBS, taken={": maps": [2.0, 4.0], ": cells": [30.0]})
+    pace.current, pace.since = 2, time.monotonic()
+    assert math.isclose(pace.left(), 33, abs_tol=0.5), "maps of about 3 s and cells of 30 s"
+
+
+def test_a_kind_that_was_not_seen_takes_the_mean_and_nothing_is_guessed_at_first() -> None:
+    assert math.isnan(Pace(JOBS).left())
+    assert "left" not in Pace(JOBS).line()
+    pace = Pace(JOBS, taken={": maps": [10.0, 20.0]})
+    pace.current, pace.since = 3, time.monotonic()
+    assert math.isclose(pace.left(), 15, abs_tol=0.5)
+
+
+def test_there_is_a_bar_on_a_terminal_alone(monkeypatch, capsys) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(progress.sys, "stderr", terminal)
+    assert list(progress.shown_progress(JOBS)) == JOBS
+    assert "two: cells" in terminal.getvalue()
