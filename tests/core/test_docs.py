@@ -1,24 +1,28 @@
 """The reference tables say what the package says of itself."""
 
 import importlib.util
+import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.checks import CHECKS
 from harness.cli.main import command_parser
+from harness.store import RunFolder
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def load():
-    found = importlib.util.spec_from_file_location("docs_tables", DOCS / "tables.py")
+def load(name: str):
+    found = importlib.util.spec_from_file_location(f"docs_{name}", DOCS / f"{name}.py")
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
     return module
 
 
-PAGES = load().PAGES
+PAGES = load("tables").PAGES
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -34,3 +38,31 @@ def test_the_workflow_asks_for_what_there_is() -> None:
     for command in commands:
         command_parser().parse_args(shlex.split(command))
     assert commands[1] in (DOCS / "continuous-integration.md").read_text(), "the page and the workflow say the same"
+
+
+findings = load("findings")
+
+
+def test_readmes_table_is_of_the_runs_that_were_kept() -> None:
+    pairs = json.loads(findings.KEPT.read_text(encoding="utf-8"))
+    text = findings.PAGE.read_text(encoding="utf-8")
+    assert findings.within_page(text, findings.table(pairs)) == text, "run: make reference"
+
+
+def test_what_was_found_is_not_older_than_the_rule() -> None:
+    """Checks with their margins, rungs, error rates and sizes are those by which the kept runs were decided."""
+    for pair in json.loads(findings.KEPT.read_text(encoding="utf-8")):
+        assert pair["rule"] == findings.rule_now(), (
+            f"{pair['subject']} was decided by another rule; run: make reference"
+        )
+
+
+def test_another_margin_is_another_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = findings.rule_now()
+    name, check = next((name, check) for name, check in CHECKS.items() if check.decides)
+    monkeypatch.setattr(findings, "CHECKS", {**CHECKS, name: replace(check, margin=check.margin + 0.01)})
+    assert findings.rule_now() != before
+
+
+def test_the_committed_run_was_decided_by_the_rule_as_it_is() -> None:
+    assert findings.rule_of(RunFolder.existing(DOCS.parent / "results" / "reference")) == findings.rule_now()
