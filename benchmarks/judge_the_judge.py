@@ -51,8 +51,8 @@ BESIDE = (
 LEAST = 12
 """Explainers with a defined mean without which no correlation over explainers is told."""
 RESAMPLES = 400
-DRAWS, PER_CLASS = 20, 20
-"""Draws of people, and images of each class in one, that rungs are told from."""
+PER_CLASS = 20
+"""Images of each class in the draws of people that rungs are told from."""
 TILES, OTHER_HALF = "tile-ranks", "settled-pairs, other half"
 OURS = frozenset(check.metric for check in CHECKS.values() if check.decides) | {OTHER_HALF}
 NOT_HELD_OUT: Mapping[str, tuple[str, ...]] = {
@@ -88,7 +88,7 @@ class Judged:
     ladders: pd.DataFrame
 
 
-def judged(pair: Pair, folder: RunFolder, jobs: int) -> Judged:
+def judged(pair: Pair, folder: RunFolder, draws: int, jobs: int) -> Judged:
     """Run what is judged, and return it with the truth."""
     request = planted_request(pair, beside=BESIDE, everything=True, metrics=blind_metrics())
     run = planted_run(request, folder, shown_progress, " ".join(sys.argv))
@@ -105,7 +105,7 @@ def judged(pair: Pair, folder: RunFolder, jobs: int) -> Judged:
         stored_evidence(run).persons,
         frozenset(right) & frozenset(names),
         frozenset(each.explainer.name for each in known) & frozenset(names),
-        redrawn_ladders(run, [c for c in CHECKS.values() if c.decides], PER_CLASS, range(DRAWS), jobs, _shown),
+        redrawn_ladders(run, [c for c in CHECKS.values() if c.decides], PER_CLASS, range(draws), jobs, _shown),
     )
 
 
@@ -303,6 +303,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--subjects", nargs="+", default=list(PAIRS), choices=list(PAIRS))
     parser.add_argument("--pool", type=int, help="images of each class that are measured")
+    parser.add_argument("--draws", type=int, default=20, help="of people, for rungs (default %(default)s)")
     parser.add_argument("--cheap", action="store_true", help="leave out what asks a thousand times an image")
     parser.add_argument("--jobs", type=int, default=2, help="processes that decide at once (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("results/known-worth"))
@@ -312,7 +313,7 @@ def main(words: Sequence[str] | None = None) -> int:
     for name in asked.subjects:
         pair = PAIRS[name] if asked.pool is None else replace(PAIRS[name], per_class=asked.pool)
         pair = replace(pair, costly=False) if asked.cheap else pair
-        found = judged(pair, RunFolder(asked.out / pair.name), asked.jobs)
+        found = judged(pair, RunFolder(asked.out / pair.name), asked.draws, asked.jobs)
         tables[name] = pd.concat([score_rows(found), rung_rows(found)], ignore_index=True)
         images = len(found.truth["cells"])
         print(f"\n{pair.name}: {images} images, {len(found.right)} right explainers, {len(found.faulty)} faulty ones\n")
