@@ -16,7 +16,7 @@ GENERATED = "Written by `python docs/tables.py`.\n"
 def metrics() -> str:
     """Return what each metric is, and how far it is from the implementation that it was compared with."""
     head = ("metric", "family", "range", "better", "chance", "cost", "compared with", "largest difference", "differs")
-    rows = [_metric(card) for card in metric_cards().values()]
+    rows = [_metric(card) for card in metric_cards().values() if card.family != "user"]
     return _page(
         "Metrics",
         "What is in scores, by name. The largest difference is the largest absolute one from that implementation on "

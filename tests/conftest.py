@@ -1,6 +1,7 @@
 """Fixtures of all tests; while they run, the package's annotations are checked against what is passed."""
 
 import random
+import sys
 from collections.abc import Iterator
 
 # The checks of annotations draw which items of a list they look at: on a generator of their own, since explainers must
@@ -76,25 +77,33 @@ def unchecked() -> Iterator[None]:
     config.update("jaxtyping_disable", False)
 
 
-@pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, Explainer]:
-    """The registered explainers; what a test registers is forgotten after it."""
-    held = dict(base._registered)
-    monkeypatch.setattr(base, "_registered", held)
-    return held
+@pytest.fixture(autouse=True)
+def left_as_found(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a test registers or imports from a folder of its own is forgotten after it, as its process would be."""
+    for holder, name in ((base, "_registered"), (checks, "_registered"), (cards, "_cards")):
+        monkeypatch.setattr(holder, name, dict(getattr(holder, name)))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = set(sys.modules)
+    yield
+    made = str(tmp_path_factory.getbasetemp())
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(made):
+            del sys.modules[name]
 
 
 @pytest.fixture
-def check_registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, Check]:
-    """The checks of somebody else; what a test registers is forgotten after it."""
-    held = dict(checks._registered)
-    monkeypatch.setattr(checks, "_registered", held)
-    return held
+def registry() -> dict[str, Explainer]:
+    """The registered explainers, for this test alone."""
+    return base._registered
 
 
 @pytest.fixture
-def metric_registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, MetricCard]:
-    """The stated metrics; what a test states is forgotten after it."""
-    held = dict(cards._cards)
-    monkeypatch.setattr(cards, "_cards", held)
-    return held
+def check_registry() -> dict[str, Check]:
+    """The checks of somebody else, for this test alone."""
+    return checks._registered
+
+
+@pytest.fixture
+def metric_registry() -> dict[str, MetricCard]:
+    """The stated metrics, for this test alone."""
+    return cards._cards

@@ -43,14 +43,18 @@ def _from_middle(height: int, width: int) -> tuple[Float64[np.ndarray, "h 1"], F
     return (np.arange(height)[:, None] + 0.5) / height - 0.5, (np.arange(width) + 0.5) / width - 0.5
 
 
-@cache
 def blind_metrics() -> tuple[MetricCard, ...]:
     """Return them, registered as anybody's metrics are."""
-    made = (
+    for each in _made():
+        register(each)
+    return _made()
+
+
+@cache
+def _made() -> tuple[MetricCard, ...]:
+    """Return their cards."""
+    return (
         card(likeness_to_edges, range=(-1.0, 1.0), higher_is_better=True, meaning="likeness of the map to edges"),
         card(likeness_to_centre, range=(-1.0, 1.0), higher_is_better=True, meaning="likeness of the map to a blob"),
         card(in_oval, range=(0.0, 1.0), higher_is_better=True, meaning="area under the curve for a fixed oval"),
     )
-    for each in made:
-        register(each)
-    return made
