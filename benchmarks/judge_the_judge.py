@@ -248,8 +248,8 @@ def interval(name: str, rows: Float[np.ndarray, " r"]) -> dict[str, object]:
 def printed(rows: pd.DataFrame) -> str:
     """Return the table as it is read."""
     shown = rows[["score", "kind", "explainers"]].copy()
-    for name in ("cells", "tiles", "auroc"):
-        shown[name] = [
+    for name, head in (("cells", "cells"), ("tiles", "tiles"), ("auroc", "right above faulty")):
+        shown[head] = [
             "-" if np.isnan(value) else f"{value:.2f} ({low:.2f} to {high:.2f})"
             for value, low, high in rows[[name, f"{name} low", f"{name} high"]].to_numpy(np.float64)
         ]
@@ -276,15 +276,13 @@ def draw(tables: Mapping[str, pd.DataFrame], file: Path) -> None:
     """Draw each score's agreement with cells, a panel a pair."""
     first = next(iter(tables.values()))
     shown = first[first["score"].isin(SHOWN) | (first["kind"] == "rung")]
-    order = list(shown.sort_values("cells")["score"])
+    order = list(shown.dropna(subset="cells").sort_values("cells")["score"])
     with style.styled():
         margins = style.Margins(left=2.1, top=0.55)
         figure, axes = style.panels(len(tables), len(tables), (2.3, 0.15 * len(order) + 0.3), margins)
         for (name, table), ax in zip(tables.items(), axes[0], strict=True):
             held = table.set_index("score").reindex(order)
             for place, row in enumerate(held.to_dict("records")):
-                if np.isnan(row["cells"]):
-                    continue
                 colour = COLOURS[str(row["kind"])]
                 ax.plot([row["cells low"], row["cells high"]], [place, place], color=colour, linewidth=1.2)
                 ax.plot(row["cells"], place, "o", color=colour, markersize=3.2)
@@ -298,6 +296,37 @@ def draw(tables: Mapping[str, pd.DataFrame], file: Path) -> None:
         style.save(figure, file)
 
 
+HEAD = """# Judging the judge
+
+Which published metric, which check and which rung says the same of explainers as exact truth does.
+Written by `python -m benchmarks.judge_the_judge --page docs/judging-the-judge.md`, which says in its first lines how
+what is judged is kept out of the truth that it is judged by.
+
+- **cells**: Spearman's correlation, over explainers, with the share of pairs of cells that each orders as the exact
+  game does. 1: ranks explainers as the truth; 0: says nothing of it; below 0: prefers the worse.
+- **tiles**: the same with exact contributions on mosaics. "-": the score is made from the same answers as the truth.
+- **right above faulty**: the chance that an explainer known to be right scores better than one known to be faulty; .5
+  is chance.
+- **images**: over the images of one explainer, the mean of all: whether the score says *on which image* a map is right.
+
+Every score is taken in the direction that its paper calls better. Brackets: 95 %, from bootstrapped people. Published
+scores are named with what they are beside: a map alone, or what it gains over null maps. "blind" are three scores that
+never ask the network: what cannot be told from them says nothing of faithfulness.
+
+![Agreement with the exact truth of cells](judging-the-judge.png)
+"""
+
+
+def page(tables: Mapping[str, pd.DataFrame], heads: Mapping[str, str]) -> str:
+    """Return the page: of each pair what the figure draws, and the rungs."""
+    parts = [HEAD]
+    for name, table in tables.items():
+        kept = table[table["score"].isin(SHOWN) | (table["kind"] == "rung")]
+        said = printed(kept.sort_values("cells", ascending=False, na_position="last"))
+        parts.append(f"## {name}\n\n{heads[name]}\n\n{said}\n")
+    return "\n".join(parts)
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Print the table of each pair, write all of them, and draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -307,21 +336,25 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--cheap", action="store_true", help="leave out what asks a thousand times an image")
     parser.add_argument("--jobs", type=int, default=2, help="processes that decide at once (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("results/known-worth"))
+    parser.add_argument("--page", type=Path, help="a markdown page to write, with the figure beside it")
     parser.add_argument("--figure", type=Path, help="by default judging-the-judge.png beneath --out")
     asked = parser.parse_args(words)
-    tables = {}
+    tables, heads = {}, {}
     for name in asked.subjects:
         pair = PAIRS[name] if asked.pool is None else replace(PAIRS[name], per_class=asked.pool)
         pair = replace(pair, costly=False) if asked.cheap else pair
         found = judged(pair, RunFolder(asked.out / pair.name), asked.draws, asked.jobs)
         tables[name] = pd.concat([score_rows(found), rung_rows(found)], ignore_index=True)
         images = len(found.truth["cells"])
-        print(f"\n{pair.name}: {images} images, {len(found.right)} right explainers, {len(found.faulty)} faulty ones\n")
-        print(printed(tables[name]))
+        right, faulty = len(found.right), len(found.faulty)
+        heads[name] = f"{pair.name}: {images} images, {right} right explainers, {faulty} faulty ones"
+        print(f"\n{heads[name]}\n\n{printed(tables[name])}")
     asked.out.mkdir(parents=True, exist_ok=True)
     pd.concat([t.assign(subject=n) for n, t in tables.items()]).to_csv(asked.out / "judge-the-judge.csv", index=False)
-    figure = asked.figure or asked.out / "judging-the-judge.png"
+    figure = asked.figure or (asked.page.with_suffix(".png") if asked.page else asked.out / "judging-the-judge.png")
     draw(tables, figure)
+    if asked.page:
+        asked.page.write_text(page(tables, heads), encoding="utf-8")
     print(f"\n{asked.out / 'judge-the-judge.csv'}\n{figure}")
     return 0
 
