@@ -3,8 +3,9 @@
 import difflib
 import importlib
 import importlib.util
+import inspect
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -138,3 +139,20 @@ def _append_to_path(folder: Path) -> None:
     """Let imports find a folder, after everything that they find already."""
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
+
+
+def has_signature(function: Callable[..., object]) -> bool:
+    """Whether it is known what a callable takes: a class makes an object, and some builtins do not say.
+
+    Examples
+    --------
+    >>> has_signature(len), has_signature(dict), has_signature(getattr)
+    (True, False, False)
+    """
+    if isinstance(function, type):
+        return False
+    try:
+        inspect.signature(function)
+    except (TypeError, ValueError):
+        return False
+    return True

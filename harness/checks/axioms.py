@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from harness.checks.base import EVERYTHING, Check, Evidence, Finding
 from harness.checks.paired import PairedScores
 
+CHANGES = ("small-changes", "small-changes-size")
+"""Axioms of explainers that answer what a small change of the picture would do; who claims one claims nothing of what
+counted."""
+
 
 @dataclass(frozen=True)
 class WhereClaimed:
@@ -46,6 +50,25 @@ def _axiom(name: str, claim: str, control: str) -> Check:
     )
 
 
+def _changes(name: str, claim: str) -> Check:
+    """Return the claim that the map says what a small change of each cell does."""
+    return Check(
+        name=name,
+        family="axioms",
+        claim=claim,
+        control="one grey level more and less on each cell",
+        margin=0.9,
+        margin_reason=(
+            "nine in ten of the pairs that a step tells clearly apart: a step of one grey level may cross a few kinks "
+            "of the network, where the slope that a map shows ends"
+        ),
+        reference="Baehrens et al. 2010; Simonyan et al. 2013",
+        figure="figures/verdicts.png",
+        needs=frozenset({"small-changes"}),
+        judge=WhereClaimed(name),
+    )
+
+
 CHECKS = (
     Check(
         name="completeness",
@@ -73,4 +96,6 @@ CHECKS = (
         "the map on a weighted sum of two networks is the weighted sum of their maps",
         "the sum of two networks' maps",
     ),
+    _changes(CHANGES[0], "the map orders cells by what a little more light on them does to the target's logit"),
+    _changes(CHANGES[1], "the map orders cells by how much a small change of their pixels can do, either way"),
 )

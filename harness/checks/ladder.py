@@ -24,6 +24,7 @@ class Reached(StrEnum):
     YES = "yes"
     NO = "no"
     OPEN = "open"
+    ELSEWHERE = "another question"
     NOT_APPLICABLE = "not applicable"
 
 
@@ -57,6 +58,9 @@ CONTRACT, NETWORK, COUNTED, CLASSES, IMAGES, AMOUNTS, CAUSES = RUNGS = (
     Rung(7, "causes", "finds causes", "do not read it as what in the world made the answer"),
 )
 """From the bottom up."""
+OF_WHAT_COUNTED = (COUNTED, CLASSES, IMAGES, AMOUNTS)
+"""What a map that answers another question is not refuted by."""
+ELSEWHERE = "answers another question, what a small change would do"
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ def ladder(
     explainers: Mapping[str, str],
     classes: Sequence[str],
     resolutions: Mapping[str, int],
+    elsewhere: Collection[str] = (),
     uncalibrated: Mapping[int, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Return which rungs each explainer stands on, over all images and for each class.
@@ -106,6 +111,9 @@ def ladder(
         The subject's.
     resolutions
         Side in pixels of the cells that a check looks at, for checks that look at cells.
+    elsewhere
+        Explainers that claim to say what a small change would do, not what counted: a rung that speaks of what counted
+        is not reached by them, and they are not wrong.
     uncalibrated
         Rungs that nothing decides on this subject, with the reason; see :func:`uncalibrated_rungs`.
 
@@ -127,7 +135,8 @@ def ladder(
             for rung in RUNGS[1:]:
                 asked = [] if fault else [check for check, number in rungs.items() if number == rung.number]
                 claims = _claims(held.get((name, EVERYTHING), {}), held.get((name, where), {}), asked, by_class)
-                rows.append(_row(name, where, rung, claims, resolutions, uncalibrated.get(rung.number, "")))
+                one = _row(name, where, rung, claims, resolutions, uncalibrated.get(rung.number, ""))
+                rows.append(_elsewhere(one) if name in elsewhere and rung in OF_WHAT_COUNTED else one)
     return frame(LADDER, rows)
 
 
@@ -232,6 +241,13 @@ def _row(
         coarsest = next(iter(found.values()))
         return _filled(name, where, rung, *coarsest)
     return _filled(name, where, rung, *standing, resolution=finest)
+
+
+def _elsewhere(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a rung of what counted, of an explainer that answers another question: what refutes it is no fault."""
+    if row["reached"] != Reached.NO:
+        return row
+    return {**row, "reached": Reached.ELSEWHERE.value, "reason": f"{ELSEWHERE}; {row['reason']}"}
 
 
 def _reached(claims: Sequence[dict[str, Any]]) -> tuple[Reached, dict[str, Any], str]:

@@ -16,6 +16,7 @@ from harness.cli.runs import compare_command, report_command, run_command, table
 from harness.cli.status import DONE, WRONG_USE
 from harness.errors import HarnessError, UsageError
 from harness.explainers.asked import load_entry_points
+from harness.names import LONGEST, printable
 
 FORMATS = ("text", "md", "csv", "latex", "json")
 
@@ -32,12 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HarnessError as error:
         print(f"harness: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return WRONG_USE
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            sys.stderr.close()
+            return DONE
+        where = f"{printable(str(error.filename))[:LONGEST]}: " if error.filename else ""
+        print(f"harness: {where}{error.strerror or error}", file=sys.stderr)
+        return WRONG_USE
     except KeyboardInterrupt:
         print("harness: stopped; the same command goes on from here", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return DONE
 
 
 class _OneLine(argparse.ArgumentParser):

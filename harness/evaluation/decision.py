@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from harness.checks import Check, Evidence, Examination, barred, examined, judged, tried
+from harness.checks.axioms import CHANGES
 from harness.checks.cells import resolutions
 from harness.checks.ladder import calibrated_ladder
 from harness.oracles.known import TRUTH, oracle_name
@@ -60,6 +61,7 @@ def decided(
         explainers={name: faults.get(name, "") for name in families},
         classes=evidence.classes,
         resolutions=resolutions(checks, evidence.scores),
+        elsewhere=set(evidence.scores.loc[evidence.scores["metric"].isin(CHANGES), "explainer"]),
         truths={oracle_name(0.0), oracle_name(0.0, TRUTH)} & set(families),
         nulls={name for name, family in families.items() if family == "control"},
     )

@@ -8,7 +8,7 @@ from typing import Any
 from harness.errors import DefinitionError, UsageError
 from harness.explainers.base import Explainer, alike, check_name, register, registered, wrapped
 from harness.explainers.settings import apart, read_settings
-from harness.importing import closest, load_object
+from harness.importing import closest, has_signature, load_object
 
 DEFAULT = (
     "gradient",
@@ -110,8 +110,9 @@ def _as_explainer(made: object, text: str) -> Explainer:
     """Return a decorated or plain function as an explainer."""
     if isinstance(made, Explainer):
         return made
-    if not callable(made):
-        raise UsageError(f"{text} is a {type(made).__name__}; name a function (subject, images, targets) -> maps")
+    if not callable(made) or not has_signature(made):
+        kind = "class" if isinstance(made, type) else type(made).__name__
+        raise UsageError(f"{text} is a {kind}; name a function (subject, images, targets) -> maps")
     if getattr(made, "__name__", "") == "<lambda>":
         raise UsageError("a lambda has no name for tables; write it with def, or name it by @explainer(name=...)")
     return wrapped(made)

@@ -49,7 +49,8 @@ class Facts:
     target_free
         Whether its map is the same for every target, by design.
     axioms
-        Axioms that it claims to satisfy, as the metrics of that family are called.
+        Axioms that it claims to satisfy, as the metrics of that family are called. Who claims one of
+        :data:`harness.checks.axioms.CHANGES` answers what a small change would do, not what counted.
     baselines
         Makes the pictures from which it explains each image, where it claims completeness.
     fixed

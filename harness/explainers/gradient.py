@@ -16,7 +16,7 @@ from harness.subject import Subject
     family="gradient",
     reference="Baehrens et al. 2010",
     cost="1 backward, shared with saliency",
-    axioms=("implementation-invariance", "linearity"),
+    axioms=("implementation-invariance", "linearity", "small-changes"),
 )
 def gradient(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]) -> Float[Tensor, "n h w"]:
     """Return the target logit's gradient, signed, summed over channels.
@@ -31,7 +31,7 @@ def gradient(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Te
     family="gradient",
     reference="Simonyan et al. 2013",
     cost="1 backward, shared with gradient",
-    axioms=("implementation-invariance",),
+    axioms=("implementation-invariance", "small-changes-size"),
 )
 def saliency(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]) -> Float[Tensor, "n h w"]:
     """Return the largest absolute gradient over channels, never negative."""

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -32,7 +31,9 @@ def load_arrays(path: Path, subject_classes: Sequence[str] | None = None) -> Fac
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-    except (OSError, ValueError, BadZipFile, EOFError, AttributeError, TypeError) as error:
+    except UsageError:
+        raise
+    except Exception as error:  # damaged bytes make a reader stumble over anything
         what = " ".join(str(error).split())
         raise UsageError(f"{path} cannot be read as .npz ({what}); write it with numpy.savez_compressed") from error
     if "images" not in arrays:

@@ -1,7 +1,6 @@
 """Rendered faces with known labels, people, facial regions and causes."""
 
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float
@@ -48,7 +47,9 @@ def read_rendered(path: Path, name: str) -> FaceSet:
             counterfactuals=_counterfactuals(arrays) if "family" in arrays else None,
             licence="CC0",
         )
-    except (KeyError, ValueError, OSError, BadZipFile) as error:
+    except UsageError:
+        raise
+    except Exception as error:  # damaged bytes make a reader stumble over anything
         what = " ".join(str(error).split())
         raise UsageError(f"{path} is not a file of rendered faces ({what}); restore it from the checkout") from error
 

@@ -3,6 +3,7 @@
 from harness.measurements.banks import MaskBank, SinglePatches
 from harness.measurements.base import Attributions, Measured, Measurement
 from harness.measurements.cells import Cells, CellsByClass
+from harness.measurements.changes import SmallChanges
 from harness.measurements.completeness import Completeness
 from harness.measurements.complexity import Complexity
 from harness.measurements.confusion import ClassSimilarity, confusion
@@ -47,6 +48,7 @@ __all__ = [
     "Robustness",
     "Seeds",
     "SinglePatches",
+    "SmallChanges",
     "SmoothRandomization",
     "TargetDependence",
     "Tiles",

@@ -13,7 +13,7 @@ from harness.containment import kept_state, no_exit
 from harness.digest import digest
 from harness.errors import MetricFault
 from harness.identity import content, watched
-from harness.importing import reason
+from harness.importing import has_signature, reason
 from harness.measurements.base import MAP, Attributions, Measured, score_rows
 from harness.measurements.localization import Known, main_evidence
 from harness.measurements.scored import scored_against_nulls
@@ -139,6 +139,8 @@ def asked_for(card: MetricCard) -> tuple[str, ...]:
         Where it takes no maps, or asks for what is not given.
     """
     called = f"metric {card.name!r} of {card.origin}"
+    if not has_signature(card.function):
+        raise MetricFault(f"{called} takes nobody knows what; write f(maps, ...), maps of shape (n, h, w)")
     parameters = list(inspect.signature(card.function).parameters.values())
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if not parameters or parameters[0].kind not in positional:

@@ -58,6 +58,10 @@ def settled_order(
         "settled-pairs-size": f"{_SETTLED}, of absolute values, for maps without sign",
         "settled-pairs-rival": f"{_SETTLED}, asked for the next likely class, of that class's pairs",
         "settled-pairs-contrast": f"{_SETTLED}, of both classes' difference, by the difference of the maps",
+        "small-changes": "of the pairs of cells that a small change of one tells apart from the other, share ordered "
+        "right",
+        "small-changes-size": "of the pairs of cells of which a small change can do clearly more, either way, share "
+        "ordered right",
     },
     undefined="no pair of cells is settled: fills disagree, or the network answers a coalition with no finite number",
     chance="0.5",

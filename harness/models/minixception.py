@@ -107,7 +107,9 @@ def load_minixception(path: Path) -> MiniXception:
         with h5py.File(path, "r") as file:
             weights = {name: _read(file, layer, part, order) for name, layer, part, order in _origins()}
         network.load_state_dict(network.state_dict() | weights)
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
+    except UsageError:
+        raise
+    except Exception as error:  # damaged bytes make a reader stumble over anything
         what = " ".join(str(error).split())
         raise UsageError(
             f"{path} is not mini-XCEPTION's weights ({what}); bring them with: harness fetch fer2013-minixception"

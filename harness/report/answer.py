@@ -21,7 +21,17 @@ class State(StrEnum):
     BELIEVED = "believed"
     REFUTED = "not believed"
     OPEN = "undecided"
+    ELSEWHERE = "another question"
     UNJUDGED = "not judged"
+
+
+VERDICT_OF = {
+    State.BELIEVED: "pass",
+    State.REFUTED: "fail",
+    State.ELSEWHERE: "fail",
+    State.OPEN: "inconclusive",
+}
+"""The verdicts that make it so."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,8 @@ class Belief:
         Who, and "all" or a class.
     state
         Believed: every deciding check passes, one of faithfulness at least. Not believed: one fails. Undecided: none
-        fails and one is inconclusive or does not apply. Not judged: no check of faithfulness applies.
+        fails and one is inconclusive or does not apply. Another question: it claims to say what a small change
+        would do, and is not what counted. Not judged: no check of faithfulness applies.
     because
         The verdicts that made it so: those that fail, else those that are open, else all that pass.
     """
@@ -79,7 +90,7 @@ def _by_rung(run: RunFolder) -> dict[tuple[str, str], Belief]:
             one = ladder.standing(run, name, where)
             rows = by_place.get((name, where), by_place.get((name, ALL), []))
             state = _state(one)
-            verdict = {State.BELIEVED: "pass", State.REFUTED: "fail", State.OPEN: "inconclusive"}.get(state, "")
+            verdict = VERDICT_OF.get(state, "")
             because = tuple(row for row in rows if row["verdict"] == (verdict or "not applicable"))
             made[name, where] = Belief(name, where, state, because)
     return made
@@ -91,6 +102,8 @@ def _state(one: ladder.Standing) -> State:
         return State.BELIEVED
     if one.stopped is None:
         return State.UNJUDGED
+    if one.stopped["reached"] == ladder.ELSEWHERE:
+        return State.ELSEWHERE
     refused = one.stopped["reached"] == "no" and int(str(one.stopped["rung"])) <= ladder.COUNTED
     if refused:
         return State.UNJUDGED if one.stopped["name"] == "contract" else State.REFUTED
@@ -172,6 +185,7 @@ def _lead(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
         parts.append(f"That is said without claims on {wording.listed(absent)}, which were not asked for.")
     told = {
         State.REFUTED: "a claim fails for",
+        State.ELSEWHERE: "answering another question, what a small change would do, not what counted:",
         State.OPEN: "undecided for want of images or of effect:",
         State.UNJUDGED: "not judged:",
     }
@@ -201,7 +215,10 @@ def _why(run: RunFolder, belief: Belief) -> str:
             return f"The one claim that applies holds: {said(run, tightest)}."
         hold = "Both" if count == 2 else f"All {count}"
         return f"{hold} claims that apply hold; the closest call is {said(run, tightest)}."
-    lead = "Fails " if belief.state is State.REFUTED else "No claim fails, but not settled: "
+    lead = {
+        State.REFUTED: "Fails ",
+        State.ELSEWHERE: "Answers what a small change would do; taken for what counted it fails ",
+    }.get(belief.state, "No claim fails, but not settled: ")
     return lead + _shortened([said(run, row) for row in belief.because], "; ") + "."
 
 
@@ -246,7 +263,11 @@ def _classes_of(run: RunFolder, held: dict[tuple[str, str], Belief], name: str) 
     parts = []
     if by_state[State.BELIEVED]:
         parts.append(f"believed for {wording.listed(by_state[State.BELIEVED])}")
-    for state, phrase in ((State.REFUTED, "not for"), (State.OPEN, "undecided for")):
+    for state, phrase in (
+        (State.REFUTED, "not for"),
+        (State.ELSEWHERE, "another question for"),
+        (State.OPEN, "undecided for"),
+    ):
         if by_state[state]:
             parts.append(f"{phrase} " + ", ".join(_with_checks(held[name, where]) for where in by_state[state]))
     if by_state[State.UNJUDGED]:

@@ -15,6 +15,8 @@ from harness.store import RunFolder
 SHARE = "settled-pairs"
 """What is said of every explainer: of the pairs of cells that all fills order alike, the share ordered right."""
 MAP = "map"
+ELSEWHERE = "another question"
+"""What a rung of what counted says of an explainer that answers what a small change would do."""
 COUNTED = 3
 """The rung from which on a map may be read as what counted, as the checks number it."""
 
@@ -139,7 +141,8 @@ def _told(one: Standing) -> str:
         parts[-1:] = [f"{parts[-1]}, down to {one.resolution} px"] if parts else []
     parts.append(f"rung {one.rung}" + (f" ({one.name})" if one.name else ""))
     if one.stopped is not None:
-        parts.append(f"{'not' if one.stopped['reached'] == 'no' else 'open'}: {one.stopped['name']}")
+        word = {"no": "not", ELSEWHERE: "answers another question than"}.get(str(one.stopped["reached"]), "open")
+        parts.append(f"{word}: {one.stopped['name']}")
     return "; ".join(parts)
 
 
@@ -166,13 +169,16 @@ def _advice(run: RunFolder, methods: Sequence[Standing]) -> list[str]:
         said.append("No method is shown to show what counted for this network.")
     if refused:
         said.append(f"Do not read as what counted: {wording.listed(refused)}.")
+    other = [one.explainer for one in methods if one.stopped is not None and one.stopped["reached"] == ELSEWHERE]
+    if other:
+        said.append(f"Another question, what a small change would do, is answered by {wording.listed(other)}.")
     return [" ".join(said)]
 
 
 # ---------------------------------------------------------------------- as a table
 
 
-MARKS = {"yes": "yes", "no": "NO", "open": "?", "not applicable": "–"}
+MARKS = {"yes": "yes", "no": "NO", ELSEWHERE: "other", "open": "?", "not applicable": "–"}
 
 
 def ladder_table(run: RunFolder) -> pd.DataFrame:
@@ -194,7 +200,8 @@ def ladder_table(run: RunFolder) -> pd.DataFrame:
         "notes": [
             "pairs right: of the pairs of cells that the network's answers order alike under every fill, the share "
             "that the map orders alike; 50 % is chance. cells: the finest at which it still beats what knows nothing.",
-            "yes and NO: every claim of the rung holds, or one does not; ?: not settled; –: not applicable.",
+            "yes and NO: every claim of the rung holds, or one does not; ?: not settled; other: it answers what a "
+            "small change would do, not what counted; –: not applicable.",
         ],
     }  # fmt: skip
     return made.fillna("–")

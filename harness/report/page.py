@@ -26,6 +26,7 @@ PIXELS_AN_INCH = 112
 _STATES = {
     State.BELIEVED: ("yes", "pass"),
     State.REFUTED: ("NO", "fail"),
+    State.ELSEWHERE: ("other", "not applicable"),
     State.OPEN: ("?", "inconclusive"),
     State.UNJUDGED: ("–", "not applicable"),
 }

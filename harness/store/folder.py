@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from harness.errors import UsageError
 from harness.importing import reason
+from harness.names import LONGEST
 from harness.store.pieces import FINISHED, file_name, note, read_piece, sha256
 from harness.store.record import RunRecord
 from harness.store.schema import BLANK, EFFECTS, EXAMINATIONS, IDENTITY, LADDER, PERSONS, SCHEMA_VERSION, frame
@@ -85,7 +85,11 @@ class RunFolder:
         UsageError
             Where the folder is not a finished run of this schema.
         """
-        if not (path / "run.json").is_file():
+        try:
+            made = (path / "run.json").is_file()
+        except OSError as error:
+            raise UsageError(f"{str(path)[:LONGEST]} can be no run folder: {error.strerror}") from error
+        if not made:
             raise UsageError(f"{path} holds no finished run (no run.json); make one with: harness run --out {path}")
         run = cls(path)
         version = run._told.get("schema_version")
@@ -207,7 +211,7 @@ class RunFolder:
         self._check_belongs(name)
         try:
             return read(file)
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        except Exception as error:  # damaged bytes make a reader stumble over anything
             raise UsageError(f"{file} is damaged ({reason(error)}); run it again into the same folder") from error
 
     def _check_belongs(self, name: str) -> None:

@@ -133,3 +133,10 @@ def test_a_broken_entry_point_is_named_in_one_line(
     with pytest.raises(UsageError, match=said) as caught:
         load_entry_points()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("made", ["dict", "Counter", "getattr"])
+def test_what_does_not_say_what_it_takes_is_refused_in_a_line(made: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(f"from collections import *\nasked = {made}\n")
+    with pytest.raises(UsageError, match=r"asked is a .*; name a function \(subject, images, targets\) -> maps"):
+        asked_explainers([f"{tmp_path}/mine.py:asked"])

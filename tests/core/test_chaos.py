@@ -59,7 +59,7 @@ def test_spoilt_input_is_one_line(
 
     monkeypatch.chdir(world)
     monkeypatch.setattr(runs, "evaluate", stands)
-    draw = random.Random(f"{kind}")
+    draw = random.Random(kind.__name__)
     for _ in range(TRIES):
         what, arguments = kind(world, draw)
         assert (what, chaos.judged(answered(arguments, capsys))) == (what, "")

@@ -356,3 +356,12 @@ def test_list_examined_goes_with_metrics(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize("command", ["run", "gallery"])
 def test_pictures_that_are_no_faces_are_named_as_images(command: str) -> None:
     assert command_parser().parse_args([command, "--images", "digits"]).faces == "digits"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a/" * 3000])
+def test_a_name_that_no_file_can_have_is_told_in_a_line(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["table", name], ["compare", name, name], ["run", "--subject", "faces-cnn", "--faces", name]):
+        assert main(words) == 2
+        said = capsys.readouterr().err.splitlines()
+        assert len(said) == 1
+        assert said[0].startswith("harness: ")

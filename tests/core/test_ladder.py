@@ -116,3 +116,17 @@ def test_numbers_of_a_rung_that_nothing_decides_are_undefined() -> None:
     row = made(verdict("a", "network", "pass")).query("rung == 4").iloc[0]
     assert np.isnan(row["effect"])
     assert row["n"] == 0
+
+
+def test_who_answers_another_question_is_not_refuted_by_what_counted() -> None:
+    rows = [
+        verdict("a", "network", "pass"), verdict("a", "cells-edges", "fail"), verdict("a", "cells-edges-fine", "fail"),
+        verdict("a", "contrast", "inconclusive"),
+    ]  # fmt: skip
+    table = made(*rows, elsewhere={"a"})
+    assert [reached(table, rung) for rung in (2, 3, 4)] == ["yes", "another question", "open"]
+    assert highest(table, "a") == 2
+    assert "small change" in table.loc[table["rung"] == 3, "reason"].iloc[0]
+    assert reached(made(*rows), 3) == "no"
+    blind = made(verdict("a", "network", "fail"), elsewhere={"a"})
+    assert reached(blind, 2) == "no", "what would look alike on any network answers nothing"
