@@ -40,6 +40,7 @@ def evaluate(
     seed: int = 0,
     device: str = "auto",
     feed: str = AUTO,
+    workers: int = 0,
     out: Path | str | None = None,
     progress: bool = False,
 ) -> Run:
@@ -63,7 +64,7 @@ def evaluate(
         several; by default the best known of each family. Controls are added.
     checks
         Names or families, one or several; by default all that the images can answer, and every metric is measured.
-    profile, per_class, seed, device, feed
+    profile, per_class, seed, device, feed, workers
         As on the command line.
     out
         Folder of the run, which goes on where it stopped; by default a temporary one, which lives as long as the run.
@@ -84,7 +85,7 @@ def evaluate(
         network, images, labels, classes=classes, spec=spec, name=name, explainers=explainers, checks=checks,
         default="all", profile=as_profile(profile, per_class), seed=seed, device=device, feed=feed,
     )  # fmt: skip
-    return made(request, out, progress=progress, command="harness.evaluate")
+    return made(request, out, progress=progress, command="harness.evaluate", workers=workers)
 
 
 def asked(
@@ -125,10 +126,12 @@ def explainers_of(given: Any) -> tuple[Explainer, ...]:
     return asked_explainers(words)
 
 
-def made(request: Request, out: Path | str | None, *, progress: bool = False, command: str = "") -> Run:
+def made(
+    request: Request, out: Path | str | None, *, progress: bool = False, command: str = "", workers: int = 0
+) -> Run:
     """Evaluate a request and return its run, in a temporary folder where none is given."""
     folder = Path(tempfile.mkdtemp(prefix="harness-run-") if out is None else out)
-    evaluated(request, RunFolder(folder), shown_progress if progress else _silent, command)
+    evaluated(request, RunFolder(folder), shown_progress if progress else _silent, command, workers=workers)
     run = Run(folder)
     if out is None:
         weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)

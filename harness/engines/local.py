@@ -18,11 +18,14 @@ class Job:
         Whose work it is; once an explainer is at fault its later jobs are not run.
     perform
         Does it and stores what it found.
+    free
+        Whether it may be done beside the explainer's other free jobs, once those that are not free are done.
     """
 
     title: str
     explainer: str
     perform: Callable[[], object]
+    free: bool = False
 
 
 Progress = Callable[[Sequence[Job]], Iterable[Job]]

@@ -23,6 +23,7 @@ from harness.evaluation.recognition import Recognised, Tell, answers, silent
 from harness.evaluation.request import Request
 from harness.evaluation.rows import blank_images, evidence_of, examples_of, failed_rows, persons_of
 from harness.evaluation.runner import Runner
+from harness.evaluation.team import Team, threads_for
 from harness.evaluation_set import EvaluationSet, evaluation_set
 from harness.explainers import Explainer
 from harness.identity import content
@@ -39,7 +40,12 @@ from harness.truth.images import Games
 
 
 def evaluate(
-    request: Request, folder: RunFolder, progress: Progress, command: str = "", tell: Tell = silent
+    request: Request,
+    folder: RunFolder,
+    progress: Progress,
+    command: str = "",
+    tell: Tell = silent,
+    workers: int = 0,
 ) -> RunFolder:
     """Evaluate and store a run; on the same folder it goes on where it was stopped.
 
@@ -55,6 +61,10 @@ def evaluate(
         Noted in the run.
     tell
         Called with a line that says what of an earlier start is used again, and what is made again and why.
+    workers
+        Processes of one thread each that work side by side. What is found is the same bit for bit however many they
+        are; what it cost is not, since what one process still knows another asks again. 0 leaves everything to this
+        process and torch's threads.
 
     Returns
     -------
@@ -64,14 +74,16 @@ def evaluate(
     Raises
     ------
     UsageError
-        Where the faces' classes are not the subject's, two faces have one id, the folder cannot be written, or another
-        process is at work in it.
+        Where the faces' classes are not the subject's, two faces have one id, the folder cannot be written, another
+        process is at work in it, or there cannot be workers.
     """
-    with folder.alone():
-        return _evaluated(request, folder, progress, command, tell)
+    with folder.alone(), threads_for(workers, request.subject):
+        return _evaluated(request, folder, progress, command, tell, workers)
 
 
-def _evaluated(request: Request, folder: RunFolder, progress: Progress, command: str, tell: Tell) -> RunFolder:
+def _evaluated(
+    request: Request, folder: RunFolder, progress: Progress, command: str, tell: Tell, workers: int
+) -> RunFolder:
     """Evaluate in a folder that is this process's own meanwhile."""
     started = time.perf_counter()
     request = request.with_controls()
@@ -85,10 +97,13 @@ def _evaluated(request: Request, folder: RunFolder, progress: Progress, command:
     # Before anything else: who breaks the contract has no scores. Known maps come from no explainer that could.
     gate = ContractGate(request.subject, request.faces, request.seed, folder.remembered)
     runner = Runner(case, request.measurements(), folder, gate.behaviour)
+    team = Team(workers, folder, progress, runner)
+    if workers > 1:  # who is alone makes them where they are asked for
+        team.run([job for games in _played(runner) for job in runner.shared_jobs("the games", games.pieces(case))])
     known = (*known_maps(case, request.faces, probabilities.argmax(1), runner.shared), *_truths(case, runner))
     jobs = gate.jobs(request.explainers)
     request = replace(request, explainers=request.explainers + known)
-    faults = run_here([*jobs, *runner.plan(request.explainers)], progress)
+    faults = team.run([*jobs, *runner.plan(request.explainers)])
     recognised.note(gate.behaviours, tell)
 
     sound = [explainer for explainer in request.explainers if explainer.name not in faults]

@@ -22,6 +22,7 @@ from harness.measurements import Attributions, Measured, Measurement
 from harness.networks.random import randomized
 from harness.store import Cost, RunFolder
 from harness.subject import Subject
+from harness.truth.games import Piece
 
 BLOCK = 32
 """Images explained between two stops: what a killed run loses at most."""
@@ -38,15 +39,16 @@ TABLES = ("scores", "curves", "matrices")
 
 @dataclass
 class Ledger:
-    """Passes forward, passes backward and seconds, each booked once on what needed it."""
+    """Passes forward, passes backward and seconds, each booked once on what needed it; seconds `waited` on nothing."""
 
     subject: Subject
+    waited: Callable[[], float] = lambda: 0.0
     booked: np.ndarray = field(default_factory=lambda: np.zeros(3))
 
     def spent(self) -> np.ndarray:
         """Return what has been spent and not been booked since the subject was made."""
-        passes = self.subject.passes
-        total: np.ndarray = np.array([passes.forward, passes.backward, time.perf_counter()]) - self.booked
+        passes, seconds = self.subject.passes, time.perf_counter() - self.waited()
+        total: np.ndarray = np.array([passes.forward, passes.backward, seconds]) - self.booked
         return total
 
     def book(self, before: np.ndarray) -> np.ndarray:
@@ -81,18 +83,24 @@ class Runner:
         self.case = case
         self.measurements = tuple(measurements)
         self.folder = folder
-        self._ledger = Ledger(case.subject)
+        self._ledger = Ledger(case.subject, lambda: folder.waited)
         self._networks: dict[tuple[tuple[str, ...], int], Subject] = {}
         self._keys: dict[str, dict[str, None]] = {}
         self._within: list[list[tuple[str, str]]] = []
         self._reads: dict[str, dict[str, str]] = {}
         self._behaviour = behaviour
+        self.made_beside = 0.0
 
     # ------------------------------------------------------------------ the plan
 
     def plan(self, explainers: Sequence[Explainer]) -> list[Job]:
         """Return the jobs of every explainer, in the order in which their results are needed."""
         return [job for explainer in explainers for job in self._jobs(explainer)]
+
+    def shared_jobs(self, title: str, pieces: Sequence[Piece]) -> list[Job]:
+        """Return jobs that make what depends on no explainer, piece by piece."""
+        named = [(f"{title}: piece {number}", piece) for number, piece in enumerate(pieces, start=1)]
+        return [Job(said, SHARED, partial(self.shared, *piece)) for said, piece in named]
 
     def _jobs(self, explainer: Explainer) -> list[Job]:
         """Return the jobs of one explainer: its maps block by block, then each measurement."""
@@ -102,7 +110,7 @@ class Runner:
             for block in _blocks(np.arange(len(case.targets)))
         ]
         return blocks + [
-            Job(f"{name}: {measurement.name}", name, partial(self._measure, explainer, measurement))
+            Job(f"{name}: {measurement.name}", name, partial(self._measure, explainer, measurement), True)
             for measurement in self._measurements_of(explainer)
         ]
 
@@ -158,8 +166,8 @@ class Runner:
         return Cost(int(forward), int(backward), round(float(seconds), 3))
 
     def seconds_made(self) -> float:
-        """Return the seconds of the pieces that this runner made itself, as part of every explainer's cost."""
-        return float(self._ledger.booked[2])
+        """Return the seconds of the pieces that this runner and its copies made, as part of every explainer's cost."""
+        return float(self._ledger.booked[2]) + self.made_beside
 
     def _of(self, index: Int[np.ndarray, " m"]) -> tuple[Tensor, Int[np.ndarray, " m"]]:
         """Return some of the set's images and their targets."""

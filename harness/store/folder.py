@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +25,8 @@ from harness.store.record import RunRecord
 from harness.store.schema import BLANK, EFFECTS, EXAMINATIONS, IDENTITY, LADDER, PERSONS, SCHEMA_VERSION, frame
 
 Read = TypeVar("Read")
+TURNS = "cache/turns"
+"""Where copies of a process that work together keep from making one piece twice."""
 OWN_DIGEST = "digest of the rest"
 """Under which ``run.json`` says what it says itself."""
 
@@ -60,11 +64,17 @@ class RunFolder:
         The folder.
     pieces
         Under which name of the cache pieces are kept: those of one name never serve another.
+
+    Attributes
+    ----------
+    waited
+        Seconds for which others made what was asked for.
     """
 
     def __init__(self, path: Path, pieces: str = "") -> None:
         self.path = path
         self._pieces = pieces
+        self.waited = 0.0
         self._written: dict[str, str] = {}
 
     def __repr__(self) -> str:
@@ -282,8 +292,11 @@ class RunFolder:
         name = "/".join(part for part in ("cache", self._pieces, key) if part)
         held = read_piece(self.path / name)
         if held is None or not holds(held):
-            self._write_piece(name, make())
-            held = read_piece(self.path / name)
+            with self._in_turn(name):
+                held = read_piece(self.path / name) if self._together else held
+                if held is None or not holds(held):
+                    self._write_piece(name, make())
+                    held = read_piece(self.path / name)
         if held is None:
             raise UsageError(f"{self.path / name} does not hold what was just written; choose another --out")
         return held
@@ -299,6 +312,32 @@ class RunFolder:
                 self.write_arrays(f"{name}/{file}", {"value": value})
             digests[file] = self._written.pop(f"{name}/{file}")
         self.write_text(f"{name}/{FINISHED}", note(digests))
+
+    @property
+    def _together(self) -> bool:
+        """Whether several processes work in this folder as one: then who needs a piece waits for who makes it."""
+        return (self.path / TURNS).is_dir()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Let copies of this process work here meanwhile, so that no piece is made twice."""
+        turns = self.path / TURNS
+        turns.mkdir(parents=True, exist_ok=True)
+        try:
+            yield
+        finally:
+            shutil.rmtree(turns, ignore_errors=True)
+
+    @contextmanager
+    def _in_turn(self, name: str) -> Iterator[None]:
+        """Keep the other processes from making a piece meanwhile; the wait counts in `waited`."""
+        if not self._together:
+            yield
+            return
+        began = time.perf_counter()
+        with FileLock(self.path / TURNS / hashlib.sha256(name.encode()).hexdigest()):
+            self.waited += time.perf_counter() - began
+            yield
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -321,6 +360,7 @@ class RunFolder:
         except OSError as error:
             raise _unwritable(self.path, error) from error
         try:
+            shutil.rmtree(self.path / TURNS, ignore_errors=True)  # of a command that was killed
             yield
         finally:
             lock.release()

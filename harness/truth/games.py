@@ -9,7 +9,7 @@ logits, so the values of any contrast of classes follow from the same table.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,6 +30,8 @@ Shared = Callable[[tuple[object, ...], Callable[[], Mapping[str, Any]]], dict[st
 
 BLOCK = 8
 """Images whose answers are kept together: what a stopped run loses at most."""
+CONTEXTS = 4
+"""What the other cells do while parts of one are played for."""
 BATCHES = 4
 """Micro-batches whose pictures are made at a time."""
 
@@ -139,14 +141,7 @@ class ExactGames:
         UsageError
             Where the pictures are too small, or there are too many cells.
         """
-        kept = coalitions(self.grids[0].cells)
-        every = np.broadcast_to(kept, (len(images), *kept.shape))
-        return np.stack(
-            [
-                self._by_fill("cells", subject, images, grid, grid.labels(*images.shape[-2:]), every, shared)
-                for grid in self.grids
-            ]
-        )
+        return np.stack([_kept(each, shared) for each in self._of_cells(subject, images)])
 
     def within(
         self, subject: Subject, images: Float[Tensor, "n c h w"], keys: Int[np.ndarray, " n"], seed: int, shared: Shared
@@ -171,12 +166,34 @@ class ExactGames:
             Where the pictures are too small, or a cell has too many parts.
         """
         grid = self.grids[0]
+        answers = _kept(self._of_parts(subject, images, keys, seed), shared)
+        flat = answers.reshape(len(self.fills), len(images), grid.cells, -1, CONTEXTS, answers.shape[-1])
+        means: np.ndarray = flat.mean(axis=4)
+        return means
+
+    def pieces(self, subject: Subject, images: Float[Tensor, "n c h w"]) -> list["Piece"]:
+        """Return what :meth:`answers` asks, piece by piece."""
+        return [piece for by_fill in self._of_cells(subject, images) for blocks in by_fill for piece in blocks]
+
+    def pieces_within(
+        self, subject: Subject, images: Float[Tensor, "n c h w"], keys: Int[np.ndarray, " n"], seed: int
+    ) -> list["Piece"]:
+        """Return what :meth:`within` asks, piece by piece."""
+        return [piece for blocks in self._of_parts(subject, images, keys, seed) for piece in blocks]
+
+    def _of_cells(self, subject: Subject, images: Tensor) -> list["ByFill"]:
+        """Return the questions about cells, a grid each."""
+        kept = coalitions(self.grids[0].cells)
+        every = np.broadcast_to(kept, (len(images), *kept.shape))
+        shape = images.shape[-2:]
+        return [self._by_fill("cells", subject, images, grid, grid.labels(*shape), every) for grid in self.grids]
+
+    def _of_parts(self, subject: Subject, images: Tensor, keys: Int[np.ndarray, " n"], seed: int) -> "ByFill":
+        """Return the questions about parts of the first grid's cells."""
+        grid = self.grids[0]
         kept = np.stack([_within_contexts(grid, generator(seed, Stream.CONTEXTS, key)) for key in keys])
         labels = grid.part_labels(*images.shape[-2:])
-        flat = kept.reshape(len(kept), -1, grid.parts)
-        answers = self._by_fill("within", subject, images, grid, labels, flat, shared)
-        means: np.ndarray = answers.reshape(len(self.fills), *kept.shape[:4], -1).mean(axis=4)
-        return means
+        return self._by_fill("within", subject, images, grid, labels, kept.reshape(len(kept), -1, grid.parts))
 
     def _by_fill(
         self,
@@ -186,19 +203,35 @@ class ExactGames:
         grid: Grid,
         labels: Int[np.ndarray, "h w"],
         kept: Bool[np.ndarray, "n m d"],
-        shared: Shared,
-    ) -> Float32[np.ndarray, "fills n m k"]:
-        """Return the answers to the same coalitions under each fill, kept in blocks of images."""
+    ) -> "ByFill":
+        """Return the questions about the same coalitions under each fill, in blocks of images."""
         blocks = [slice(start, start + BLOCK) for start in range(0, len(images), BLOCK)]
-        found = []
-        for _, fill in self.fills:
-            held = []
-            for block in blocks:
-                some, asked = images[block], kept[block]
-                make = partial(_answered, subject, some, fill, labels, asked)
-                held.append(shared((what, grid, fill, digest(some, np.packbits(asked))), make)["answers"])
-            found.append(np.concatenate(held))
-        return np.stack(found)
+        return [
+            [
+                Piece(
+                    (what, grid, fill, digest(images[block], np.packbits(kept[block]))),
+                    partial(_answered, subject, images[block], fill, labels, kept[block]),
+                )
+                for block in blocks
+            ]
+            for _, fill in self.fills
+        ]
+
+
+class Piece(NamedTuple):
+    """The answers to all coalitions of a few images: what they are kept under, and what asks for them."""
+
+    what: tuple[object, ...]
+    make: Callable[[], Mapping[str, Any]]
+
+
+ByFill = list[list[Piece]]
+"""Pieces of consecutive images, under each fill."""
+
+
+def _kept(asked: ByFill, shared: Shared) -> Float32[np.ndarray, "fills n m k"]:
+    """Return the answers, asking for those that are not kept yet."""
+    return np.stack([np.concatenate([shared(*piece)["answers"] for piece in blocks]) for blocks in asked])
 
 
 def _answered(

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from harness.evaluation_set import EvaluationSet
 from harness.truth import ExactGames, cell_sums, pairs_of, pairs_within, shapley_values, true_maps, worths
-from harness.truth.games import Shared
+from harness.truth.games import Piece, Shared
 
 
 @dataclass(frozen=True)
@@ -119,9 +119,8 @@ class Games:
         UsageError
             Where the pictures are too small.
         """
-        games, chosen = self.games, self.chosen(case)
-        few, shape = case.take(chosen), case.images.shape[-2:]
-        deep = np.flatnonzero(np.isin(chosen, case.some(self.within_per_class)))
+        games, shape = self.games, case.images.shape[-2:]
+        few, deep = self._chosen(case)
         played = self._played(few.targets, deep)
         answers = self._answers(few, played, shared)
         cells = tuple(
@@ -137,6 +136,22 @@ class Games:
             values.reshape(*inner.shape[:2], first.parts, -1),
         )
         return Truth(few, answers, cells, played, parts, deep)
+
+    def pieces(self, case: EvaluationSet) -> list[Piece]:
+        """Return what :meth:`truth` asks the network, piece by piece; nothing where it cannot be played."""
+        if self.lacking(case):
+            return []
+        few, deep = self._chosen(case)
+        found = []
+        for grid, who in zip(self.games.grids, self._played(few.targets, deep), strict=True):
+            found += replace(self.games, grids=(grid,)).pieces(few.subject, few.images[np.flatnonzero(who)])
+        deeper = few.take(deep)
+        return found + self.games.pieces_within(few.subject, deeper.images, deeper.keys, case.seed)
+
+    def _chosen(self, case: EvaluationSet) -> tuple[EvaluationSet, Int[np.ndarray, " m"]]:
+        """Return the images that are played on, and which of them are played within."""
+        few = case.take(self.chosen(case))
+        return few, np.flatnonzero(np.isin(self.chosen(case), case.some(self.within_per_class)))
 
     def _played(self, targets: Int[np.ndarray, " n"], deep: Int[np.ndarray, " m"]) -> Bool[np.ndarray, "grids n"]:
         """Return on which grids each image is played: parts are those of the first, so where they count it is that."""

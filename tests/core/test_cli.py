@@ -126,7 +126,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
         r"called 'deletion-spectrm' \(did you mean 'deletion-spec",
     ),
     "unknown profile": ([*RUN, "--profile", "quik"], "argument --profile: invalid choice: 'quik'"),
-    "unknown engine": ([*RUN, "--engine", "cluster"], "argument --engine: invalid choice: 'cluster'"),
+    "no number of workers": ([*RUN, "--workers", "-1"], "--workers -1 is no number of processes; give 1 or more"),
     "file without a name": ([*RUN, "--explainer", "mine.py"], r"called 'mine\.py'.*file\.py:function"),
     "subject file without a name": (
         ["run", "--subject", "subj.py"],

@@ -1,0 +1,290 @@
+"""Runs jobs in several processes at once, which share nothing but the folder in which pieces are kept.
+
+Each process is a copy of this one (a fork), so that networks, closures and what a user defined at a prompt need not be
+sent. What an explainer does to its process, dying included, is nothing to the others.
+"""
+
+import multiprocessing
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any, overload
+
+from harness.engines.local import Job, Progress
+from harness.errors import ExplainerFault, HarnessError, UsageError
+
+ENDED, FAULT, BROKEN, FREE = "ended", "fault", "broken", "free"
+"""What a worker says: of a job, of an explainer, of the run, of itself."""
+
+
+def run_beside(
+    jobs: Sequence[Job], progress: Progress, workers: int, spent: Callable[[], float] = lambda: 0.0
+) -> tuple[dict[str, str], float]:
+    """Run jobs in `workers` processes; free ones of an explainer once its others are done, those in order.
+
+    Parameters
+    ----------
+    jobs
+        What they find is kept by themselves; jobs of the explainer "" are anybody's.
+    progress
+        Is passed the jobs as they end.
+    workers
+        How many processes.
+    spent
+        Seconds that a process has spent on pieces, asked in each at its end.
+
+    Returns
+    -------
+    tuple
+        What each explainer at fault did, by name; and the seconds that all have spent together.
+
+    Raises
+    ------
+    UsageError
+        Where processes cannot be copied here, or one dies over what is no explainer's.
+    HarnessError
+        That a job raised which is no fault of an explainer.
+    """
+    if "fork" not in multiprocessing.get_all_start_methods():
+        raise UsageError(f"--workers needs a system that can copy a process, which {sys.platform} cannot; leave it out")
+    plan = _Plan(jobs)
+    crew = _Crew(plan, spent)
+    try:
+        crew.hire(min(workers, len(plan.groups)))
+        for _ in progress(_AsTheyEnd(jobs, crew.ended())):
+            pass
+        crew.let_go()
+    finally:
+        crew.dismiss()
+    return plan.faults, crew.seconds
+
+
+Numbered = tuple[int, Job]
+"""A job and its place in the plan."""
+
+
+class _Plan:
+    """What can be begun, given what has ended.
+
+    Attributes
+    ----------
+    groups
+        Jobs that one worker does in order: those of an explainer that are not free together, every other by itself.
+    faults
+        What each explainer at fault did.
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        heads: dict[str, list[Numbered]] = {}
+        self.groups: list[list[Numbered]] = []
+        for number, job in enumerate(jobs):
+            if not job.explainer or job.free:
+                self.groups.append([(number, job)])
+            elif job.explainer in heads:
+                heads[job.explainer].append((number, job))
+            else:
+                self.groups.append(heads.setdefault(job.explainer, [(number, job)]))
+        self.faults: dict[str, str] = {}
+        self._unready = set(heads)
+        self._left = {number for number, _ in enumerate(jobs)}
+        self._waiting = list(range(len(self.groups)))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every job has ended."""
+        return not self._left
+
+    def take(self) -> int | None:
+        """Return the first group that can be begun, which is its taker's now; None where none can."""
+        for group in self._waiting:
+            job = self.groups[group][0][1]
+            if not (job.free and job.explainer in self._unready):
+                self._waiting.remove(group)
+                return group
+        return None
+
+    def ended(self, group: int, number: int) -> list[int]:
+        """Note the end of a job; return the jobs that are over by it."""
+        last, job = self.groups[group][-1]
+        if number == last and not job.free:
+            self._unready.discard(job.explainer)
+        return self._over([number])
+
+    def fault(self, group: int, reason: str) -> list[int]:
+        """Note what an explainer did; return the jobs that are over by it: what no worker has begun, and the group."""
+        name = self.groups[group][0][1].explainer
+        self.faults.setdefault(name, reason)
+        dropped = [each for each in self._waiting if self.groups[each][0][1].explainer == name]
+        self._waiting = [each for each in self._waiting if each not in dropped]
+        return self._over([number for each in (group, *dropped) for number, _ in self.groups[each]])
+
+    def _over(self, numbers: Sequence[int]) -> list[int]:
+        """Return those of the jobs that were not over yet."""
+        new = [number for number in numbers if number in self._left]
+        self._left -= set(new)
+        return new
+
+
+@dataclass
+class _Worker:
+    """A process, the line to it, and the group it is at: None while it waits for one."""
+
+    process: Any
+    line: Connection
+    group: int | None = None
+
+
+@dataclass
+class _Crew:
+    """The processes, and what they have said; `spent` as :func:`run_beside` has it, `seconds` as it returns them."""
+
+    plan: _Plan
+    spent: Callable[[], float]
+    seconds: float = 0.0
+    _workers: list[_Worker] = field(default_factory=list)
+
+    def hire(self, count: int) -> None:
+        """Start processes."""
+        context = multiprocessing.get_context("fork")
+        for _ in range(count):
+            here, there = context.Pipe()
+            process = context.Process(target=_work, args=(there, here, self.plan.groups, self.spent), daemon=True)
+            process.start()
+            there.close()
+            self._workers.append(_Worker(process, here))
+
+    def ended(self) -> Iterator[int]:
+        """Yield the number of each job once it has ended, or will not be begun since its explainer is at fault."""
+        while not self.plan.is_over:
+            self._set_to_work()
+            for line in wait([worker.line for worker in self._workers]):
+                yield from self._heard(next(worker for worker in self._workers if worker.line is line))
+
+    def let_go(self) -> None:
+        """End the processes, and take what each has spent."""
+        for worker in self._workers:
+            with suppress(EOFError, OSError):  # it may have died after its work was done
+                worker.line.send(None)
+                while not isinstance(said := worker.line.recv(), float):
+                    pass
+                self.seconds += said
+            worker.process.join()
+
+    def dismiss(self) -> None:
+        """End every process that is left."""
+        for worker in self._workers:
+            worker.process.kill()
+            worker.process.join()
+            worker.line.close()
+        self._workers.clear()
+
+    def _set_to_work(self) -> None:
+        """Give every worker that waits a group that can be begun."""
+        for worker in self._workers:
+            if worker.group is None and (group := self.plan.take()) is not None:
+                worker.group = group
+                with suppress(OSError):  # it may be dead, which is heard when its line is read
+                    worker.line.send(group)
+
+    def _heard(self, worker: _Worker) -> list[int]:
+        """Take what a worker says; return the jobs that are over by it."""
+        try:
+            kind, said = worker.line.recv()
+        except (EOFError, OSError):
+            return self._lost(worker)
+        if kind == BROKEN:
+            raise said
+        if kind == FREE or worker.group is None:
+            worker.group = None
+            return []
+        if kind == FAULT:
+            return self.plan.fault(worker.group, said)
+        return self.plan.ended(worker.group, said)
+
+    def _lost(self, worker: _Worker) -> list[int]:
+        """Book the death of a worker on the explainer it was at, and hire another; return the jobs that are over."""
+        worker.process.join()
+        worker.line.close()
+        self._workers.remove(worker)
+        how = _how_it_ended(worker.process.exitcode)
+        job = self.plan.groups[worker.group][0][1] if worker.group is not None else None
+        if worker.group is None or job is None or not job.explainer:
+            raise UsageError(f"a process {how}{f' at {job.title}' if job else ''}; give fewer --workers")
+        self.hire(1)
+        return self.plan.fault(worker.group, f"{job.explainer}: its process {how}")
+
+
+def _how_it_ended(code: int | None) -> str:
+    """Say how a process ended.
+
+    Examples
+    --------
+    >>> _how_it_ended(-11), _how_it_ended(3)
+    ('was ended by SIGSEGV', 'ended by itself with status 3')
+    """
+    if code is not None and code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"ended by itself with status {code}"
+
+
+def _work(line: Connection, other: Connection, groups: list[list[Numbered]], spent: Callable[[], float]) -> None:
+    """Do one group after the other, as they are sent, until none is."""
+    other.close()
+    before = spent()
+    try:
+        while (group := line.recv()) is not None:
+            _do(groups[group], line)
+            line.send((FREE, None))
+        line.send(float(spent() - before))
+    except (KeyboardInterrupt, EOFError, BrokenPipeError):  # the run is stopped; so is this
+        return
+
+
+def _do(group: Sequence[Numbered], line: Connection) -> None:
+    """Do the jobs of one group, and say how each ends; none after a fault."""
+    for number, job in group:
+        try:
+            job.perform()
+        except ExplainerFault as fault:
+            return line.send((FAULT, str(fault)))
+        except HarnessError as error:
+            return line.send((BROKEN, error))
+        except Exception as error:  # as it would end a run in one process, with what it says
+            return line.send((BROKEN, _told_again(error)))
+        line.send((ENDED, number))
+    return None
+
+
+def _told_again(error: Exception) -> Exception:
+    """Return an error that can be sent: it says where it was raised, since its traceback stays behind."""
+    return RuntimeError("".join(traceback.format_exception(error)))
+
+
+class _AsTheyEnd(Sequence[Job]):
+    """Jobs in the order in which they end, as far as that is known; iterating waits for the next."""
+
+    def __init__(self, jobs: Sequence[Job], ended: Iterator[int]) -> None:
+        self._jobs, self._over, self._ended = jobs, list[int](), ended
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __iter__(self) -> Iterator[Job]:
+        for number in self._ended:
+            self._over.append(number)
+            yield self._jobs[number]
+
+    @overload
+    def __getitem__(self, place: int) -> Job: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Job]: ...
+
+    def __getitem__(self, place: int | slice) -> Job | Sequence[Job]:
+        over = set(self._over)
+        order = [*self._over, *(number for number in range(len(self._jobs)) if number not in over)]
+        return [self._jobs[number] for number in order[place]] if isinstance(place, slice) else self._jobs[order[place]]

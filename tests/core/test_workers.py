@@ -1,0 +1,157 @@
+"""Jobs side by side: the same run whoever does them, nothing made twice, and a death that costs its own explainer."""
+
+import os
+import signal
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from tiny import CLASSES, SMALL, SPEC, bright_patch_faces, no_progress, tiny_network
+from torch import Tensor
+
+from harness.checks import CHECKS
+from harness.engines import Job, run_beside
+from harness.errors import ExplainerFault, UsageError
+from harness.evaluation import Request, evaluate
+from harness.explainers import registered
+from harness.explainers.base import Explainer, wrapped
+from harness.store import RunFolder
+from harness.subject import Subject
+
+pytestmark = pytest.mark.usefixtures("unchecked")
+TABLES = ("scores", "curves", "matrices", "verdicts", "ladder", "persons", "blank", "examinations")
+
+
+def seen(jobs: Sequence[Job]) -> Iterable[Job]:
+    return jobs
+
+
+def written(folder: Path, title: str, *, then: object = None) -> Job:
+    def perform() -> None:
+        (folder / title.replace(" ", "-")).write_text(str(os.getpid()))
+        if callable(then):
+            then()
+
+    return Job(title, title.split()[0], perform, free=title.endswith("free"))
+
+
+def fault() -> None:
+    raise ExplainerFault("b does wrong")
+
+
+def dies() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_every_job_is_done_once_and_reported(tmp_path: Path) -> None:
+    jobs = [written(tmp_path, f"{name} {what}") for name in "abc" for what in ("maps", "one free", "two free")]
+    told: list[str] = []
+
+    def progress(each: Sequence[Job]) -> Iterable[Job]:
+        for number, job in enumerate(each):
+            assert each[number] is job, "what has ended stands where it ended"
+            told.append(job.title)
+            yield job
+
+    assert run_beside(jobs, progress, 2)[0] == {}
+    assert sorted(told) == sorted(job.title for job in jobs)
+    assert {file.name for file in tmp_path.iterdir()} == {job.title.replace(" ", "-") for job in jobs}
+    assert str(os.getpid()) not in {file.read_text() for file in tmp_path.iterdir()}
+
+
+def test_what_is_free_waits_for_what_is_not(tmp_path: Path) -> None:
+    def slowly() -> None:
+        time.sleep(0.2)
+        (tmp_path / "made").touch()
+
+    def needs() -> None:
+        assert (tmp_path / "made").is_file()
+
+    jobs = [written(tmp_path, "a maps", then=slowly), *(written(tmp_path, f"a {n} free", then=needs) for n in "123")]
+    assert run_beside(jobs, seen, 3)[0] == {}
+
+
+def test_a_fault_ends_what_is_left_of_its_explainer_alone(tmp_path: Path) -> None:
+    jobs = [written(tmp_path, f"{name} {what}") for name in "ac" for what in ("maps", "one free")]
+    jobs[2:2] = [written(tmp_path, "b maps", then=fault), written(tmp_path, "b one free")]
+    assert run_beside(jobs, seen, 2)[0] == {"b": "b does wrong"}
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "a-maps", "a-one-free", "b-maps", "c-maps", "c-one-free",
+    }  # fmt: skip
+
+
+def test_a_death_is_booked_on_its_explainer_and_the_others_go_on(tmp_path: Path) -> None:
+    jobs = [written(tmp_path, f"{name} maps", then=dies if name == "b" else None) for name in "abcdef"]
+    assert run_beside(jobs, seen, 2)[0] == {"b": "b: its process was ended by SIGKILL"}
+    assert len([*tmp_path.iterdir()]) == 6
+
+
+def test_what_is_nobodys_fault_ends_the_run(tmp_path: Path) -> None:
+    def unwritable() -> None:
+        raise UsageError("cannot write")
+
+    def wrong() -> None:
+        raise KeyError("lost")
+
+    with pytest.raises(UsageError, match="cannot write"):
+        run_beside([written(tmp_path, "a maps", then=unwritable)], seen, 2)
+    with pytest.raises(RuntimeError, match=r"test_workers\.py(.|\n)*KeyError: 'lost'"):
+        run_beside([written(tmp_path, "a maps", then=wrong)], seen, 2)
+    with pytest.raises(UsageError, match="was ended by SIGKILL at the games"):
+        run_beside([Job("the games", "", dies)], seen, 2)
+
+
+def request(*explainers: Explainer) -> Request:
+    checks = tuple(CHECKS[name] for name in ("deletion-spectrum", "cells-edges", "randomization-residual"))
+    subject = Subject(tiny_network(), name="tiny", classes=CLASSES, spec=SPEC)
+    return Request(subject, bright_patch_faces(), explainers, checks, SMALL, feed="contiguous:64")
+
+
+def tables(run: RunFolder) -> dict[str, pd.DataFrame]:
+    return {name: getattr(run, name) for name in TABLES}
+
+
+def test_a_run_is_the_same_however_many_do_it(tmp_path: Path) -> None:
+    explainers = [registered()[name] for name in ("gradient", "occlusion", "grad-cam", "lime")]
+    alone, beside = (
+        evaluate(request(*explainers), RunFolder(tmp_path / str(workers)), no_progress, workers=workers)
+        for workers in (1, 3)
+    )
+    for name, table in tables(alone).items():
+        pd.testing.assert_frame_equal(table, tables(beside)[name], check_exact=True)
+    assert alone.record.shared_cost.forward == beside.record.shared_cost.forward
+    assert not (tmp_path / "3" / "cache" / "turns").exists()
+
+
+def test_an_explainer_that_kills_its_process_costs_itself(tmp_path: Path) -> None:
+    here = os.getpid()
+
+    def deadly(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        if os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("it is called in the process that all depend on")
+
+    sound = registered()["gradient"]
+    both = evaluate(request(wrapped(deadly), sound), RunFolder(tmp_path / "both"), no_progress, workers=2)
+    only = evaluate(request(sound), RunFolder(tmp_path / "only"), no_progress, workers=1)
+    assert {each.name: each.reason for each in both.record.explainers if each.status != "ok"} == {
+        "deadly": "deadly: its process was ended by SIGKILL"
+    }
+    scores = [run.scores.query("explainer == 'gradient'").reset_index(drop=True) for run in (both, only)]
+    pd.testing.assert_frame_equal(*scores, check_exact=True)
+
+
+def test_threads_are_given_back(tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        evaluate(request(registered()["gradient"]), RunFolder(tmp_path), no_progress, workers=1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    with pytest.raises(UsageError, match="is no number of processes"):
+        evaluate(replace(request(registered()["gradient"])), RunFolder(tmp_path), no_progress, workers=-1)
