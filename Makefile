@@ -4,14 +4,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/installed
+WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: demo test lint types unit arithmetic oldest suites suites-rendered suites-orl bench portability chaos reference
 .PHONY: contract fixtures clean
 
 demo: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
-	$(BIN)/harness run --subject fer2013-minixception --faces orl --profile quick --out results/orl
-	$(BIN)/harness run --subject faces-cnn --faces rendered --profile quick --out results/rendered
+	$(BIN)/harness run --subject fer2013-minixception --faces orl --profile quick --workers $(WORKERS) --out results/orl
+	$(BIN)/harness run --subject faces-cnn --faces rendered --profile quick --workers $(WORKERS) --out results/rendered
 	@echo "Open results/orl/report.html and results/rendered/report.html"
 
 test: lint types unit arithmetic suites
@@ -72,8 +73,8 @@ DECIDING := --check cells --check constructed --check randomization-residual --c
 SHOWN := --check deletion-spectrum --check insertion-spectrum
 reference: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
-	$(BIN)/harness run --profile quick $(DECIDING) $(SHOWN) --feed channels-last:64 --out results/reference
-	$(BIN)/harness run --profile quick $(DECIDING) --feed channels-last:64 --subject fer2013-minixception --faces orl \
+	$(BIN)/harness run --profile quick --workers $(WORKERS) $(DECIDING) $(SHOWN) --feed channels-last:64 --out results/reference
+	$(BIN)/harness run --profile quick --workers $(WORKERS) $(DECIDING) --feed channels-last:64 --subject fer2013-minixception --faces orl \
 		--out results/reference-orl
 	$(BIN)/python docs/findings.py results/reference results/reference-orl
 

@@ -44,7 +44,8 @@ def _claim(name: str, rung: int, claim: str, control: str, judge: PairedScores, 
         margin_reason=OWN_REASON if own else NOISE_REASON,
         reference=REFERENCE,
         figure="figures/ladder.png",
-        needs=frozenset({"cells-by-class" if "asked for" in claim else "cells"}),
+        # Who answers what a small change would do, and not what counted, is known by what is measured of that.
+        needs=frozenset({"cells-by-class" if "asked for" in claim else "cells", "small-changes"}),
         judge=judge,
         rung=rung,
     )

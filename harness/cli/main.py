@@ -67,7 +67,6 @@ def command_parser() -> argparse.ArgumentParser:
         help="a check, a family, all or file.py:function; repeat for more (all)",
     )
     run.add_argument("--per-class", metavar="N", type=int, help="images of each predicted class (as the profile says)")
-    run.add_argument("--workers", metavar="N", type=int, default=0, help="processes of one thread, side by side")
     run.add_argument("--strict", action="store_true", help="exit with 1 where a check failed")
     run.set_defaults(run=run_command)
 

@@ -59,7 +59,7 @@ def _owed(test: pytest.Function) -> list[Owed]:
         raise UsageError(f"--record is kept for {' and '.join(RECORDED)}, not for {session.request.subject.name!r}")
     if options.check and not {CONTRACT, "all"} & set(options.check):
         return []
-    explainers = asked_explainers(options.explainer or ("all",))
+    explainers = session.owing = asked_explainers(options.explainer or ("all",))
     return [Owed(session, explainer, clause) for explainer in explainers for clause in contract_clauses().values()]
 
 

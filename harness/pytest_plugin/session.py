@@ -2,18 +2,23 @@
 
 import argparse
 import shlex
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from harness.api.parametrized import own_folder
 from harness.checks import CHECKS
 from harness.checks.contract import ContractGate
 from harness.cli import asked_request, default_folder, shown_progress, write_report
+from harness.engines import run_beside
 from harness.errors import HarnessError
 from harness.evaluation import Request, evaluate, prepared
+from harness.explainers import Explainer
 from harness.explainers.asked import load_entry_points
 from harness.store import RunFolder
 
@@ -31,6 +36,8 @@ class Session:
     ----------
     named
         Explainers of which an item has failed for a fault that leaves nothing to be judged: one cause, one failure.
+    owing
+        Explainers that are put to the contract.
     """
 
     config: pytest.Config
@@ -38,26 +45,42 @@ class Session:
     folder: Path
     run: RunFolder | None = None
     named: set[str] = field(default_factory=set)
+    owing: tuple[Explainer, ...] = ()
 
     @cached_property
     def gate(self) -> ContractGate:
         """The contract, with what the run folder remembers of it."""
         request = self.request
         folder = prepared(request, RunFolder(self.folder))
-        return ContractGate(request.subject, request.faces, request.seed, folder.remembered)
+        gate = ContractGate(request.subject, request.faces, request.seed, folder.remembered)
+        if self.workers > 1:
+            with folder.together(), self._uncaptured():
+                run_beside(gate.jobs(self.owing), shown_progress, self.workers)
+        return gate
 
     def evaluated(self) -> RunFolder:
         """Return the run, made on the first call."""
         if self.run is None:
-            capture = self.config.pluginmanager.getplugin("capturemanager")
             command = shlex.join(["pytest", *(str(word) for word in self.config.invocation_params.args)])
             try:
-                with capture.global_and_fixture_disabled():
-                    self.run = evaluate(self.request, RunFolder(self.folder), shown_progress, command)
+                with self._uncaptured():
+                    folder = RunFolder(self.folder)
+                    self.run = evaluate(self.request, folder, shown_progress, command, workers=self.workers)
                     list(write_report(self.run))
             except HarnessError as error:
                 pytest.exit(f"harness: {error}", returncode=2)
         return self.run
+
+    @property
+    def workers(self) -> int:
+        """How many processes work side by side; 0 leaves everything to this one."""
+        return int(self.config.option.workers)
+
+    def _uncaptured(self) -> AbstractContextManager[None]:
+        """Let progress be seen meanwhile."""
+        manager: Any = self.config.pluginmanager.getplugin("capturemanager")
+        shown: AbstractContextManager[None] = manager.global_and_fixture_disabled()
+        return shown
 
 
 SESSION = pytest.StashKey[Session]()
@@ -71,6 +94,8 @@ def session_of(config: pytest.Config) -> Session:
         load_entry_points()
         request = _request(config.option).with_controls()
         folder = own_folder(config.option.out or default_folder(request, config.option.profile))
+        if config.option.workers:  # as the run will be made: the contract's pieces are those of its arithmetic
+            torch.set_num_threads(1)
         config.stash[SESSION] = Session(config, request, folder)
     return config.stash[SESSION]
 

@@ -252,6 +252,13 @@ def test_who_breaks_the_contract_fails_once_and_is_not_judged_while_others_are(
     )
 
 
+def test_with_workers_the_same_items_end_the_same(suites: Run) -> None:
+    words = ("--check", "contract", "--check", "deletion-spectrum", "--explainer", "mine.py:batch_dependent")
+    alone, beside = (suites(*words, "--explainer", "gradient", *more) for more in ((), ("--workers", "2")))
+    assert alone.parseoutcomes() == beside.parseoutcomes()
+    assert beside.parseoutcomes()["passed"] > 1
+
+
 def test_who_breaks_the_contract_fails_once_where_its_clauses_are_not_asked_for(suites: Run) -> None:
     words = ("--check", "mark-spectrum", "--check", "randomization-full")
     outcomes = suites("--explainer", "mine.py:batch_dependent", *words).parseoutcomes()
