@@ -5,6 +5,7 @@ sent. What an explainer does to its process, dying included, is nothing to the o
 """
 
 import multiprocessing
+import os
 import signal
 import sys
 import traceback
@@ -16,6 +17,7 @@ from typing import Any, overload
 
 from harness.engines.local import Job, Progress
 from harness.errors import ExplainerFault, HarnessError, UsageError
+from harness.process import end_with_parent
 
 ENDED, FAULT, BROKEN, FREE = "ended", "fault", "broken", "free"
 """What a worker says: of a job, of an explainer, of the run, of itself."""
@@ -152,7 +154,9 @@ class _Crew:
         context = multiprocessing.get_context("fork")
         for _ in range(count):
             here, there = context.Pipe()
-            process = context.Process(target=_work, args=(there, here, self.plan.groups, self.spent), daemon=True)
+            process = context.Process(
+                target=_work, args=(there, here, os.getpid(), self.plan.groups, self.spent), daemon=True
+            )
             process.start()
             there.close()
             self._workers.append(_Worker(process, here))
@@ -231,9 +235,12 @@ def _how_it_ended(code: int | None) -> str:
     return f"ended by itself with status {code}"
 
 
-def _work(line: Connection, other: Connection, groups: list[list[Numbered]], spent: Callable[[], float]) -> None:
+def _work(
+    line: Connection, other: Connection, parent: int, groups: list[list[Numbered]], spent: Callable[[], float]
+) -> None:
     """Do one group after the other, as they are sent, until none is."""
     other.close()
+    end_with_parent(parent)
     before = spent()
     try:
         while (group := line.recv()) is not None:

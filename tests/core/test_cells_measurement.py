@@ -330,3 +330,19 @@ def test_the_truth_of_an_image_that_was_not_played_on_is_undefined(case: Evaluat
     truth = truths(case, few, SHARED)[0].maps(case.subject, case.images, case.target_tensor(), 0)
     played = np.isin(np.arange(30), few.chosen(case))
     np.testing.assert_array_equal(truth.any(axis=(1, 2)), played)
+
+
+@pytest.mark.parametrize("one_grid", [False, True])
+def test_what_is_asked_piece_by_piece_is_what_the_truth_asks(case: EvaluationSet, one_grid: bool) -> None:
+    games, asked = replace(GAMES, per_class=5, within_per_class=2, one_grid=one_grid), []
+
+    def noted(what: tuple[object, ...], make: object) -> dict[str, np.ndarray]:
+        asked.append(what)
+        return SHARED(what, make)
+
+    games.truth(case, noted)
+    pieces = [piece.what for piece in games.pieces(case)]
+    assert pieces == asked
+    assert len(set(map(repr, pieces))) == len(pieces)
+    lacking = replace(games, games=replace(PLAYED, grids=tuple(replace(g, split=SIDE) for g in PLAYED.grids)))
+    assert lacking.pieces(case) == []

@@ -1,5 +1,6 @@
 """Jobs side by side: the same run whoever does them, nothing made twice, and a death that costs its own explainer."""
 
+import multiprocessing
 import os
 import signal
 import time
@@ -88,6 +89,26 @@ def test_a_death_is_booked_on_its_explainer_and_the_others_go_on(tmp_path: Path)
     jobs = [written(tmp_path, f"{name} maps", then=dies if name == "b" else None) for name in "abcdef"]
     assert run_beside(jobs, seen, 2)[0] == {"b": "b: its process was ended by SIGKILL"}
     assert len([*tmp_path.iterdir()]) == 6
+
+
+def test_who_is_killed_takes_its_workers_along(tmp_path: Path) -> None:
+    def long() -> None:
+        (tmp_path / "worker").write_text(str(os.getpid()))
+        time.sleep(60)
+
+    parent = multiprocessing.get_context("fork").Process(target=run_beside, args=([Job("a", "a", long)], seen, 2))
+    parent.start()
+    while not (tmp_path / "worker").is_file() or not (tmp_path / "worker").read_text():
+        time.sleep(0.01)
+    worker = int((tmp_path / "worker").read_text())
+    parent.kill()
+    parent.join()
+    for _ in range(1000):
+        status = Path(f"/proc/{worker}/stat")
+        if not status.is_file() or status.read_text().rsplit(")", 1)[1].split()[0] == "Z":
+            return
+        time.sleep(0.01)
+    raise AssertionError("it goes on")
 
 
 def test_what_is_nobodys_fault_ends_the_run(tmp_path: Path) -> None:
