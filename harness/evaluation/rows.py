@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from harness.checks import Evidence
 from harness.evaluation.runner import Runner
@@ -16,6 +16,9 @@ from harness.measurements import (
 )
 from harness.metrics.score import Score
 from harness.store import PERSONS, SCORES, Examples, frame
+
+EXAMPLES_A_CLASS, EXAMPLES = 3, 60
+"""Most images whose maps are kept to be looked at, of a class and in all; of each class there is one at least."""
 
 
 def failed_rows(case: EvaluationSet, explainer: str, fault: str) -> Measured:
@@ -55,10 +58,9 @@ def evidence_of(case: EvaluationSet, found: Measured) -> Evidence:
 
 
 def examples_of(case: EvaluationSet, runner: Runner, explainers: Sequence[Explainer]) -> Examples:
-    """Choose one image of each explained class, among those classified right where labels tell, with all maps."""
-    right = is_right(case.faces.labels, case.targets)
-    best = [np.flatnonzero(case.targets == k) for k in np.unique(case.targets)]
-    index = np.array([members[right[members]][0] if right[members].any() else members[0] for members in best])
+    """Choose a few images of each explained class with all maps: one that is right first, then one that is misread."""
+    right, classes = is_right(case.faces.labels, case.targets), np.unique(case.targets)
+    index = np.concatenate([few_of(np.flatnonzero(case.targets == k), right, len(classes)) for k in classes])
     return Examples(
         pictures=case.subject.spec.to_grey(case.images[index]),
         images=case.faces.ids[index],
@@ -67,3 +69,12 @@ def examples_of(case: EvaluationSet, runner: Runner, explainers: Sequence[Explai
         explainers=np.array([explainer.name for explainer in explainers]),
         maps=np.stack([runner.maps(explainer)[index] for explainer in explainers]),
     )
+
+
+def few_of(members: Int[np.ndarray, " k"], right: Bool[np.ndarray, " n"], classes: int) -> Int[np.ndarray, " few"]:
+    """Return the examples of a class: a right one, a misread one, then whatever comes next; fewer the more classes."""
+    good = right[members]
+    first = np.concatenate([members[good][:1], members[~good][:1]])
+    # A network of many classes would fill its folder with maps.
+    most = max(1, min(EXAMPLES_A_CLASS, EXAMPLES // classes))
+    return np.concatenate([first, members[~np.isin(members, first)]])[:most]

@@ -87,7 +87,7 @@ def _by_rung(run: RunFolder) -> dict[tuple[str, str], Belief]:
     made = {}
     for name in queries.families(run):
         for where in (ALL, *queries.classes(run)):
-            one = ladder.standing(run, name, where)
+            one = ladder.standing(run, name, where, with_share=False)
             rows = by_place.get((name, where), by_place.get((name, ALL), []))
             state = _state(one)
             verdict = VERDICT_OF.get(state, "")
@@ -220,6 +220,27 @@ def _why(run: RunFolder, belief: Belief) -> str:
         State.ELSEWHERE: "Answers what a small change would do; taken for what counted it fails ",
     }.get(belief.state, "No claim fails, but not settled: ")
     return lead + _shortened([said(run, row) for row in belief.because], "; ") + "."
+
+
+def brief(run: RunFolder, belief: Belief) -> str:
+    """Return the one verdict that says most, with three numbers: the effect and the two ends of its interval."""
+    if belief.state is State.UNJUDGED or not belief.because:
+        return _why(run, belief)
+    if belief.state is State.OPEN:
+        row = max(belief.because, key=lambda each: -1.0 if pd.isna(each["p_adjusted"]) else float(each["p_adjusted"]))
+    else:
+        row = (max if belief.state is State.REFUTED else min)(belief.because, key=_clearance)
+    if pd.isna(row["effect"]):
+        number = "could not be asked"
+    else:
+        ends = "" if pd.isna(row["low"]) else f" ({wording.interval(row['low'], row['high'])})"
+        number = f"{wording.number(row['effect'], signed=True)}{ends}"
+    others = ", among others" if len(belief.because) > 1 else ""
+    return {
+        State.BELIEVED: f"Every claim that applies holds; the closest call is {row['check']} {number}.",
+        State.REFUTED: f"Fails {row['check']} {number}{others}.",
+        State.OPEN: f"No claim fails, but not settled: {row['check']} {number}{others}.",
+    }[belief.state]
 
 
 def _clearance(row: Row) -> float:

@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 
-VERDICTS_PLATE = "verdicts"
+VERDICTS_PLATE, MAPS_PLATE = "verdicts", "maps"
 _EFFECTS = (
     "The same faces rendered again with the actions of one part put back to neutral, or with that part acting alone on "
     "the neutral face: person, light, pose and noise stay. What the class's probability loses or gains is what the "
@@ -77,7 +77,9 @@ class Saved:
 
 def plates(run: RunFolder) -> Iterator[Plate]:
     """Yield every figure of a run, in the order in which a reader wants them; large runs have several pages of one."""
-    everyone = list(queries.families(run))
+    # One line of the page says why the others have nothing to draw.
+    everyone = queries.sound(run)
+    methods = [name for name in everyone if name in queries.methods(run)]
     curves, metrics = set(run.curves["metric"]), queries.metrics(run)
     few = 20 if len(queries.classes(run)) <= 10 else 10
     columns = [names for group in queries.check_groups(run).values() for names in chunks(group, 12)]
@@ -105,7 +107,7 @@ def plates(run: RunFolder) -> Iterator[Plate]:
     yield from _pages(plate, chunks(everyone, 19), partial(similarity_figure, run))
     if DEFAULT_METRIC in metrics:
         plate = Plate("recall", "Score against recall", _RECALL, _nothing)
-        yield from _pages(plate, chunks(queries.methods(run), 12), partial(recall_figure, run, DEFAULT_METRIC))
+        yield from _pages(plate, chunks(methods, 12), partial(recall_figure, run, DEFAULT_METRIC))
 
 
 def _nothing() -> None:
@@ -127,13 +129,13 @@ def _galleries(run: RunFolder) -> Iterator[Plate]:
     held = [str(name) for name in run.examples.targets]
     pages = [
         (names, classes)
-        for names in chunks(list(queries.families(run)), 8)
+        for names in chunks(queries.sound(run), 8)
         for classes in chunks([name for name in queries.classes(run) if name in held], 10)
     ]
     absent = [name for name in queries.classes(run) if name not in held]
     caption = _GALLERY + (f" No example of: {', '.join(absent)}." if absent else "")
     for number, page in enumerate(pages):
-        yield Plate(_numbered("maps", number), "Maps", caption, partial(gallery_figure, run, *page))
+        yield Plate(_numbered(MAPS_PLATE, number), "Maps", caption, partial(gallery_figure, run, *page))
 
 
 def _curve_plates(run: RunFolder, metric: str) -> Iterator[Plate]:
@@ -143,7 +145,7 @@ def _curve_plates(run: RunFolder, metric: str) -> Iterator[Plate]:
     pages = [
         (names, classes)
         for classes in chunks([name for name in shown if name in present], 8)
-        for names in chunks(queries.methods(run), 7)
+        for names in chunks([name for name in queries.sound(run) if name in queries.methods(run)], 7)
     ]
     absent = [name for name in shown if name not in present]
     caption = f"{_CURVES[metric]} {_NO_CONTROLS}" + (f" No images of: {', '.join(absent)}." if absent else "")

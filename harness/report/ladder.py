@@ -82,8 +82,8 @@ def standings(run: RunFolder, where: str = ALL) -> list[Standing]:
     return [one for one, _ in ranked]
 
 
-def standing(run: RunFolder, name: str, where: str = ALL) -> Standing:
-    """Return where one explainer stands."""
+def standing(run: RunFolder, name: str, where: str = ALL, *, with_share: bool = True) -> Standing:
+    """Return where one explainer stands; its share of pairs takes the longest and can be left out."""
     rows = run.ladder[(run.ladder["explainer"] == name) & (run.ladder["class"] == where)].sort_values("rung")
     top, label, yes, stopped = 0, "", list[str](), None
     for row in rows.to_dict("records"):
@@ -93,9 +93,8 @@ def standing(run: RunFolder, name: str, where: str = ALL) -> Standing:
                 top, label = int(row["rung"]), str(row["name"])
         elif row["reached"] != "not applicable" and stopped is None:
             stopped = {str(key): value for key, value in row.items()}
-    return Standing(
-        name, where, share(run, name, where), top, label, int(rows["resolution"].max()), tuple(yes), stopped
-    )
+    pairs = share(run, name, where) if with_share else None
+    return Standing(name, where, pairs, top, label, int(rows["resolution"].max()), tuple(yes), stopped)
 
 
 def share(run: RunFolder, name: str, where: str = ALL) -> Share | None:

@@ -23,15 +23,15 @@ from harness.store import RunFolder
 
 
 def gallery_figure(run: RunFolder, explainers: Sequence[str] = (), classes: Sequence[str] = ()) -> Figure:
-    """Return the stored maps: a row a class, the picture and then one column an explainer.
+    """Return the first stored maps of each class: a row a class, the picture and then one column an explainer.
 
     Red speaks for the explained class and blue against it; white is zero, and full colour is the 99th percentile of the
     map's own size.
     """
     held = run.examples
     names = list(explainers) or list(queries.families(run))
-    wanted = set(classes or queries.classes(run))
-    shown = [i for i, target in enumerate(held.targets) if str(target) in wanted]
+    wanted, targets = set(classes or queries.classes(run)), [str(target) for target in held.targets]
+    shown = [i for i, target in enumerate(targets) if target in wanted and targets.index(target) == i]
     side = min(1.25, (WIDTH - 1.1 - 0.06 * len(names)) / (len(names) + 1))
     wide = int(side * 72 / 4.3)
     deep = max(wording.folded(name, wide).count("\n") + 1 for name in names)

@@ -1,6 +1,7 @@
 """One self-contained page of a run: what was asked, the answer, the evidence, and how it came about."""
 
 import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -8,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import pandas as pd
 from PIL import Image
 
-from harness.report import answer, figures, ladder, queries, rendering, tables, wording
-from harness.report.answer import Belief, State
+from harness.report import answer, evidence, figures, grids, map_picker, queries, tables, wording
+from harness.report.answer import State
 from harness.report.queries import ALL
-from harness.report.style import DPI, VERDICTS
-from harness.store import CheckRecord, RunFolder
+from harness.report.style import DPI
+from harness.store import RunFolder
 
 TABLES = (("deletion-gain", "spectrum-null"), ("insertion-gain", "spectrum-null"))
 """Per-class tables that the page shows; the others lie in ``tables/`` of the run folder."""
@@ -23,38 +23,14 @@ TABLES = (("deletion-gain", "spectrum-null"), ("insertion-gain", "spectrum-null"
 PIXELS_AN_INCH = 112
 """At which a figure's smallest text is about nine pixels high."""
 
-_STATES = {
-    State.BELIEVED: ("yes", "pass"),
-    State.REFUTED: ("NO", "fail"),
-    State.ELSEWHERE: ("other", "not applicable"),
-    State.OPEN: ("?", "inconclusive"),
-    State.UNJUDGED: ("–", "not applicable"),
-}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A table's cell: what stands in it, in smaller letters under it, and the colour behind it."""
-
-    text: str
-    below: str = ""
-    fill: str = ""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table of the page."""
-
-    title: str
-    head: Sequence[str]
-    rows: Sequence[tuple[str, bool, Sequence[Cell]]]
-    notes: Sequence[str] = ()
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as text that a page can hold, what stands where it cannot be seen, and how wide it is shown."""
+    """A picture as text that a page can hold, what stands where it cannot be seen, how wide it is shown and where."""
 
+    anchor: str
     source: str
     alt: str
     width: int
@@ -78,7 +54,7 @@ def write_page(run: RunFolder) -> Path:
         Of the page, in the run folder.
     """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -90,26 +66,97 @@ def write_page(run: RunFolder) -> Path:
 
 def _contents(run: RunFolder) -> dict[str, Any]:
     """Return all that the template shows."""
+    sections, chosen = _sections(run), map_picker.picker(run)
+    anchors = {each.anchor.removeprefix("figure-"): each.anchor for group in sections for each in group.pictures}
+    anchors |= {"maps": "maps"} if chosen else {}
+    scores = [grids.scores(run, *pair) for pair in TABLES if pair[1] in queries.metrics(run).get(pair[0], ())]
+    said = list(tables.verdict_table(run).attrs["notes"])
+    shared = [note for note in scores[0].notes if all(note in each.notes for each in scores)] if scores[1:] else []
     return {
+        **_own("style.css", "script.js"),
         "title": f"Which explanations of {run.record.subject.name} can be believed?",
         "asked": _asked(run),
+        "unknown": _unknown(run),
         "command": run.record.command,
         "answer": answer.answer(run),
-        "standing": _standing(run),
-        "by_class": _by_class(run),
-        "verdicts": [_verdicts(run, title, names) for title, names in queries.check_groups(run).items()],
-        "verdict_notes": tables.verdict_table(run).attrs["notes"],
-        "metrics": _plain_grid(tables.overview_table(run)),
-        "examinations": _plain_grid(tables.examination_table(run)),
-        "tables": [_scores(run, *pair) for pair in TABLES if pair[1] in queries.metrics(run).get(pair[0], ())],
-        "sections": _sections(run),
-        "missing_figures": _absent(run),
-        "checks": _checks(run),
+        "in_short": grids.in_short(run),
+        "why": _why(run),
+        "confidence": f"{run.record.confidence:.0%}",
+        "standing": grids.standing(run),
+        "by_class": grids.by_class(run),
+        "classes": _classes(run),
+        "verdicts": [grids.verdicts(run, *group) for group in queries.check_groups(run).items()],
+        "verdict_notes": said,
+        "picker": chosen,
+        "metrics": grids.without(grids.metrics(run), said),
+        "examinations": grids.plain(tables.examination_table(run), "metric"),
+        "tables": [grids.without(each, [*said, *shared]) for each in scores],
+        "table_notes": [note for note in shared if note not in said],
+        "sections": sections,
+        "claims": evidence.claims(run, anchors),
+        "evidence_head": evidence.HEAD,
+        "evidence_note": evidence.shortened(run),
         "nulls": wording.NULLS,
         "rule": _rule(run),
         "provenance": _provenance(run),
         "explainers": _explainers(run),
+        "choices": _choices(run),
     }
+
+
+def _own(style: str, script: str) -> dict[str, str]:
+    """Return the page's style and script with the digests by which its policy lets in these and no others."""
+    made = {}
+    for what, name in (("style", style), ("script", script)):
+        text = (TEMPLATES / name).read_text(encoding="utf-8")
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+        made |= {what: text, f"{what}_digest": f"sha256-{digest}"}
+    return made
+
+
+def _choices(run: RunFolder) -> dict[str, list[str]]:
+    """Return by what the tables can be filtered."""
+    held = queries.metrics(run)
+    return {
+        "explainer": queries.sound(run),
+        "class": queries.classes(run),
+        "claim": [each.name for each in run.record.checks],
+        "metric": sorted({*held, *(each.metric for each in run.record.checks if each.metric)}),
+        "verdict": list(wording.MARKS),
+    }
+
+
+def _classes(run: RunFolder) -> list[tuple[str, str]]:
+    """Return who can be believed for which classes, classes of one answer together."""
+    told: dict[str, list[str]] = {}
+    for name, text in answer.answer(run).classes:
+        told.setdefault(text, []).append(name)
+    return [(wording.listed(names), text) for text, names in told.items()]
+
+
+def _why(run: RunFolder) -> list[tuple[str, State, str, Sequence[str]]]:
+    """Return for each method its standing, the verdict that says most, and what else is to be said."""
+    held = answer.beliefs(run)
+    return [
+        (name, state, answer.brief(run, held[name, ALL]), [text for text in (why, by_class) if text])
+        for name, state, why, by_class in answer.answer(run).explainers
+    ]
+
+
+def _unknown(run: RunFolder) -> list[str]:
+    """Return what the run could not tell, a line each with what to bring."""
+    told = []
+    if queries.matrix(run, "confusion") is None:
+        told.append(
+            "The faces have no labels, so recall and confusions are unknown: bring a folder a class, or an .npz with "
+            "labels."
+        )
+    if not len(run.persons):
+        told.append("Who is on which picture is unknown, so every picture counts as one: bring that with --groups.")
+    if not queries.controls(run):
+        told.append("There are no controls: bring some with --explainer edges.")
+    told += [f"No maps of {name}: {why}." for name, why in queries.faults(run).items()]
+    return told
 
 
 def _asked(run: RunFolder) -> str:
@@ -131,117 +178,14 @@ def _counted(things: Sequence[str], word: str) -> str:
     return f"{len(things)} {word}" + ("" if len(things) == 1 else "s")
 
 
-# ---------------------------------------------------------------------- tables
-
-
-def _standing(run: RunFolder) -> Grid:
-    """Return how far each explainer can be believed, or, where nothing decides a rung, for which class."""
-    if len(run.ladder):
-        return _ladder(run)
-    held = answer.beliefs(run)
-    shown = [ALL, *queries.classes(run)]
-    rows = [
-        (name, family in ("control", queries.ORACLE), [_standing_cell(held[name, where]) for where in shown])
-        for name, family in queries.families(run).items()
-    ]
-    return Grid("Who can be believed for which class", ["explainer", *shown], rows)
-
-
-def _ladder(run: RunFolder) -> Grid:
-    """Return the ladder over all images, a rung a column."""
-    table = ladder.ladder_table(run)
-    reached = run.ladder[run.ladder["class"] == ALL].set_index(["explainer", "name"])["reached"]
-    apart = {*queries.controls(run), *queries.oracles(run)}
-    rows = [
-        (
-            str(name),
-            name in apart,
-            [_rung_cell(str(text), str(reached.get((name, column), ""))) for column, text in row.items()],
-        )
-        for name, row in table.iterrows()
-    ]
-    notes = [*table.attrs["notes"], *[f"{each.name}: {each.claim}." for each in run.record.rungs]]
-    return Grid(str(table.attrs["title"]).capitalize(), ["explainer", *map(str, table.columns)], rows, notes)
-
-
-def _rung_cell(text: str, reached: str) -> Cell:
-    """Return a mark with its effect under it, on the colour of what it says."""
-    mark, _, effect = text.partition(" ") if reached else (text, "", "")
-    verdict = {"yes": "pass", "no": "fail", "open": "inconclusive", "not applicable": "not applicable"}.get(reached, "")
-    return Cell(mark, effect, VERDICTS.get(verdict, ""))
-
-
-def _by_class(run: RunFolder) -> Grid | None:
-    """Return the highest rung of each method for each class; nothing where nothing decides a rung."""
-    return _plain_grid(ladder.class_table(run).reset_index()) if len(run.ladder) else None
-
-
-def _standing_cell(belief: Belief) -> Cell:
-    """Return one standing as a mark."""
-    mark, verdict = _STATES[belief.state]
-    return Cell(mark, fill=VERDICTS[verdict])
-
-
-def _verdicts(run: RunFolder, title: str, checks: Sequence[str]) -> Grid:
-    """Return the verdict matrix of some checks with effect and n in every cell."""
-    held = queries.verdicts(run)
-    found = {(str(row["explainer"]), str(row["check"])): row for row in held.to_dict("records")}
-    rows = [
-        (name, family in ("control", queries.ORACLE), [_verdict_cell(found.get((name, check))) for check in checks])
-        for name, family in queries.families(run).items()
-    ]
-    return Grid(title.capitalize(), ["explainer", *checks], rows)
-
-
-def _verdict_cell(row: Mapping[Any, Any] | None) -> Cell:
-    """Return one verdict: mark and effect over n."""
-    if row is None:
-        return Cell("")
-    verdict = str(row["verdict"])
-    below = "" if pd.isna(row["effect"]) else f"{row['n']} of {row['n'] + row['undefined']}"
-    below += f", {row['units']} people" if below and row["unit"] == "people" else ""
-    return Cell(tables.cell(verdict, float(row["effect"])), below, VERDICTS.get(verdict, ""))
-
-
-def _scores(run: RunFolder, metric: str, variant: str) -> Grid:
-    """Return a metric class by class, coloured by how far from zero."""
-    table = tables.metric_table(run, metric, variant, by="explainer")
-    shown = rendering.readable(table)
-    names = table.attrs["explainers"]
-    top = float(table.loc[names].astype(float).abs().max().max()) or 1.0
-    controls = [*queries.controls(run), *queries.oracles(run)]
-    rows = []
-    for row in shown.itertuples(index=False):
-        name = str(row[0])
-        values = table.loc[name] if name in names else [None] * (len(row) - 1)
-        fills = [_fill(value, top) for value in values]
-        rows.append((name, name in controls, [Cell(str(t), fill=f) for t, f in zip(row[1:], fills, strict=True)]))
-    return Grid(str(table.attrs["title"]), [str(name) for name in shown.columns], rows, list(table.attrs["notes"]))
-
-
-def _plain_grid(table: pd.DataFrame) -> Grid:
-    """Return a table as it is printed."""
-    shown = rendering.readable(table)
-    rows = [(str(row[0]), False, [Cell(str(text)) for text in row[1:]]) for row in shown.to_numpy()]
-    return Grid(str(table.attrs["title"]), [str(name) for name in shown.columns], rows, list(table.attrs["notes"]))
-
-
-def _fill(value: Any, top: float) -> str:
-    """Return green for above zero and orange for below, the stronger the further; nothing where undefined."""
-    if value is None or pd.isna(value):
-        return ""
-    share = min(abs(float(value)) / top, 1) if top == top else 0.0
-    paint = "0, 158, 115" if value > 0 else "213, 94, 0"
-    return f"rgba({paint}, {0.5 * share:.2f})"
-
-
 # ---------------------------------------------------------------------- figures
 
 
 def _sections(run: RunFolder) -> list[Section]:
     """Return the figures, pages of one kind together."""
-    # The verdicts stand on the page as a table, which a reader can search and select.
-    saved = [each for each in figures.save_figures(run) if not each.path.stem.startswith(figures.VERDICTS_PLATE)]
+    # The verdicts stand on the page as a table and the maps beside each other, to be searched and chosen from.
+    apart = (figures.VERDICTS_PLATE, figures.MAPS_PLATE)
+    saved = [each for each in figures.save_figures(run) if not each.path.stem.startswith(apart)]
     return [
         Section(title, caption, [_picture(title, each.path) for each in group])
         for (title, caption), group in groupby(saved, key=lambda each: (each.title, each.caption))
@@ -253,38 +197,11 @@ def _picture(title: str, path: Path) -> Picture:
     with Image.open(path) as held:
         width = round(held.width / DPI * PIXELS_AN_INCH)
     source = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
-    return Picture(source, f"{title} ({path.stem}); the numbers are in the run folder's tables", width)
-
-
-def _absent(run: RunFolder) -> list[str]:
-    """Return why a figure that a reader may expect is not there."""
-    if queries.matrix(run, "confusion") is None:
-        return ["The faces have no labels, so there is no confusion matrix and nothing to hold against recall."]
-    return []
+    alt = f"{title} ({path.stem}); the numbers are in the run folder's tables"
+    return Picture(f"figure-{path.stem}", source, alt, width)
 
 
 # ---------------------------------------------------------------------- methods and provenance
-
-
-def _checks(run: RunFolder) -> list[dict[str, str]]:
-    """Return each check with its claim, control, margin and the margin's reason."""
-    held = run.verdicts.drop_duplicates("check").set_index("check")
-    return [
-        {
-            "name": each.name,
-            "claim": each.claim,
-            "control": str(held.loc[each.name, "control"]) if each.name in held.index else "",
-            "margin": f"{_side(each)} {each.margin:g}",
-            "reason": each.margin_reason,
-            "reference": each.reference,
-        }
-        for each in run.record.checks
-    ]
-
-
-def _side(check: CheckRecord) -> str:
-    """Return on which side of its margin a claim lies."""
-    return "below" if check.at_most else "above"
 
 
 def _rule(run: RunFolder) -> str:

@@ -223,6 +223,12 @@ def faults(run: RunFolder) -> dict[str, str]:
     }
 
 
+def sound(run: RunFolder) -> list[str]:
+    """Return the explainers that made maps, in the order of all."""
+    lost = faults(run)
+    return [name for name in families(run) if name not in lost]
+
+
 def rows(run: RunFolder, metric: str, variant: str) -> pd.DataFrame:
     """Return the scores of one metric and variant, with a column ``defined``."""
     scores = run.named_scores

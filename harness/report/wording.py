@@ -30,6 +30,19 @@ def number(value: float, *, signed: bool = False) -> str:
     return text[1:] if text.lstrip("+-") == "0.000" and text[0] in "+-" else text
 
 
+def sensible(value: float) -> str:
+    """Return a number of any size with three digits, and no more than three decimals; "undefined" for NaN.
+
+    Examples
+    --------
+    >>> sensible(1234.5), sensible(12.345), sensible(1.2345), sensible(0.12345), sensible(-0.0001), sensible(math.nan)
+    ('1,234', '12.3', '1.23', '0.123', '0.000', 'undefined')
+    """
+    if math.isnan(value) or abs(value) < 1:
+        return number(value)
+    return f"{value:,.{max(0, 2 - int(math.log10(abs(value))))}f}"
+
+
 def chance(p: float) -> str:
     """Return a p-value as a reader says it.
 

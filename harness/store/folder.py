@@ -38,7 +38,7 @@ class Examples:
     Attributes
     ----------
     pictures
-        Grey, 0 to 1, shape (k, h, w); one image a class that the network got right where there is one.
+        Grey, 0 to 1, shape (k, h, w); a few a class, the first one that the network got right where there is one.
     images, labels, targets
         Source index, true class ("" where unknown) and explained class of each.
     explainers

@@ -15,6 +15,7 @@ from torch import Tensor
 from harness.checks import CHECKS, Verdict
 from harness.errors import UsageError
 from harness.evaluation import PACKAGES, Request, evaluate, runner
+from harness.evaluation.rows import few_of
 from harness.explainers import Explainer, registered
 from harness.explainers.gradient import gradient
 from harness.faces.faceset import Counterfactuals, FaceSet
@@ -172,13 +173,20 @@ def test_undefined_scores_are_null_and_say_why(tmp_path: Path) -> None:
     assert (undefined["reason"] != "").all()
 
 
-def test_examples_hold_one_right_image_of_each_class(done: RunFolder) -> None:
+def test_examples_hold_a_few_images_of_each_class(done: RunFolder) -> None:
     held = done.examples
-    assert held.targets.tolist() == held.labels.tolist() == list(CLASSES)
+    assert held.targets.tolist() == np.repeat(CLASSES, 3).tolist()
+    assert len(set(held.images.tolist())) == 9
     assert held.explainers.tolist() == ["gradient", *STAND_INS]
-    assert held.maps.shape == (1 + len(STAND_INS), 3, SIDE, SIDE)
+    assert held.maps.shape == (1 + len(STAND_INS), 9, SIDE, SIDE)
     assert held.pictures.min() >= 0
     assert held.pictures.max() <= 1
+
+
+@pytest.mark.parametrize(("classes", "kept"), [(1, [6, 2, 4]), (30, [6, 2]), (60, [6]), (1000, [6])])
+def test_examples_begin_with_a_right_image_and_a_misread_one(classes: int, kept: list[int]) -> None:
+    right = np.array([True, True, False, True, False, True, True, True, True])
+    assert few_of(np.array([2, 4, 6, 8]), right, classes).tolist() == kept
 
 
 # ---------------------------------------------------------------------- verdicts
