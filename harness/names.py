@@ -27,6 +27,17 @@ def printable(text: str) -> str:
     return "".join(letter if letter in "\n\t" or not _hides(letter) else ascii(letter)[1:-1] for letter in text)
 
 
+def one_line(text: str) -> str:
+    r"""Return a text as :func:`printable` has it, in one line.
+
+    Examples
+    --------
+    >>> one_line("two\nlines.png")
+    'two\\nlines.png'
+    """
+    return "".join(ascii(letter)[1:-1] if letter in "\n\t" else letter for letter in printable(text))
+
+
 def name_fault(name: object) -> str:
     r"""Return why something cannot be a name, in words that follow "is", or "" where it can.
 

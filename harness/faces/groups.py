@@ -58,7 +58,7 @@ def _with_persons(faces: FaceSet, names: Sequence[object], groups: str) -> FaceS
     if gaps:
         raise UsageError(
             f"--groups {groups!r} leaves {len(gaps)} of {len(faces)} faces without a name, first face "
-            f"{faces.ids[gaps[0]]}; name every one, or leave out --groups"
+            f"{faces.called(gaps[0])}; name every one, or leave out --groups"
         )
     return replace(faces, persons=np.unique(np.array(told), return_inverse=True)[1].astype(np.int64))
 

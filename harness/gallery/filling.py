@@ -66,6 +66,7 @@ def fill(gallery: Gallery, folder: RunFolder, run: RunFolder, command: str = "")
             "outputs": about_outputs,
             "layers": [made.about for made in layers],
             "notes": [*_notes(gallery, about_outputs), *faults],
+            "names": dict(zip(map(str, faces.ids.tolist()), faces.names, strict=True)) if faces.names else {},
         },
     )
 
@@ -178,7 +179,7 @@ def _one_face(gallery: Gallery, chosen: Int[np.ndarray, " k"]) -> tuple[int, str
     """Return the face whose filter outputs are shown, and why it is that one."""
     ids = gallery.faces.ids
     if gallery.image is not None:
-        return int(np.flatnonzero(ids == gallery.image)[0]), "as asked"
+        return gallery.faces.place_called(gallery.image), "as asked"
     if IMAGE in ids:
         return int(np.flatnonzero(ids == IMAGE)[0]), f"image {IMAGE}, as in the report that this gallery follows"
     first = chosen[chosen != NONE]

@@ -60,12 +60,12 @@ def gallery_plates(held: StoredGallery) -> Iterator[GalleryPlate]:
         "percentile.",
         partial(_faces_figure, held, "saliency", "Figure 1. Saliency", _strength),
     )
-    about = held.about["outputs"]
+    shown = wording.shortened(held.called(held.about["outputs"]["image"]))
     outputs = GalleryPlate(
         "figure-2.2",
         "Figure 2.2. What filters give for one image",
         _outputs_caption(held),
-        partial(_outputs_figure, held, f"Figure 2.2. Filter outputs for image {about['image']}"),
+        partial(_outputs_figure, held, f"Figure 2.2. Filter outputs for image {shown}"),
         carries_caption=True,
     )
     for place, layer in enumerate(held.about["layers"]):
@@ -121,7 +121,7 @@ def _faces_figure(
     across = min(ACROSS, count)
     blocks = -(-count // across)
     side = (WIDTH - 0.7 - GAP * (ACROSS - 1)) / ACROSS
-    note = "Under each class: the image's number and the class's probability."
+    note = "Under each class: which image it is, and the class's probability."
     if not held.labelled:
         note += " The faces have no labels: the class is the predicted one."
     with styled():
@@ -289,8 +289,9 @@ def _outputs_caption(held: StoredGallery) -> str:
     when = "after their activation" if about["after_activation"] else "before activation and pooling"
     layers = wording.listed(about["layers"])
     return (
-        f"Outputs of {layers}, {when}, for image {about['image']} ({about['rule']}), seen as {about['predicted']}"
-        f"{truly}. The number at the left is the first filter of a row. Red is above zero, blue below; each filter is "
+        f"Outputs of {layers}, {when}, for image {held.called(about['image'])} ({about['rule']}), seen as "
+        f"{about['predicted']}{truly}. "
+        "The number at the left is the first filter of a row. Red is above zero, blue below; each filter is "
         "scaled to its own 99th percentile."
     )
 

@@ -102,6 +102,17 @@ def span(counts: Iterable[SupportsInt]) -> str:
     return str(held[0]) if len(held) == 1 else f"{held[0]}-{held[-1]}"
 
 
+def shortened(name: str, longest: int = 45) -> str:
+    """Return the end of a long name, where a file's path says which of its folder's files it is.
+
+    Examples
+    --------
+    >>> shortened("cats/17.png"), shortened("pictures/of/cats/17.png", 12)
+    ('cats/17.png', '…cats/17.png')
+    """
+    return name if len(name) <= longest else "…" + name[1 - longest :]
+
+
 def folded(name: str, width: int) -> str:
     r"""Return a name broken after dashes and spaces into lines of at most `width`, within a word only where it must.
 

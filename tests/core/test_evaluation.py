@@ -85,6 +85,7 @@ def test_every_file_of_a_run_is_written(done: RunFolder) -> None:
     assert {file.name for file in done.path.iterdir()} == {
         "blank.parquet",
         "feed.json",
+        "images.parquet",
         "ladder.parquet",
         "cache",
         "curves.parquet",

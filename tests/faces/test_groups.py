@@ -74,7 +74,11 @@ WRONG = {
     "no pattern": ("folder", "(", "is no pattern .*; give a regular expression$"),
     "two groups": ("folder", "(a)(n)", "has 2 groups; put one pair of brackets around the name$"),
     "not everywhere": ("folder", "ann", r"'ann' is not found in happy.bob-1\.png; every picture needs it$"),
-    "an empty name": ("folder", "(x*)", "leaves 4 of 4 faces without a name, first face 0; name every one"),
+    "an empty name": (
+        "folder",
+        "(x*)",
+        r"leaves 4 of 4 faces without a name, first face happy/ann-1\.png; name every one",
+    ),
 }
 
 
