@@ -6,7 +6,10 @@ import unicodedata
 LONGEST = 100
 """Letters of a name: more fill a terminal, and a folder or file of that name cannot be made."""
 
-TABLES_OWN = frozenset({"all", "class", "explainer", "metric", "n", "recall", "mean-face", "oracle", "truth"})
+MEAN_FACE, MEAN_IMAGE = "mean-face", "mean-image"
+"""The control that shows the mean picture of the class: what it is called of faces, and of anything else."""
+
+TABLES_OWN = frozenset({"all", "class", "explainer", "metric", "n", "recall", MEAN_FACE, MEAN_IMAGE, "oracle", "truth"})
 """Words that tables use themselves: their columns and rows, and the maps of known worth that every run carries."""
 _TABLES_FORMS = re.compile(r"^(oracle|truth)-noise-|\s(defined|undefined)$")
 

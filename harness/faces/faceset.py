@@ -93,13 +93,13 @@ class FaceSet:
     names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "images", pixels(self.images, f"face set {self.name!r}: images"))
+        object.__setattr__(self, "images", pixels(self.images, f"image set {self.name!r}: images"))
         object.__setattr__(self, "classes", tuple(self.classes))
         for what, name in [("name", self.name), *(("class", each) for each in self.classes)]:
             if name_fault(name):
-                raise UsageError(f"face set {self.name!r:.60}: its {what} {name!r:.60} is {name_fault(name)}")
+                raise UsageError(f"image set {self.name!r:.60}: its {what} {name!r:.60} is {name_fault(name)}")
         if len(self.images) == 0:
-            raise UsageError(f"face set {self.name!r} has no images; give a set with at least one")
+            raise UsageError(f"image set {self.name!r} has no images; give a set with at least one")
         if not len(self.ids):
             object.__setattr__(self, "ids", np.arange(len(self.images)))
         aligned: dict[str, Sequence[object] | np.ndarray | None] = {
@@ -109,7 +109,7 @@ class FaceSet:
         for what, values in aligned.items():
             if values is not None and len(values) != len(self.images):
                 raise UsageError(
-                    f"face set {self.name!r} has {len(self.images)} images but {len(values)} {what}; give one each"
+                    f"image set {self.name!r} has {len(self.images)} images but {len(values)} {what}; give one each"
                 )
         self._check_names()
         self._check_labels()
@@ -121,12 +121,12 @@ class FaceSet:
         for place, name in enumerate(self.names):
             if not isinstance(name, str) or not name.strip() or one_line(name) != name:
                 raise UsageError(
-                    f"face set {self.name!r}: the name {name!r:.80} of image {self.ids[place]} is no line of text; "
+                    f"image set {self.name!r}: the name {name!r:.80} of image {self.ids[place]} is no line of text; "
                     "give each image a name in letters or digits"
                 )
             if seen.setdefault(name, place) != place:
                 raise UsageError(
-                    f"face set {self.name!r} calls images {self.ids[seen[name]]} and {self.ids[place]} both {name!r}; "
+                    f"image set {self.name!r} calls images {self.ids[seen[name]]} and {self.ids[place]} both {name!r}; "
                     "give each image a name of its own"
                 )
 
@@ -137,14 +137,14 @@ class FaceSet:
         labels = np.asarray(self.labels)
         if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
             raise UsageError(
-                f"face set {self.name!r}: labels are {labels.dtype} of shape {labels.shape}; give the number of its "
+                f"image set {self.name!r}: labels are {labels.dtype} of shape {labels.shape}; give the number of its "
                 "class for each image"
             )
         object.__setattr__(self, "labels", labels)
         bad = np.flatnonzero((labels < 0) | (labels >= len(self.classes)))
         if len(bad):
             raise UsageError(
-                f"face set {self.name!r}: image {self.called(int(bad[0]))} has label {labels[bad[0]]}, "
+                f"image set {self.name!r}: image {self.called(int(bad[0]))} has label {labels[bad[0]]}, "
                 f"but there are {len(self.classes)} classes; use 0 to {len(self.classes) - 1}"
             )
 
@@ -169,7 +169,7 @@ class FaceSet:
             return int(np.flatnonzero(self.ids == int(text))[0])
         named = f", and called as {self.names[0]!r} is" if self.names else ""
         raise UsageError(
-            f"faces {self.name!r} have no image {text}{closest(text, self.names)}; their {len(self)} images are "
+            f"image set {self.name!r} has no image {text}{closest(text, self.names)}; its {len(self)} images are "
             f"numbered {self.ids.min()} to {self.ids.max()}{named}"
         )
 
@@ -248,7 +248,7 @@ def changed_pixels(faces: FaceSet) -> UInt8[np.ndarray, "m g h w"]:
     """
     known = faces.counterfactuals
     if known is None:
-        raise UsageError(f"faces {faces.name!r} have no counterfactuals; what a part changes needs rendered faces")
+        raise UsageError(f"images {faces.name!r} have no counterfactuals; what a part changes needs rendered faces")
     images = faces.images[known.faces][:, None]
     # Bytes wrap below zero, so the smaller is taken from the larger.
     changed: np.ndarray = np.maximum(images, known.at_rest) - np.minimum(images, known.at_rest)

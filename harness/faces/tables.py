@@ -73,7 +73,7 @@ def load_table(
         if columns.label is not None:
             labels.append(_label(_Cell(path, number, columns.names[columns.label]), row[columns.label], named))
     if not ids:
-        raise UsageError(f"{path} has no rows below its header; give a table with at least one face")
+        raise UsageError(f"{path} has no rows below its header; give a table with at least one picture")
     return FaceSet(
         name=path.stem if usage is None else f"{path.stem}#{usage}",
         images=np.frombuffer(pixels, np.uint8).reshape(-1, side, side),
@@ -175,8 +175,14 @@ class _BadPixelError(Exception):
 _PIXELS = _Pixels({str(value): value for value in range(256)})
 
 
-def _records(path: Path) -> Iterator[list[str]]:
-    """Yield the non-blank records of a file, its header first."""
+def records(path: Path) -> Iterator[list[str]]:
+    """Yield the non-blank records of a file, its header first.
+
+    Raises
+    ------
+    UsageError
+        Where it cannot be read.
+    """
     csv.field_size_limit(2**31 - 1)  # a picture of 224 x 224 is longer than the csv module's usual most
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -187,9 +193,9 @@ def _records(path: Path) -> Iterator[list[str]]:
 
 def _columns(path: Path) -> _Columns:
     """Read the header and recognise which table it is."""
-    names = next(_records(path), None)
+    names = next(records(path), None)
     if names is None:
-        raise UsageError(f"{path} is empty; give a table with a header and at least one face")
+        raise UsageError(f"{path} is empty; give a table with a header and at least one picture")
     plain = [name.strip().casefold() for name in names]
     usage = plain.index("usage") if "usage" in plain else None
     for label, pixels in _LABELLED:
@@ -204,15 +210,15 @@ def _columns(path: Path) -> _Columns:
     expected = " or ".join(f"{label!r} and {pixels!r}" for label, pixels in _LABELLED)
     said = ", ".join(repr(name.strip()[:20]) for name in names[:6])
     raise UsageError(
-        f"{path} lacks a column: its header is {said}; a table of faces has {expected}, one of files 'path'"
+        f"{path} lacks a column: its header is {said}; a table of pictures has {expected}, one of files 'path'"
     )
 
 
 def _rows(path: Path, columns: _Columns) -> Iterator[tuple[int, list[str]]]:
     """Yield (row number, fields) below the header, with as many fields as the header has."""
-    records = _records(path)
-    next(records)
-    for number, row in enumerate(records):
+    found = records(path)
+    next(found)
+    for number, row in enumerate(found):
         if len(row) != len(columns.names):
             raise UsageError(
                 f"{path} row {number} has {len(row)} columns, not the header's {len(columns.names)} "

@@ -85,7 +85,7 @@ def _notes(gallery: Gallery, outputs: dict[str, Any]) -> list[str]:
         found.append(f"of {classes} classes the first {MOST_CLASSES} are shown")
     if gallery.faces.labels is None:
         found.append(
-            "the faces have no labels: where a figure's rule says classified right, the predicted class is taken, "
+            "the images have no labels: where a figure's rule says classified right, the predicted class is taken, "
             "and whether it is right cannot be known"
         )
     return [note for note in found if note]
@@ -183,5 +183,5 @@ def _one_face(gallery: Gallery, chosen: Int[np.ndarray, " k"]) -> tuple[int, str
     if IMAGE in ids:
         return int(np.flatnonzero(ids == IMAGE)[0]), f"image {IMAGE}, as in the report that this gallery follows"
     first = chosen[chosen != NONE]
-    why = f"the faces have no image {IMAGE}, so it is the first of figure 1"
-    return (int(first[0]), why) if len(first) else (0, f"the faces have no image {IMAGE}, so it is the first one")
+    why = f"there is no image {IMAGE}, so it is the first of figure 1"
+    return (int(first[0]), why) if len(first) else (0, f"there is no image {IMAGE}, so it is the first one")

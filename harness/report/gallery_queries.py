@@ -62,7 +62,7 @@ class StoredGallery:
 
     def absent(self, name: str) -> str:
         """Return why a class has no image."""
-        return f"no face of {name} is classified right" if self.labelled else f"no face is seen as {name}"
+        return f"no image of {name} is classified right" if self.labelled else f"no image is seen as {name}"
 
     def called(self, image: int) -> str:
         """Return what an image is called: its name, else its number."""

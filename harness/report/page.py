@@ -120,7 +120,7 @@ def _asked(run: RunFolder) -> str:
     beside = f"{_counted(controls, 'control')} that cannot be faithful" if controls else "no controls"
     return (
         f"{_counted(methods, 'way')} of explaining the network {run.record.subject.name} and {beside} were tested "
-        f"on {images} images{each}, of the face set {faces.name} ({faces.n} images, "
+        f"on {images} images{each}, of the set {faces.name} ({faces.n} images, "
         f"{len(queries.classes(run))} classes)."
     )
 
@@ -258,7 +258,7 @@ def _picture(title: str, path: Path) -> Picture:
 def _absent(run: RunFolder) -> list[str]:
     """Return why a figure that a reader may expect is not there."""
     if queries.matrix(run, "confusion") is None:
-        return ["The faces have no labels, so there is no confusion matrix and nothing to hold against recall."]
+        return ["The images have no labels, so there is no confusion matrix and nothing to hold against recall."]
     return []
 
 
@@ -309,7 +309,7 @@ def _provenance(run: RunFolder) -> list[tuple[str, str]]:
     told = [
         ("run folder", run.name),
         ("subject", f"{record.subject.name}, digest {record.subject.digest}"),
-        ("faces", f"{record.faces.name}, {record.faces.n} images, digest {record.faces.digest}"),
+        ("images", f"{record.faces.name}, {record.faces.n} images, digest {record.faces.digest}"),
         ("layer of class activation maps", str(record.subject.cam_layer)),
         ("notes", "; ".join(record.notes)),
         ("profile", _settings(record.profile)),

@@ -9,7 +9,7 @@ MARKS = {"pass": "pass", "fail": "FAIL", "inconclusive": "?", "not applicable": 
 
 NULLS = {
     "spectrum-null": "the map's own values, moved to random places of the same smoothness: it knows nothing of where",
-    "transplant-null": "the explainer's map of another image: it knows faces in general and nothing of this one",
+    "transplant-null": "the explainer's map of another image: it knows such images in general and nothing of this one",
     "segment-null": "the map's own segments, their weights permuted: segments follow edges and earn nothing by that",
     "edges": "the edges of the picture, which know nothing of the network",
 }

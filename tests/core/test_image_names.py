@@ -85,4 +85,4 @@ def test_a_gallery_names_files_and_is_asked_for_one(place: Path, capsys: pytest.
     assert json.loads((place / "gallery/gallery.json").read_text())["outputs"]["label"] == "left"
     assert "left/" in (place / "gallery/gallery.html").read_text(encoding="utf-8")
     assert main([*words, "--image", "left/second/9.png", "--out", "gallery"]) == 2
-    assert "have no image left/second/9.png (did you mean" in capsys.readouterr().err
+    assert "has no image left/second/9.png (did you mean" in capsys.readouterr().err
