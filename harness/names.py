@@ -6,7 +6,10 @@ import unicodedata
 LONGEST = 100
 """Letters of a name: more fill a terminal, and a folder or file of that name cannot be made."""
 
-TABLES_OWN = frozenset({"all", "class", "explainer", "metric", "n", "recall", "mean-face", "oracle", "truth"})
+MEAN_FACE, MEAN_IMAGE = "mean-face", "mean-image"
+"""The control that shows the mean picture of the class: what it is called of faces, and of anything else."""
+
+TABLES_OWN = frozenset({"all", "class", "explainer", "metric", "n", "recall", MEAN_FACE, MEAN_IMAGE, "oracle", "truth"})
 """Words that tables use themselves: their columns and rows, and the maps of known worth that every run carries."""
 _TABLES_FORMS = re.compile(r"^(oracle|truth)-noise-|\s(defined|undefined)$")
 
@@ -25,6 +28,17 @@ def printable(text: str) -> str:
     'red \\x1b[31m\nline'
     """
     return "".join(letter if letter in "\n\t" or not _hides(letter) else ascii(letter)[1:-1] for letter in text)
+
+
+def one_line(text: str) -> str:
+    r"""Return a text as :func:`printable` has it, in one line.
+
+    Examples
+    --------
+    >>> one_line("two\nlines.png")
+    'two\\nlines.png'
+    """
+    return "".join(ascii(letter)[1:-1] if letter in "\n\t" else letter for letter in printable(text))
 
 
 def name_fault(name: object) -> str:

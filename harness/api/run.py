@@ -92,6 +92,11 @@ class Run:
         return self._folder.scores
 
     @property
+    def images(self) -> pd.DataFrame:
+        """What each image of :attr:`scores` is called, such as its file's path; no row where it has a number alone."""
+        return self._folder.images
+
+    @property
     def curves(self) -> pd.DataFrame:
         """One row a point of an image's removal curve."""
         return self._folder.curves

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 
 from harness.errors import UsageError
 from harness.metrics.score import Score
+from harness.names import MEAN_FACE, MEAN_IMAGE
 from harness.statistics import Spread, hierarchical, images_of, least_units, people_to_settle
 from harness.store import IDENTITY, VERDICTS, frame
 
@@ -87,6 +88,11 @@ class Evidence:
         """
         held = self._by_key.get((explainer, metric, variant))
         return self.scores.iloc[:0].set_index("image")[list(SHOWN)] if held is None else held
+
+    def control(self, name: str) -> str:
+        """Return what a check's control is called here: the mean face is the mean image of what is no face."""
+        renamed = name == MEAN_FACE and any(explainer == MEAN_IMAGE for explainer, *_ in self._by_key)
+        return MEAN_IMAGE if renamed else name
 
     @cached_property
     def _asked(self) -> dict[tuple[str, str], pd.Series]:
@@ -333,7 +339,7 @@ def judged(checks: Sequence[Check], evidence: Evidence, explainers: Sequence[str
             steps = [check.step if check.decides else check.name for check in mine]
             for check, findings, corrected in zip(mine, found, _corrected(found, steps), strict=True):
                 pairs = zip(findings, corrected, strict=True)
-                rows[check.name, explainer] = [_row(explainer, check, *pair) for pair in pairs]
+                rows[check.name, explainer] = [_row(explainer, check, evidence, *pair) for pair in pairs]
     ordered = [
         check for family in dict.fromkeys(c.family for c in checks) for check in checks if check.family == family
     ]
@@ -405,14 +411,16 @@ def _allowed(check: Check, evidence: Evidence, found: Sequence[Finding]) -> Sequ
     return barred if reason else found
 
 
-def _row(explainer: str, check: Check, finding: Finding, corrected: Correction) -> Mapping[str, object]:
+def _row(
+    explainer: str, check: Check, evidence: Evidence, finding: Finding, corrected: Correction
+) -> Mapping[str, object]:
     """Return one row of the verdict table."""
     verdict, reason = check.decide(finding, corrected)
     return {
         "explainer": explainer,
         "check": check.name,
         "family": check.family,
-        "control": check.control,
+        "control": evidence.control(check.control),
         "class": finding.kind,
         "n": finding.n,
         "unit": finding.unit,

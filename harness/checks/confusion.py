@@ -28,7 +28,7 @@ def _recall_follows_gain(check: Check, evidence: Evidence, explainer: str) -> Se
     """Correlate each class's mean deletion gain with its recall."""
     counts = evidence.matrix("confusion")
     if counts is None:
-        return [Finding(EVERYTHING, 0, reason="the faces have no labels")]
+        return [Finding(EVERYTHING, 0, reason="the images have no labels")]
     rows = evidence.of(explainer, "deletion-gain", "spectrum-null").dropna(subset="value")
     recalls = recall(counts.astype(np.int64))
     held = [k for k, name in enumerate(evidence.classes) if (rows["target"] == name).any() and recalls[k] >= 0]
@@ -75,7 +75,7 @@ def _class_matrices(evidence: Evidence, explainer: str) -> tuple[np.ndarray, np.
     counts, alike = evidence.matrix("confusion"), evidence.matrix("map-similarity", explainer)
     images = evidence.matrix("image-similarity")
     if counts is None:
-        return "the faces have no labels"
+        return "the images have no labels"
     if alike is None or images is None:
         return "map similarity was not measured"
     held = (counts.sum(1) > 0) & ~np.isnan(np.diag(alike)) & ~np.isnan(np.diag(images))

@@ -13,7 +13,7 @@ LEAST = 2
 def _turns_back(check: Check, evidence: Evidence, explainer: str) -> Sequence[Finding]:
     """Judge the misclassified images, or say why there are none to judge."""
     if evidence.matrix("confusion") is None:
-        return [Finding(EVERYTHING, 0, reason="the faces have no labels")]
+        return [Finding(EVERYTHING, 0, reason="the images have no labels")]
     rows = evidence.scores
     wrong = rows.loc[(rows["label"] != rows["predicted"]) & (rows["explainer"] == explainer), "image"].nunique()
     if wrong < LEAST:

@@ -68,7 +68,7 @@ class OwnJudge:
         if check.unit == CLASSES:
             return [_over_classes(check, evidence, rows)]
         if check.unit == PEOPLE and not evidence.persons:
-            return [Finding(EVERYTHING, 0, reason="nobody is named on these faces", unit=PEOPLE)]
+            return [Finding(EVERYTHING, 0, reason="nobody is named on these images", unit=PEOPLE)]
         return findings(check, evidence, rows)
 
     def _effects(self, scores: pd.DataFrame) -> Float[np.ndarray, " n"]:

@@ -44,14 +44,15 @@ class PairedScores:
 
     def __call__(self, check: Check, evidence: Evidence, explainer: str) -> Sequence[Finding]:
         """Return the finding over all images, then, where classes are judged, one for each."""
-        if explainer == self.against:
+        against = evidence.control(self.against)
+        if explainer == against:
             return [Finding(EVERYTHING, 0, reason=f"{explainer} is the control of this check")]
         rows = marked_rows(evidence, explainer, self.metric, self.variant, self.own)
         if not len(rows):
             return [Finding(EVERYTHING, 0, reason=f"{self.metric} was not measured")]
         rows = filled(rows, check, self.blank)
-        if self.against:
-            rows = _less(rows, evidence.of(self.against, self.metric, self.variant), self.against)
+        if against:
+            rows = _less(rows, evidence.of(against, self.metric, self.variant), against)
         return findings(check, evidence, rows, by_class=self.by_class)
 
 

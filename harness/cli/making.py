@@ -68,8 +68,8 @@ def train_command(options: argparse.Namespace) -> int:
     made.save(options.out)
     held, rows = made.held, zip(made.classes, made.held.confusion.tolist(), made.held.recall, strict=True)
     table = [[name, *counts, None if math.isnan(recall) else f"{recall:.2f}"] for name, counts, recall in rows]
-    print(tabulate(table, headers=["true \\ predicted", *made.classes, "recall"], missingval="no faces"))
-    print(f"accuracy {held.accuracy:.3f} on {len(held.ids)} faces held out, after epoch {made.epoch} of {made.ran}")
+    print(tabulate(table, headers=["true \\ predicted", *made.classes, "recall"], missingval="no images"))
+    print(f"accuracy {held.accuracy:.3f} on {len(held.ids)} images held out, after epoch {made.epoch} of {made.ran}")
     print(f"{options.out}   judge it with: harness run --subject {options.out} --faces {options.faces}")
     return DONE
 

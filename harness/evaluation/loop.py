@@ -21,7 +21,7 @@ from harness.evaluation.notes import check_faces, noted
 from harness.evaluation.provenance import about_explainer, about_metrics, passes_of, provenance, seconds_before
 from harness.evaluation.recognition import Recognised, Tell, answers, silent
 from harness.evaluation.request import Request
-from harness.evaluation.rows import blank_images, evidence_of, examples_of, failed_rows, persons_of
+from harness.evaluation.rows import blank_images, evidence_of, examples_of, failed_rows, names_of, persons_of
 from harness.evaluation.runner import Runner
 from harness.evaluation.team import Team, threads_for
 from harness.evaluation_set import EvaluationSet, evaluation_set
@@ -124,6 +124,7 @@ def _evaluated(
     tables = {
         "ladder": made.ladder,
         "verdicts": made.verdicts,
+        "images": names_of(case),
         "persons": persons_of(case),
         "blank": frame(BLANK, [{"explainer": name, "image": image} for name, held in blank.items() for image in held]),
         "effects": effects,

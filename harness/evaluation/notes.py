@@ -45,9 +45,9 @@ def noted(request: Request) -> tuple[str, ...]:
 def check_faces(subject: Subject, faces: FaceSet) -> None:
     """Refuse faces whose labels would index other classes than the subject's, or that scores could not be told of."""
     if len(np.unique(faces.ids)) < len(faces):
-        raise UsageError(f"faces {faces.name!r} have one id for several images; give each image an id of its own")
+        raise UsageError(f"images {faces.name!r} have one id for several images; give each image an id of its own")
     if faces.classes != subject.classes:
         raise UsageError(
-            f"faces {faces.name!r} have classes {', '.join(faces.classes)}, but subject {subject.name!r} has "
+            f"images {faces.name!r} have classes {', '.join(faces.classes)}, but subject {subject.name!r} has "
             f"{', '.join(subject.classes)}; give both the same classes in the same order"
         )

@@ -16,11 +16,13 @@ from harness.evaluation.runner import Runner
 from harness.evaluation_set import EvaluationSet
 from harness.explainers import Explainer
 from harness.explainers.baselines import in_pixels
+from harness.faces.naming import mean_name
 from harness.measurements import (
     Measured,
 )
 from harness.metrics.cards import ScoreFacts, described
 from harness.metrics.score import Score
+from harness.names import MEAN_FACE
 from harness.networks.random import layer_groups
 from harness.store import (
     IDENTITY,
@@ -129,7 +131,7 @@ def provenance(
         rungs=tuple(RungRecord(**asdict(rung)) for rung in RUNGS),
         alpha=ALPHA,
         confidence=CONFIDENCE,
-        checks=tuple(_about_check(check, broken.get(check.name, "")) for check in request.checks),
+        checks=tuple(_about_check(check, subject, broken.get(check.name, "")) for check in request.checks),
         random_labels=repr(request.random_labels) if request.random_labels else None,
         cascade=tuple(map(tuple, layer_groups(subject, profile.cascade_stages))),
         device=str(subject.device),
@@ -139,9 +141,10 @@ def provenance(
     )
 
 
-def _about_check(check: Check, fault: str) -> CheckRecord:
+def _about_check(check: Check, subject: Subject, fault: str) -> CheckRecord:
     """Return what ``run.json`` says of a check; `fault` is "" where it did not break down."""
     stated = {one.name: getattr(check, one.name) for one in fields(CheckRecord) if one.name not in ("needs", "fault")}
+    stated["control"] = mean_name(subject.classes) if check.control == MEAN_FACE else check.control
     return CheckRecord(**stated, needs=tuple(sorted(check.needs)), fault=fault)
 
 

@@ -89,13 +89,13 @@ class Recognised:
             before = held.get(explainer.name, {})
             told = self._told or explainer.name in self._changed
             if not told and before.get("digest") == about["digest"] and before.get("maps") != about["maps"]:
-                tell(f"{explainer.name} was made again: its maps of the same faces changed, though nothing else did")
+                tell(f"{explainer.name} was made again: its maps of the same pictures changed, though nothing else did")
         self._folder.write_json(KNOWN, self._now)
 
     def _of_everything(self) -> str:
         """Return why nothing can be used again, "" where something can."""
         before, now = self._before, self._now
-        for what, why in (("package", "this package's code changed"), ("faces", "faces or seed changed")):
+        for what, why in (("package", "this package's code changed"), ("faces", "pictures or seed changed")):
             if before.get(what) != now[what]:
                 return why
         parts = before.get("arithmetic", {})
@@ -153,7 +153,7 @@ PARTS = {
     "map layer": "its map layer changed",
     "weights, attributes or hooks": "its weights, attributes or hooks changed",
     "digest": "what it holds changed: an attribute, a default or a value that it closes over",
-    "answers": "its answers to the same faces changed, though nothing else did",
+    "answers": "its answers to the same pictures changed, though nothing else did",
 }
 
 

@@ -15,7 +15,7 @@ from harness.measurements import (
     Measured,
 )
 from harness.metrics.score import Score
-from harness.store import PERSONS, SCORES, Examples, frame
+from harness.store import IMAGES, PERSONS, SCORES, Examples, frame
 
 EXAMPLES_A_CLASS, EXAMPLES = 3, 60
 """Most images whose maps are kept to be looked at, of a class and in all; of each class there is one at least."""
@@ -42,6 +42,12 @@ def persons_of(case: EvaluationSet) -> pd.DataFrame:
     """Return who is on each chosen image, nothing where nobody is known."""
     persons = case.faces.persons
     return frame(PERSONS, None if persons is None else {"image": case.faces.ids, "person": persons})
+
+
+def names_of(case: EvaluationSet) -> pd.DataFrame:
+    """Return what each chosen image is called, nothing where its number is all there is."""
+    names = case.faces.names
+    return frame(IMAGES, {"image": case.faces.ids, "name": list(names)} if names else None)
 
 
 def blank_images(case: EvaluationSet, maps: Float[np.ndarray, "n h w"]) -> frozenset[int]:

@@ -10,6 +10,7 @@ from harness.digest import digest
 from harness.errors import UsageError
 from harness.explainers._randomness import generators, normal
 from harness.explainers.base import Explainer, Facts, explainer
+from harness.names import MEAN_FACE
 from harness.subject import Subject
 
 
@@ -62,11 +63,11 @@ def centre(
     return bump.expand(len(images), -1, -1).clone()
 
 
-def mean_face(images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"]) -> Explainer:
+def mean_face(images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"], *, name: str = MEAN_FACE) -> Explainer:
     """Return the control that shows how far the target's mean face lies from the mean of all classes' mean faces.
 
-    It is made from a set of faces and is not registered. Its maps are never negative, the same for every image of a
-    target, and know the data but not the network.
+    It is made from a set of faces, or of any other pictures, and is not registered. Its maps are never negative, the
+    same for every image of a target, and know the data but not the network.
 
     Parameters
     ----------
@@ -74,23 +75,25 @@ def mean_face(images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"]) -> Ex
         In the input units of the subject that it will stand beside.
     labels
         Their classes.
+    name
+        What it is called.
 
     Raises
     ------
     UsageError
-        By the explainer, where a target has no face among `images`.
+        By the explainer, where a target has no picture among `images`.
     """
     faces = images.mean(1)
     means = {int(label): faces[labels == label].mean(0) for label in torch.unique(labels)}
     overall = torch.stack(list(means.values())).mean(0)
     portraits = {label: (mean - overall).abs() for label, mean in means.items()}
 
-    def portrait(subject: Subject, images: Tensor, targets: Tensor, *, faces: str) -> Tensor:
+    def portrait(subject: Subject, images: Tensor, targets: Tensor, *, pictures: str) -> Tensor:
         missing = sorted({subject.classes[t] for t in targets.tolist() if t not in portraits})
         if missing:
-            raise UsageError(f"no face of {', '.join(missing)} to average; give mean_face some")
+            raise UsageError(f"no picture of {', '.join(missing)} to average; give mean_face some")
         return torch.stack([portraits[t] for t in targets.tolist()]).to(images)
 
-    # The faces' digest is a setting, so that maps made from other faces are not taken for these.
-    settings = {"faces": digest(images, labels)}
-    return Explainer("mean-face", portrait, settings, Facts("control", cost="none"), f"{__name__}:mean_face")
+    # The pictures' digest is a setting, so that maps made from others are not taken for these.
+    settings = {"pictures": digest(images, labels)}
+    return Explainer(name, portrait, settings, Facts("control", cost="none"), f"{__name__}:mean_face")

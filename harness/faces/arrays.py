@@ -21,7 +21,7 @@ def load_arrays(path: Path, subject_classes: Sequence[str] | None = None) -> Fac
 
     It holds ``images``, whole numbers 0 to 255, (n, h, w) or (n, h, w, 3), and where known ``labels`` (numbers, or
     names), ``classes`` (names that the numbers index; by default the subject's, or FER2013's where those are all
-    expressions or there is no subject), ``persons`` and ``ids``.
+    expressions or there is no subject), ``persons``, ``ids`` and ``names`` (of the images, no two alike).
 
     Raises
     ------
@@ -46,6 +46,7 @@ def load_arrays(path: Path, subject_classes: Sequence[str] | None = None) -> Fac
         labels=labels,
         ids=_numbers(path, arrays, "ids") if "ids" in arrays else np.arange(len(arrays["images"])),
         persons=_numbers(path, arrays, "persons") if "persons" in arrays else None,
+        names=tuple(map(str, arrays["names"].ravel().tolist())) if "names" in arrays else (),
     )
 
 

@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from harness.digest import digest
 from harness.errors import UsageError
 from harness.faces.pictures import pixels
-from harness.names import name_fault
+from harness.importing import closest
+from harness.names import name_fault, one_line
 
 EXPRESSIONS = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
 """FER2013's classes in FER2013's order."""
@@ -66,6 +67,9 @@ class FaceSet:
         Under which terms the pictures may be used.
     notes
         What a reader of results should know of how they were read.
+    names
+        What each image is called where its number says little, such as its file's path within its folder; no two are
+        called alike. Empty where ids are all there is.
 
     Raises
     ------
@@ -86,26 +90,45 @@ class FaceSet:
     counterfactuals: Counterfactuals | None = None
     licence: str = "unknown"
     notes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "images", pixels(self.images, f"face set {self.name!r}: images"))
+        object.__setattr__(self, "images", pixels(self.images, f"image set {self.name!r}: images"))
         object.__setattr__(self, "classes", tuple(self.classes))
         for what, name in [("name", self.name), *(("class", each) for each in self.classes)]:
             if name_fault(name):
-                raise UsageError(f"face set {self.name!r:.60}: its {what} {name!r:.60} is {name_fault(name)}")
+                raise UsageError(f"image set {self.name!r:.60}: its {what} {name!r:.60} is {name_fault(name)}")
         if len(self.images) == 0:
-            raise UsageError(f"face set {self.name!r} has no images; give a set with at least one")
+            raise UsageError(f"image set {self.name!r} has no images; give a set with at least one")
         if not len(self.ids):
             object.__setattr__(self, "ids", np.arange(len(self.images)))
         aligned: dict[str, Sequence[object] | np.ndarray | None] = {
             "labels": self.labels, "ids": self.ids, "persons": self.persons, "parts": self.parts, **self.evidence,
+            "names": self.names or None,
         }  # fmt: skip
         for what, values in aligned.items():
             if values is not None and len(values) != len(self.images):
                 raise UsageError(
-                    f"face set {self.name!r} has {len(self.images)} images but {len(values)} {what}; give one each"
+                    f"image set {self.name!r} has {len(self.images)} images but {len(values)} {what}; give one each"
                 )
+        self._check_names()
         self._check_labels()
+
+    def _check_names(self) -> None:
+        """Every name is one line of text, and names one image."""
+        object.__setattr__(self, "names", tuple(self.names))
+        seen: dict[str, int] = {}
+        for place, name in enumerate(self.names):
+            if not isinstance(name, str) or not name.strip() or one_line(name) != name:
+                raise UsageError(
+                    f"image set {self.name!r}: the name {name!r:.80} of image {self.ids[place]} is no line of text; "
+                    "give each image a name in letters or digits"
+                )
+            if seen.setdefault(name, place) != place:
+                raise UsageError(
+                    f"image set {self.name!r} calls images {self.ids[seen[name]]} and {self.ids[place]} both {name!r}; "
+                    "give each image a name of its own"
+                )
 
     def _check_labels(self) -> None:
         """Every label must name a class."""
@@ -114,23 +137,45 @@ class FaceSet:
         labels = np.asarray(self.labels)
         if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
             raise UsageError(
-                f"face set {self.name!r}: labels are {labels.dtype} of shape {labels.shape}; give the number of its "
+                f"image set {self.name!r}: labels are {labels.dtype} of shape {labels.shape}; give the number of its "
                 "class for each image"
             )
         object.__setattr__(self, "labels", labels)
         bad = np.flatnonzero((labels < 0) | (labels >= len(self.classes)))
         if len(bad):
             raise UsageError(
-                f"face set {self.name!r}: image {self.ids[bad[0]]} has label {labels[bad[0]]}, "
+                f"image set {self.name!r}: image {self.called(int(bad[0]))} has label {labels[bad[0]]}, "
                 f"but there are {len(self.classes)} classes; use 0 to {len(self.classes) - 1}"
             )
 
     def __len__(self) -> int:
         return len(self.images)
 
+    def called(self, place: int) -> str:
+        """Return what the image at an index is called: its name, else its id."""
+        return self.names[place] if self.names else str(self.ids[place])
+
+    def place_called(self, text: str) -> int:
+        """Return the index of the image of a name or an id.
+
+        Raises
+        ------
+        UsageError
+            Where no image is called so.
+        """
+        if text in self.names:
+            return self.names.index(text)
+        if text.lstrip("-").isdecimal() and int(text) in self.ids:
+            return int(np.flatnonzero(self.ids == int(text))[0])
+        named = f", and called as {self.names[0]!r} is" if self.names else ""
+        raise UsageError(
+            f"image set {self.name!r} has no image {text}{closest(text, self.names)}; its {len(self)} images are "
+            f"numbered {self.ids.min()} to {self.ids.max()}{named}"
+        )
+
     @cached_property
     def digest(self) -> str:
-        """Name of the pictures and of all that is known of them and measured against."""
+        """Name of the pictures and of all that is known of them and measured against; of images, not of their names."""
         causes = None if self.counterfactuals is None else vars(self.counterfactuals)
         return digest(self.images, self.classes, self.labels, self.persons, self.ids, self.evidence, causes)
 
@@ -148,6 +193,7 @@ class FaceSet:
             evidence={name: maps[index] for name, maps in self.evidence.items()},
             parts=None if self.parts is None else self.parts[index],
             counterfactuals=self._counterfactuals_of(index),
+            names=tuple(self.names[place] for place in index) if self.names else (),
         )
 
     def _counterfactuals_of(self, index: Int[np.ndarray, " k"]) -> Counterfactuals | None:
@@ -202,7 +248,7 @@ def changed_pixels(faces: FaceSet) -> UInt8[np.ndarray, "m g h w"]:
     """
     known = faces.counterfactuals
     if known is None:
-        raise UsageError(f"faces {faces.name!r} have no counterfactuals; what a part changes needs rendered faces")
+        raise UsageError(f"images {faces.name!r} have no counterfactuals; what a part changes needs rendered faces")
     images = faces.images[known.faces][:, None]
     # Bytes wrap below zero, so the smaller is taken from the larger.
     changed: np.ndarray = np.maximum(images, known.at_rest) - np.minimum(images, known.at_rest)

@@ -14,6 +14,7 @@ from harness.errors import UsageError
 from harness.faces.faceset import FaceSet
 from harness.faces.naming import expression_classes, numbered_classes, places_by_name
 from harness.faces.pictures import picture_pixels
+from harness.names import one_line
 
 _SPLITS = frozenset({"train", "training", "valid", "validation", "val", "test", "publictest", "privatetest"})
 _TEST, _TRAINING = ("test",), ("train", "training")
@@ -24,6 +25,8 @@ def load_folder(
     path: Path, split: str | None = None, *, training: bool = False, classes: Sequence[str] | None = None
 ) -> FaceSet:
     """Return the pictures of a folder, all of one size, sorted by path; ids are their places in that order.
+
+    Each picture is named by its path within the folder, which stays when others are added.
 
     A class is matched by its folder's name, in any case and order. Where all names are expressions, classes are
     FER2013's in FER2013's order; otherwise the names, sorted. A folder of pictures without class folders gives an
@@ -48,12 +51,25 @@ def load_folder(
     """
     name = path.resolve().name if split is None else f"{path.resolve().name}#{split}"
     held = _held(path, split, training)
-    notes = _notes(path, held)
+    notes, names = _notes(path, held), tuple(path_name(file, path) for file in held.pictures)
     if not held.owners:
-        return FaceSet(name=name, images=_stacked(held.pictures), classes=numbered_classes(classes), notes=notes)
+        return FaceSet(
+            name=name,
+            images=stacked_pictures(held.pictures),
+            classes=numbered_classes(classes),
+            notes=notes,
+            names=names,
+        )
     named = expression_classes(sorted(set(held.owners)))
     labels = places_by_name(held.owners, named)
-    return FaceSet(name=name, images=_stacked(held.pictures), classes=named, labels=labels, notes=notes)
+    return FaceSet(
+        name=name, images=stacked_pictures(held.pictures), classes=named, labels=labels, notes=notes, names=names
+    )
+
+
+def path_name(file: Path, folder: Path) -> str:
+    """Return what the picture in a file is called: its path within a folder, in one line and with slashes anywhere."""
+    return one_line(file.relative_to(folder).as_posix())
 
 
 def picture_files(path: Path, split: str | None = None, *, training: bool = False) -> list[Path]:
@@ -133,8 +149,14 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "h w *colour"]:
         raise UsageError(f"picture {path} cannot be read ({what}); replace or remove it") from error
 
 
-def _stacked(paths: Sequence[Path]) -> UInt8[np.ndarray, "n h w *colour"]:
-    """Return pictures as one array, colour where any has colour."""
+def stacked_pictures(paths: Sequence[Path]) -> UInt8[np.ndarray, "n h w *colour"]:
+    """Return pictures as one array, colour where any has colour.
+
+    Raises
+    ------
+    UsageError
+        Naming the first that cannot be read, or is of another size than the first.
+    """
     pictures = [read_picture(path) for path in paths]
     height, width = pictures[0].shape[:2]
     for path, picture in zip(paths, pictures, strict=True):

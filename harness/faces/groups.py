@@ -38,7 +38,7 @@ def grouped(faces: FaceSet, path: Path | None, part: str | None, groups: str, *,
     if ".py:" in groups:
         names = _called(groups, faces)
     elif path is None:
-        raise UsageError(f"--groups {groups!r} needs faces from a table, arrays or a folder; give file.py:function")
+        raise UsageError(f"--groups {groups!r} needs images from a table, arrays or a folder; give file.py:function")
     elif path.is_dir():
         names = _matched(path, part, groups, training)
     elif path.suffix.casefold() == ".npz":
@@ -52,13 +52,13 @@ def grouped(faces: FaceSet, path: Path | None, part: str | None, groups: str, *,
 def _with_persons(faces: FaceSet, names: Sequence[object], groups: str) -> FaceSet:
     """Return the faces with named persons as numbers."""
     if len(names) != len(faces):
-        raise UsageError(f"--groups {groups!r} names {len(names)} of {len(faces)} faces; give one name a face")
+        raise UsageError(f"--groups {groups!r} names {len(names)} of {len(faces)} images; give one name an image")
     told = ["" if name is None or name != name else str(name).strip() for name in names]
     gaps = [place for place, name in enumerate(told) if not name]
     if gaps:
         raise UsageError(
-            f"--groups {groups!r} leaves {len(gaps)} of {len(faces)} faces without a name, first face "
-            f"{faces.ids[gaps[0]]}; name every one, or leave out --groups"
+            f"--groups {groups!r} leaves {len(gaps)} of {len(faces)} images without a name, first image "
+            f"{faces.called(gaps[0])}; name every one, or leave out --groups"
         )
     return replace(faces, persons=np.unique(np.array(told), return_inverse=True)[1].astype(np.int64))
 
@@ -96,5 +96,5 @@ def _array(path: Path, groups: str) -> list[object]:
             raise UsageError(f"{path} has no array {groups!r}; it has {', '.join(held.files)}")
         values = held[groups]
     if values.ndim != 1:
-        raise UsageError(f"{path}: {groups} has shape {values.shape}; give one name or number a face")
+        raise UsageError(f"{path}: {groups} has shape {values.shape}; give one name or number an image")
     return list(values.tolist())

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from harness.errors import UsageError
 from harness.faces.arrays import from_dataset, load_arrays
 from harness.faces.faceset import FaceSet
+from harness.faces.ferplus import holds_votes, load_votes
 from harness.faces.folders import load_folder
 from harness.faces.groups import grouped
 from harness.faces.naming import aligned
@@ -66,7 +67,7 @@ _Classes: TypeAlias = tuple[str, ...] | None
 
 _READERS: Mapping[str, Callable[[Path, str | None, bool, _Classes], FaceSet]] = MappingProxyType(
     {
-        ".csv": lambda path, part, training, classes: load_table(path, part, training=training, classes=classes),
+        ".csv": lambda path, part, training, classes: _table(path, part, training, classes),
         ".npz": lambda path, part, _, classes: _arrays(path, part, classes),
     }
 )
@@ -111,12 +112,12 @@ def _own_faces(text: str, training: bool, classes: _Classes) -> FaceSet:
         return load_folder(path, part, training=training, classes=classes)
     if path.is_file():
         if path.suffix.casefold() not in _READERS:
-            raise UsageError(f"{path} is no table of faces; give .csv, .npz or a folder of pictures")
+            raise UsageError(f"{path} is no table of images; give .csv, .npz or a folder of pictures")
         return _READERS[path.suffix.casefold()](path, part, training, classes)
     if part is None and ".py:" in text:
         return _made(text, classes)
     raise UsageError(
-        f"no faces are called {text!r}{closest(text, FACES)} and there is no such file or folder; "
+        f"no images are called {text!r}{closest(text, FACES)} and there is no such file or folder; "
         f"there is {', '.join(FACES)}, or give a path"
     )
 
@@ -127,6 +128,13 @@ def _place(text: str) -> tuple[Path, str | None]:
         before, _, part = text.rpartition("#")
         return Path(before), part
     return Path(text), None
+
+
+def _table(path: Path, part: str | None, training: bool, classes: _Classes) -> FaceSet:
+    """Return the pictures of a table, or those that a table of votes is about."""
+    if holds_votes(path):
+        return load_votes(path, part, training=training)
+    return load_table(path, part, training=training, classes=classes)
 
 
 def _arrays(path: Path, part: str | None, classes: _Classes) -> FaceSet:

@@ -9,6 +9,7 @@ from jaxtyping import Int
 
 from harness.errors import UsageError
 from harness.faces.faceset import EXPRESSIONS, FaceSet
+from harness.names import MEAN_FACE, MEAN_IMAGE
 
 _OTHER_WORDS = {
     "anger": "angry", "disgusted": "disgust", "fearful": "fear", "afraid": "fear", "happiness": "happy",
@@ -85,6 +86,22 @@ def aligned(faces: FaceSet, classes: tuple[str, ...]) -> FaceSet:
     return replace(faces, classes=classes, labels=labels)
 
 
+def are_expressions(classes: Sequence[str]) -> bool:
+    """Whether every class is a facial expression: then the pictures are faces, and are called so.
+
+    Examples
+    --------
+    >>> are_expressions(["happiness", "Sad"]), are_expressions(["Happy", "cat"])
+    (True, False)
+    """
+    return all(_key(name) in _EXPRESSION_KEYS for name in classes)
+
+
+def mean_name(classes: Sequence[str]) -> str:
+    """Return what the control is called that shows the mean picture of a class."""
+    return MEAN_FACE if are_expressions(classes) else MEAN_IMAGE
+
+
 def numbered_classes(classes: Sequence[str] | None) -> tuple[str, ...]:
     """Return the classes that label numbers index where the pictures bring no names: the subject's own.
 
@@ -95,7 +112,7 @@ def numbered_classes(classes: Sequence[str] | None) -> tuple[str, ...]:
     >>> numbered_classes(["cat", "dog"]), numbered_classes(["Sad", "Happy"]) == EXPRESSIONS
     (('cat', 'dog'), True)
     """
-    if classes is None or all(_key(name) in _EXPRESSION_KEYS for name in classes):
+    if classes is None or are_expressions(classes):
         return EXPRESSIONS
     return tuple(classes)
 

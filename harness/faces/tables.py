@@ -1,7 +1,8 @@
 """FER2013 and its relatives as comma-separated tables: one face a row, its pixels in one column.
 
 Three headers are known: ``emotion,pixels,Usage`` (``fer2013.csv``; ``icml_face_data.csv`` has the same with spaces and
-in another order), ``label,feature``, and the unlabelled ``id,feature`` and ``pixels``.
+in another order), ``label,feature``, and the unlabelled ``id,feature`` and ``pixels``. A table may also list files: a
+column ``path``, ``file`` or ``filename``, within the table's folder, beside ``label``, ``class``, ``emotion`` or none.
 """
 
 import csv
@@ -14,7 +15,9 @@ import numpy as np
 
 from harness.errors import UsageError
 from harness.faces.faceset import FaceSet
-from harness.faces.naming import numbered_classes, places_by_name
+from harness.faces.folders import stacked_pictures
+from harness.faces.naming import expression_classes, numbered_classes, places_by_name
+from harness.names import one_line
 
 TEST_USAGES = ("publictest", "privatetest")
 """The splits that are read unless another is asked for."""
@@ -27,6 +30,7 @@ USAGES = (*TRAINING_USAGES, *TEST_USAGES)
 
 _LABELLED = (("emotion", "pixels"), ("label", "feature"))
 _UNLABELLED = ({"id", "feature"}, {"pixels"})
+_PATHS, _PATH_LABELS = ("path", "file", "filename"), ("label", "class", "emotion")
 
 
 def load_table(
@@ -35,7 +39,8 @@ def load_table(
     """Return the faces of a table, (n, side, side), labelled in FER2013's order of classes or in the subject's own.
 
     The file is read row by row: memory is that of the pictures kept, whatever the size of the text. Rows count from
-    0 below the header, and that number is each picture's id.
+    0 below the header, and that number is each picture's id. Files that a table lists are read as a folder's are
+    (:func:`harness.faces.folders.load_folder`), and named as they are written there.
 
     Parameters
     ----------
@@ -57,11 +62,10 @@ def load_table(
     columns = _columns(path)
     wanted = _wanted(path, columns, usage, TRAINING_USAGES if training else TEST_USAGES)
     named = numbered_classes(classes)
+    if columns.listed:
+        return _listed(path, usage, columns, wanted, named)
     pixels, labels, ids, side = bytearray(), [], [], 0
-    for number, row in _rows(path, columns):
-        if wanted is not None and _usage(row, columns) not in wanted:
-            _check_usage(path, number, row, columns, wanted)
-            continue
+    for number, row in _wanted_rows(path, columns, wanted):
         picture = _picture(_Cell(path, number, columns.names[columns.pixels]), row[columns.pixels], side)
         side = side or isqrt(len(picture))
         pixels += picture
@@ -69,13 +73,44 @@ def load_table(
         if columns.label is not None:
             labels.append(_label(_Cell(path, number, columns.names[columns.label]), row[columns.label], named))
     if not ids:
-        raise UsageError(f"{path} has no rows below its header; give a table with at least one face")
+        raise UsageError(f"{path} has no rows below its header; give a table with at least one picture")
     return FaceSet(
         name=path.stem if usage is None else f"{path.stem}#{usage}",
         images=np.frombuffer(pixels, np.uint8).reshape(-1, side, side),
         classes=named,
         labels=np.array(labels, dtype=np.int64) if columns.label is not None else None,
         ids=np.array(ids, dtype=np.int64),
+    )
+
+
+def _listed(
+    path: Path, usage: str | None, columns: "_Columns", wanted: frozenset[str] | None, named: Sequence[str]
+) -> FaceSet:
+    """Return the pictures of the files that a table lists; labels that are not all numbers are names of classes."""
+    rows = list(_wanted_rows(path, columns, wanted))
+    if not rows:
+        raise UsageError(f"{path} has no rows below its header; give a table with at least one picture")
+    files = [path.parent / row[columns.pixels].strip() for _, row in rows]
+    for (number, row), file in zip(rows, files, strict=True):
+        if not file.is_file():
+            said = row[columns.pixels].strip()[:80]
+            raise _Cell(path, number, columns.names[columns.pixels]).error(
+                f"there is no file {said!r} in the table's folder; mend the path, or remove the row"
+            )
+    classes, labels = tuple(named), None
+    if columns.label is not None:
+        texts = [row[columns.label].strip() for _, row in rows]
+        if not all(text.isdecimal() for text in texts):
+            classes = expression_classes(sorted(set(texts)))
+        cells = [_Cell(path, number, columns.names[columns.label]) for number, _ in rows]
+        labels = np.array([_label(cell, text, classes) for cell, text in zip(cells, texts, strict=True)], np.int64)
+    return FaceSet(
+        name=path.stem if usage is None else f"{path.stem}#{usage}",
+        images=stacked_pictures(files),
+        classes=classes,
+        labels=labels,
+        ids=np.array([number for number, _ in rows], dtype=np.int64),
+        names=tuple(one_line(Path(row[columns.pixels].strip()).as_posix()) for _, row in rows),
     )
 
 
@@ -98,12 +133,13 @@ def column(path: Path, name: str) -> list[str]:
 
 @dataclass(frozen=True)
 class _Columns:
-    """The header, and the places of the columns that matter."""
+    """The header, and the places of the columns that matter; where files are `listed`, `pixels` is that of paths."""
 
     names: tuple[str, ...]
     pixels: int
     label: int | None
     usage: int | None
+    listed: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,8 +175,14 @@ class _BadPixelError(Exception):
 _PIXELS = _Pixels({str(value): value for value in range(256)})
 
 
-def _records(path: Path) -> Iterator[list[str]]:
-    """Yield the non-blank records of a file, its header first."""
+def records(path: Path) -> Iterator[list[str]]:
+    """Yield the non-blank records of a file, its header first.
+
+    Raises
+    ------
+    UsageError
+        Where it cannot be read.
+    """
     csv.field_size_limit(2**31 - 1)  # a picture of 224 x 224 is longer than the csv module's usual most
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -151,9 +193,9 @@ def _records(path: Path) -> Iterator[list[str]]:
 
 def _columns(path: Path) -> _Columns:
     """Read the header and recognise which table it is."""
-    names = next(_records(path), None)
+    names = next(records(path), None)
     if names is None:
-        raise UsageError(f"{path} is empty; give a table with a header and at least one face")
+        raise UsageError(f"{path} is empty; give a table with a header and at least one picture")
     plain = [name.strip().casefold() for name in names]
     usage = plain.index("usage") if "usage" in plain else None
     for label, pixels in _LABELLED:
@@ -161,22 +203,37 @@ def _columns(path: Path) -> _Columns:
             return _Columns(tuple(names), plain.index(pixels), plain.index(label), usage)
     if set(plain) in _UNLABELLED:
         return _Columns(tuple(names), plain.index("pixels" if "pixels" in plain else "feature"), None, usage)
+    paths = next((plain.index(word) for word in _PATHS if word in plain), None)
+    if paths is not None:
+        label_of_path = next((plain.index(word) for word in _PATH_LABELS if word in plain), None)
+        return _Columns(tuple(names), paths, label_of_path, usage, listed=True)
     expected = " or ".join(f"{label!r} and {pixels!r}" for label, pixels in _LABELLED)
     said = ", ".join(repr(name.strip()[:20]) for name in names[:6])
-    raise UsageError(f"{path} lacks a column: its header is {said}; a table of faces has {expected}")
+    raise UsageError(
+        f"{path} lacks a column: its header is {said}; a table of pictures has {expected}, one of files 'path'"
+    )
 
 
 def _rows(path: Path, columns: _Columns) -> Iterator[tuple[int, list[str]]]:
     """Yield (row number, fields) below the header, with as many fields as the header has."""
-    records = _records(path)
-    next(records)
-    for number, row in enumerate(records):
+    found = records(path)
+    next(found)
+    for number, row in enumerate(found):
         if len(row) != len(columns.names):
             raise UsageError(
                 f"{path} row {number} has {len(row)} columns, not the header's {len(columns.names)} "
                 f"({', '.join(name.strip() for name in columns.names)}); mend or remove the row"
             )
         yield number, row
+
+
+def _wanted_rows(path: Path, columns: _Columns, wanted: frozenset[str] | None) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of the splits to read."""
+    for number, row in _rows(path, columns):
+        if wanted is None or _usage(row, columns) in wanted:
+            yield number, row
+        else:
+            _check_usage(path, number, row, columns, wanted)
 
 
 def _usage(row: list[str], columns: _Columns) -> str:

@@ -37,7 +37,7 @@ class Gallery:
     seed
         Of every random draw.
     image
-        Image whose filter outputs are shown; None for the rule of :data:`IMAGE`.
+        Name or id of the image whose filter outputs are shown; None for the rule of :data:`IMAGE`.
     after_activation
         Whether filter outputs are shown after their activation instead of before it.
     ascent
@@ -47,18 +47,15 @@ class Gallery:
     subject: Subject
     faces: FaceSet
     seed: int = 0
-    image: int | None = None
+    image: str | None = None
     after_activation: bool = False
     ascent: Ascent = field(default_factory=Ascent)
 
     def check(self) -> None:
         """Refuse what could be refused only after minutes of work, and a network that cannot be explained."""
         sound_network(self.subject, self.faces)
-        if self.image is not None and self.image not in self.faces.ids:
-            raise UsageError(
-                f"faces {self.faces.name!r} have no image {self.image}; their {len(self.faces)} images are numbered "
-                f"{self.faces.ids.min()} to {self.faces.ids.max()}"
-            )
+        if self.image is not None:
+            self.faces.place_called(self.image)
         if self.after_activation:
             for layer in convolution_layers(self.subject).names:
                 activation_after(self.subject, layer)

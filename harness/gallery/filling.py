@@ -66,6 +66,7 @@ def fill(gallery: Gallery, folder: RunFolder, run: RunFolder, command: str = "")
             "outputs": about_outputs,
             "layers": [made.about for made in layers],
             "notes": [*_notes(gallery, about_outputs), *faults],
+            "names": dict(zip(map(str, faces.ids.tolist()), faces.names, strict=True)) if faces.names else {},
         },
     )
 
@@ -84,7 +85,7 @@ def _notes(gallery: Gallery, outputs: dict[str, Any]) -> list[str]:
         found.append(f"of {classes} classes the first {MOST_CLASSES} are shown")
     if gallery.faces.labels is None:
         found.append(
-            "the faces have no labels: where a figure's rule says classified right, the predicted class is taken, "
+            "the images have no labels: where a figure's rule says classified right, the predicted class is taken, "
             "and whether it is right cannot be known"
         )
     return [note for note in found if note]
@@ -178,9 +179,9 @@ def _one_face(gallery: Gallery, chosen: Int[np.ndarray, " k"]) -> tuple[int, str
     """Return the face whose filter outputs are shown, and why it is that one."""
     ids = gallery.faces.ids
     if gallery.image is not None:
-        return int(np.flatnonzero(ids == gallery.image)[0]), "as asked"
+        return gallery.faces.place_called(gallery.image), "as asked"
     if IMAGE in ids:
         return int(np.flatnonzero(ids == IMAGE)[0]), f"image {IMAGE}, as in the report that this gallery follows"
     first = chosen[chosen != NONE]
-    why = f"the faces have no image {IMAGE}, so it is the first of figure 1"
-    return (int(first[0]), why) if len(first) else (0, f"the faces have no image {IMAGE}, so it is the first one")
+    why = f"there is no image {IMAGE}, so it is the first of figure 1"
+    return (int(first[0]), why) if len(first) else (0, f"there is no image {IMAGE}, so it is the first one")

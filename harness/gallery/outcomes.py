@@ -64,7 +64,7 @@ def exceeds_faces(
     Outcome
         The effect is the share of units of which it is true; one unit less than all is a fail.
     """
-    claim = "the image found for a unit activates it more than any face"
+    claim = "the image found for a unit activates it more than any image shown to it"
     alive = ~(found.dead(faces) if dead is None else dead)
     if not alive.any():
         return Outcome(claim, "not applicable", np.nan, np.nan, np.nan, 0, "every unit is dead")

@@ -104,7 +104,7 @@ def known_evidence(attributions: Attributions) -> Mapping[str, Known]:
         values = _on_input(case, name)
         chosen = strongest(values) if name == DISPLACEMENT else values > 0
         none = ~chosen.any(axis=(1, 2))
-        found[name] = Known(chosen, np.where(none, f"the face has no {name}", ""))
+        found[name] = Known(chosen, np.where(none, f"the image has no {name}", ""))
     return found
 
 

@@ -28,7 +28,7 @@ GIVEN: Mapping[str, Callable[[Attributions, Known | None], Any]] = {
 }
 """What a metric may ask for by the name of a parameter: grey pictures (n, h, w) from 0 to 1, explained classes (n,),
 the network's answers (n, k), and which pixels are known to matter (n, h, w)."""
-NO_EVIDENCE = "of these faces it is not known which pixels matter"
+NO_EVIDENCE = "of these images it is not known which pixels matter"
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def sound_network(subject: Subject, faces: FaceSet, *, gradients: bool = True) -
     """
     if faces.images.max() == 1:
         raise UsageError(
-            f"faces {faces.name!r} have no pixel above 1 of 255, which is black; multiply by 255 what is 0 to 1"
+            f"images {faces.name!r} have no pixel above 1 of 255, which is black; multiply by 255 what is 0 to 1"
         )
     known = _sound.setdefault(subject, {})
     asked = (faces.digest, gradients)

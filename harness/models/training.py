@@ -191,11 +191,11 @@ def train(
     if epochs < 1:
         raise UsageError(f"cannot train for {epochs} epochs; give 1 or more")
     if faces.labels is None:
-        raise UsageError(f"face set {faces.name!r} has no labels to learn; give a labelled set")
+        raise UsageError(f"image set {faces.name!r} has no labels to learn; give a labelled set")
     held = held_out(faces, held_share, seed)
     chosen, rest = faces.take(np.flatnonzero(held)), faces.take(np.flatnonzero(~held))
     if not len(np.unique(_labels(rest))) > 1:
-        raise UsageError(f"face set {faces.name!r} has one class alone to learn; give faces of two or more")
+        raise UsageError(f"image set {faces.name!r} has one class alone to learn; give images of two or more")
     devices = [torch.device(device)] if torch.device(device).type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
@@ -222,7 +222,7 @@ def held_out(faces: FaceSet, share: float, seed: int) -> np.ndarray:
         if len(members) > 1:
             held[members[: max(1, round(share * len(members)))]] = True
     if not held.any():
-        raise UsageError(f"face set {faces.name!r} has one face a class, too few to hold any out; give more")
+        raise UsageError(f"image set {faces.name!r} has one image a class, too few to hold any out; give more")
     return held
 
 

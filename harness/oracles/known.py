@@ -19,6 +19,7 @@ from harness.evaluation_set import EvaluationSet
 from harness.explainers.base import Explainer, Facts
 from harness.explainers.controls import mean_face
 from harness.faces.faceset import FaceSet
+from harness.faces.naming import mean_name
 from harness.perturbation import spectrum_null
 from harness.subject import Subject
 from harness.truth import Shared
@@ -60,7 +61,8 @@ def known_maps(
     -------
     The mean face of the target's class, and the oracles where causes are known.
     """
-    portrait = mean_face(case.subject.prepare(faces.images), torch.from_numpy(predicted))
+    pictures, name = case.subject.prepare(faces.images), mean_name(case.subject.classes)
+    portrait = mean_face(pictures, torch.from_numpy(predicted), name=name)
     return (replace(portrait, facts=replace(portrait.facts, fixed=True)), *oracles(case, shared))
 
 

@@ -217,7 +217,7 @@ def _differences(runs: Sequence[RunFolder], a: int, b: int) -> list[str]:
         lines.append(f"other subjects: {_told(names, (held[0][0], held[1][0]))}: the networks differ.")
     if held[0][1] != held[1][1]:
         told = _told(names, (held[0][1], held[1][1]))
-        lines.append(f"other faces: {told}: images cannot be paired, so there is no effect and no p.")
+        lines.append(f"other images: {told}: images cannot be paired, so there is no effect and no p.")
     else:
         lines += _other_targets(names, first, second)
     digests = [{each.name: each.digest for each in run.record.explainers} for run in (first, second)]

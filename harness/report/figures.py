@@ -134,6 +134,8 @@ def _galleries(run: RunFolder) -> Iterator[Plate]:
     ]
     absent = [name for name in queries.classes(run) if name not in held]
     caption = _GALLERY + (f" No example of: {', '.join(absent)}." if absent else "")
+    if len(run.images):
+        caption += f" Images: {', '.join(run.called(int(image)) for image in run.examples.images)}."
     for number, page in enumerate(pages):
         yield Plate(_numbered(MAPS_PLATE, number), "Maps", caption, partial(gallery_figure, run, *page))
 

@@ -47,7 +47,9 @@ def _lead(run: RunFolder, names: Sequence[str]) -> str:
     holds = list(rows.loc[rows["verdict"] == "pass", "explainer"])
     best = _best(run)
     if not best:
-        told = "Which classes do best cannot be known: the faces have no labels, so nothing can be held against recall."
+        told = (
+            "Which classes do best cannot be known: the images have no labels, so nothing can be held against recall."
+        )
     else:
         told = f"{wording.listed(f'{name} (recall {value:.2f})' for name, value in best)} do best. "
         if holds:
@@ -102,7 +104,7 @@ def _best_said(run: RunFolder) -> tuple[str, ...]:
     """Return the recall of every class."""
     recalls = queries.recalls(run)
     if recalls is None:
-        return ("The faces have no labels, so there is no recall and no confusion matrix.",)
+        return ("The images have no labels, so there is no recall and no confusion matrix.",)
     held = recalls.drop(ALL).sort_values(ascending=False, kind="stable")
     told = ", ".join(f"{name} {'undefined' if pd.isna(value) else f'{value:.2f}'}" for name, value in held.items())
     said = f"Recall over {run.record.faces.n} faces: {told}; accuracy {recalls[ALL]:.2f}."
@@ -211,7 +213,7 @@ def _chance(run: RunFolder, names: Sequence[str]) -> tuple[str, ...]:
 def _uses(run: RunFolder) -> tuple[str, ...]:
     """Return for each class the part whose rest costs it most, with its interval; or that it cannot be known."""
     if run.effects.empty:
-        return ("Cannot be known here: these faces cannot be rendered again with a part at rest.",)
+        return ("Cannot be known here: these images cannot be rendered again with a part at rest.",)
     table, told = _losses(run), []
     for name in queries.classes(run):
         said = [

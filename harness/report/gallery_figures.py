@@ -51,7 +51,7 @@ class GalleryPlate:
 
 def gallery_plates(held: StoredGallery) -> Iterator[GalleryPlate]:
     """Yield the figures in the order of the report that the gallery follows."""
-    right = "classified right" if held.labelled else "predicted as the class (the faces have no labels)"
+    right = "classified right" if held.labelled else "predicted as the class (the images have no labels)"
     rule = f"One image a class, at random among those {right}. Images: {held.images('random')}."
     yield GalleryPlate(
         "figure-1",
@@ -60,12 +60,12 @@ def gallery_plates(held: StoredGallery) -> Iterator[GalleryPlate]:
         "percentile.",
         partial(_faces_figure, held, "saliency", "Figure 1. Saliency", _strength),
     )
-    about = held.about["outputs"]
+    shown = wording.shortened(held.called(held.about["outputs"]["image"]))
     outputs = GalleryPlate(
         "figure-2.2",
         "Figure 2.2. What filters give for one image",
         _outputs_caption(held),
-        partial(_outputs_figure, held, f"Figure 2.2. Filter outputs for image {about['image']}"),
+        partial(_outputs_figure, held, f"Figure 2.2. Filter outputs for image {shown}"),
         carries_caption=True,
     )
     for place, layer in enumerate(held.about["layers"]):
@@ -121,9 +121,9 @@ def _faces_figure(
     across = min(ACROSS, count)
     blocks = -(-count // across)
     side = (WIDTH - 0.7 - GAP * (ACROSS - 1)) / ACROSS
-    note = "Under each class: the image's number and the class's probability."
+    note = "Under each class: which image it is, and the class's probability."
     if not held.labelled:
-        note += " The faces have no labels: the class is the predicted one."
+        note += " The images have no labels: the class is the predicted one."
     with styled():
         margins = Margins(left=0.62, right=0.08, top=0.66, bottom=0.28, across=GAP, down=0.5)
         figure, axes = panels(blocks * across, across, (side, 2 * side + GAP), margins)
@@ -206,7 +206,7 @@ def _layer_caption(held: StoredGallery, about: dict[str, Any]) -> str:
     parts = [
         f"Gradient ascent on the input from noise ({ascent['steps']} steps, best of {ascent['draws']} starts). Under "
         f"each image: the {what}'s {'mean activation over places' if about['layer'] else 'logit'}, and in brackets "
-        f"the largest that any of the {held.about['faces']['n']} faces gives.",
+        f"the largest that any of the {held.about['faces']['n']} images gives.",
         *checks_said(about),
     ]
     if about["layer"] and about["units"] < about["asked"]:
@@ -220,7 +220,7 @@ def checks_said(about: dict[str, Any]) -> list[str]:
     found = []
     if exceeds["effect"] is not None:
         reached = round(exceeds["effect"] * exceeds["n"])
-        found.append(f"Higher than every face: {reached} of {exceeds['n']} ({exceeds['verdict']}).")
+        found.append(f"Higher than every image: {reached} of {exceeds['n']} ({exceeds['verdict']}).")
         found += [f"{exceeds['reason'][0].upper()}{exceeds['reason'][1:]}."] if exceeds["reason"] else []
     if random["effect"] is None:
         found.append(f"Random weights: not judged ({random['reason']}).")
@@ -233,7 +233,7 @@ def checks_said(about: dict[str, Any]) -> list[str]:
             f"{wording.number(about['agreement'] if about['agreement'] is not None else np.nan)}."
         )
     if about["dead"]:
-        what = "Dead (no face and no start changes it)"
+        what = "Dead (no image and no start changes it)"
         found.append(f"{what}: {wording.listed(map(str, about['dead']))}.")
     return found
 
@@ -289,8 +289,9 @@ def _outputs_caption(held: StoredGallery) -> str:
     when = "after their activation" if about["after_activation"] else "before activation and pooling"
     layers = wording.listed(about["layers"])
     return (
-        f"Outputs of {layers}, {when}, for image {about['image']} ({about['rule']}), seen as {about['predicted']}"
-        f"{truly}. The number at the left is the first filter of a row. Red is above zero, blue below; each filter is "
+        f"Outputs of {layers}, {when}, for image {held.called(about['image'])} ({about['rule']}), seen as "
+        f"{about['predicted']}{truly}. "
+        "The number at the left is the first filter of a row. Red is above zero, blue below; each filter is "
         "scaled to its own 99th percentile."
     )
 

@@ -101,13 +101,13 @@ def _beside_lime(held: StoredGallery, ax: Axes, side: float) -> None:
     table = queries.matrix(held.run, "confusion")
     if table is not None:
         draw_confusion(ax, table.reindex(index=held.classes, columns=held.classes), side)
-        ax.set_title("Confusion matrix: faces, shaded by share of the row", fontsize=7, loc="right", weight="bold")
+        ax.set_title("Confusion matrix: images, shaded by share of the row", fontsize=7, loc="right", weight="bold")
         for axis in (ax.xaxis, ax.yaxis):
             axis.label.set_fontsize(7)
         return
     counts = held.about["predicted"]
     _bars(ax, {name: float(counts[name]) for name in held.classes}, "{:.0f}")
-    ax.set_xlabel("faces seen as the class", fontsize=7)
+    ax.set_xlabel("images seen as the class", fontsize=7)
     ax.set_title("No labels, so no confusion matrix", fontsize=7, loc="left", weight="bold")
 
 
@@ -128,7 +128,7 @@ def _bars(ax: Axes, values: Mapping[str, float], form: str) -> None:
     """Draw a bar a class with its number; one without a number says so."""
     ax.barh(range(len(values)), np.nan_to_num(list(values.values())), color="#6baed6", height=0.65)
     for place, value in enumerate(values.values()):
-        text = form.format(value) if np.isfinite(value) else "no faces"
+        text = form.format(value) if np.isfinite(value) else "no images"
         ax.text(np.nan_to_num(value), place, f" {text}", va="center", fontsize=6.5)
     ax.set_yticks(range(len(values)), list(values), fontsize=6.5)
     ax.tick_params(length=0)

@@ -60,7 +60,7 @@ def spoken(held: StoredGallery) -> list[str]:
     outputs = held.about["outputs"]
     lines = [
         f"figures 1 and 4, images: {held.images('random')}",
-        f"figure 2.2, image: {outputs['image']} ({outputs['rule']})",
+        f"figure 2.2, image: {held.called(outputs['image'])} ({outputs['rule']})",
         f"figure 3, images: {held.images('surest')}",
     ]
     for about in held.about["layers"]:
@@ -124,7 +124,7 @@ def _filter_table(held: StoredGallery, layer: str) -> dict[str, Any]:
                 held.classes[row["unit"]] if not layer else str(row["unit"]),
                 "dead" if row["dead"] else _span(draws),
                 f"{row['best_face']:.3f}",
-                str(row["best_face_image"]),
+                held.called(row["best_face_image"]),
             )
         )
     return {"title": f"Filters of {layer}" if layer else "Classes", "rows": rows}

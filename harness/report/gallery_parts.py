@@ -9,6 +9,7 @@ from harness.report.style import (
     FAINT,
     VERDICTS,
 )
+from harness.report.wording import shortened
 
 WIDTH = 7.2
 """Inches of a figure: the text width of a page, so that type is printed at its size."""
@@ -18,8 +19,8 @@ GAP = 0.06
 
 def class_title(ax: Axes, held: StoredGallery, choice: str, place: int) -> None:
     """Write the class, and under it the image's id and the class's probability."""
-    image, chance = held.arrays[f"{choice}_ids"][place], held.arrays[f"{choice}_probabilities"][place]
-    below = "no image" if image == NONE else f"{image}  p {share(float(chance))}"
+    image, chance = int(held.arrays[f"{choice}_ids"][place]), held.arrays[f"{choice}_probabilities"][place]
+    below = "no image" if image == NONE else f"{shortened(held.called(image), 14)}  p {share(float(chance))}"
     ax.set_title(below, fontsize=6.5, pad=3, color=FAINT)
     ax.annotate(
         held.classes[place], (0.5, 1), (0, 12), xycoords="axes fraction", textcoords="offset points", ha="center",

@@ -62,10 +62,14 @@ class StoredGallery:
 
     def absent(self, name: str) -> str:
         """Return why a class has no image."""
-        return f"no face of {name} is classified right" if self.labelled else f"no face is seen as {name}"
+        return f"no image of {name} is classified right" if self.labelled else f"no image is seen as {name}"
+
+    def called(self, image: int) -> str:
+        """Return what an image is called: its name, else its number."""
+        return str(self.about.get("names", {}).get(str(image), image))
 
     def images(self, choice: str) -> str:
-        """Return a choice's images in a line: class and id."""
+        """Return a choice's images in a line: class and what its image is called."""
         ids = self.arrays[f"{choice}_ids"].tolist()
         pairs = zip(self.classes, ids, strict=True)
-        return ", ".join(f"{name} {'none' if image == NONE else image}" for name, image in pairs)
+        return ", ".join(f"{name} {'none' if image == NONE else self.called(image)}" for name, image in pairs)

@@ -22,7 +22,10 @@ STATES = {
     State.OPEN: ("?", "inconclusive"),
     State.UNJUDGED: ("–", "not applicable"),
 }
-_REACHED = {"yes": "pass", "no": "fail", "open": "inconclusive", "not applicable": "not applicable"}
+_REACHED = {
+    "yes": "pass", "no": "fail", ladder.ELSEWHERE: "not applicable", "open": "inconclusive",
+    "not applicable": "not applicable",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,8 @@ def _reading(run: RunFolder, name: str) -> tuple[str, str]:
     good = wording.listed(shown) if shown else "nothing yet"
     if one.stopped is not None:
         gap = rungs[str(one.stopped["name"])].gap
+        if one.stopped["reached"] == ladder.ELSEWHERE:
+            return "what a small change would do", gap
         return good, gap if one.stopped["reached"] == "no" else f"not settled, so until it is: {gap}"
     unasked = [each for each in run.record.rungs if each.number == ladder.COUNTED and each.name not in one.yes]
     return good, f"not asked in full, so: {unasked[0].gap}" if unasked else "–"

@@ -68,7 +68,7 @@ def _row_title(ax: Axes, run: RunFolder, i: int) -> None:
     target, label, image = str(held.targets[i]), str(held.labels[i]), int(held.images[i])
     seen = run.scores.loc[run.scores["image"] == image, "predicted"]
     predicted = str(seen.iloc[0]) if len(seen) else target
-    lines = [target, f"image {image}"]
+    lines = [target, f"image {wording.shortened(run.called(image))}"]
     lines += [f"truly {label}"] if label not in ("", target) else []
     lines += [f"seen as {predicted}"] if predicted not in ("", target) else []
     text = "\n".join(wording.folded(line, 15) for line in lines)

@@ -145,7 +145,7 @@ def _numbers(ax: Axes, shaded: Float[np.ndarray, "k k"], values: Float[np.ndarra
         ax.text(
             (len(values) - 1) / 2,
             i,
-            "no faces of this class" if counted else "no value",
+            "no images of this class" if counted else "no value",
             ha="center",
             va="center",
             fontsize=6.5,

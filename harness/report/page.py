@@ -106,7 +106,7 @@ def _contents(run: RunFolder) -> dict[str, Any]:
 
 def _own(style: str, script: str) -> dict[str, str]:
     """Return the page's style and script with the digests by which its policy lets in these and no others."""
-    made = {}
+    made = dict[str, str]()
     for what, name in (("style", style), ("script", script)):
         text = (TEMPLATES / name).read_text(encoding="utf-8")
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
@@ -168,7 +168,7 @@ def _asked(run: RunFolder) -> str:
     beside = f"{_counted(controls, 'control')} that cannot be faithful" if controls else "no controls"
     return (
         f"{_counted(methods, 'way')} of explaining the network {run.record.subject.name} and {beside} were tested "
-        f"on {images} images{each}, of the face set {faces.name} ({faces.n} images, "
+        f"on {images} images{each}, of the set {faces.name} ({faces.n} images, "
         f"{len(queries.classes(run))} classes)."
     )
 
@@ -227,7 +227,7 @@ def _provenance(run: RunFolder) -> list[tuple[str, str]]:
     told = [
         ("run folder", run.name),
         ("subject", f"{record.subject.name}, digest {record.subject.digest}"),
-        ("faces", f"{record.faces.name}, {record.faces.n} images, digest {record.faces.digest}"),
+        ("images", f"{record.faces.name}, {record.faces.n} images, digest {record.faces.digest}"),
         ("layer of class activation maps", str(record.subject.cam_layer)),
         ("notes", "; ".join(record.notes)),
         ("profile", _settings(record.profile)),

@@ -192,7 +192,7 @@ def _cell(attrs: Mapping[Any, Any], where: str, name: str, value: Any) -> str:
     if name == "n":
         return str(value)
     if name == "recall":
-        return "no faces" if pd.isna(value) else f"{value:.2f}"
+        return "no images" if pd.isna(value) else f"{value:.2f}"
     defined, asked = attrs["defined"][where], attrs["asked"][where]
     if asked[name] == 0:
         return "–"

@@ -9,7 +9,7 @@ MARKS = {"pass": "pass", "fail": "FAIL", "inconclusive": "?", "not applicable": 
 
 NULLS = {
     "spectrum-null": "the map's own values, moved to random places of the same smoothness: it knows nothing of where",
-    "transplant-null": "the explainer's map of another image: it knows faces in general and nothing of this one",
+    "transplant-null": "the explainer's map of another image: it knows such images in general and nothing of this one",
     "segment-null": "the map's own segments, their weights permuted: segments follow edges and earn nothing by that",
     "edges": "the edges of the picture, which know nothing of the network",
 }
@@ -113,6 +113,17 @@ def span(counts: Iterable[SupportsInt]) -> str:
     """
     held = sorted({int(count) for count in counts}) or [0]
     return str(held[0]) if len(held) == 1 else f"{held[0]}-{held[-1]}"
+
+
+def shortened(name: str, longest: int = 45) -> str:
+    """Return the end of a long name, where a file's path says which of its folder's files it is.
+
+    Examples
+    --------
+    >>> shortened("cats/17.png"), shortened("pictures/of/cats/17.png", 12)
+    ('cats/17.png', '…cats/17.png')
+    """
+    return name if len(name) <= longest else "…" + name[1 - longest :]
 
 
 def folded(name: str, width: int) -> str:

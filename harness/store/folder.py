@@ -22,7 +22,7 @@ from harness.importing import reason
 from harness.names import LONGEST
 from harness.store.pieces import FINISHED, file_name, note, read_piece, sha256
 from harness.store.record import RunRecord
-from harness.store.schema import BLANK, EFFECTS, EXAMINATIONS, IDENTITY, LADDER, PERSONS, SCHEMA_VERSION, frame
+from harness.store.schema import BLANK, EFFECTS, EXAMINATIONS, IDENTITY, IMAGES, LADDER, PERSONS, SCHEMA_VERSION, frame
 
 Read = TypeVar("Read")
 TURNS = "cache/turns"
@@ -176,6 +176,21 @@ class RunFolder:
         return self._table("persons") if (self.path / "persons.parquet").is_file() else frame(PERSONS)
 
     @cached_property
+    def images(self) -> pd.DataFrame:
+        """What each image is called, or nothing; a run made with names has to have them. See :data:`IMAGES`."""
+        there = (self.path / "images.parquet").is_file() or self._noted("images.parquet") is not None
+        return self._table("images") if there else frame(IMAGES)
+
+    def called(self, image: int) -> str:
+        """Return what an image is called: its name, else its number."""
+        return self._names.get(image, str(image))
+
+    @cached_property
+    def _names(self) -> dict[int, str]:
+        """The name of each image that has one."""
+        return dict(zip(self.images["image"].tolist(), self.images["name"].tolist(), strict=True))
+
+    @cached_property
     def blank(self) -> pd.DataFrame:
         """The images for which a map is constant, or nothing; see :data:`BLANK`."""
         return self._table("blank") if (self.path / "blank.parquet").is_file() else frame(BLANK)
@@ -227,12 +242,16 @@ class RunFolder:
     def _check_belongs(self, name: str) -> None:
         """Refuse a file that is not the one that ``run.json`` names."""
         file = self.path / name
-        noted = self._told.get("files", {}).get(name) if (self.path / "run.json").is_file() else None
+        noted = self._noted(name)
         if noted is not None and sha256(file) != noted:
             raise UsageError(
                 f"{file} is not the file that run.json speaks of (damaged, or of another run); run it again into the "
                 "same folder"
             )
+
+    def _noted(self, name: str) -> str | None:
+        """Return the digest of a file that ``run.json`` names, None where it names none."""
+        return self._told.get("files", {}).get(name) if (self.path / "run.json").is_file() else None
 
     # ------------------------------------------------------------------ writing
 

@@ -46,6 +46,9 @@ VERDICTS = {
 PERSONS = {"image": "int64", "person": "int64"}
 """Who is on each explained image; no row where nobody is known."""
 
+IMAGES = {"image": "int64", "name": "str"}
+"""What each explained image is called, such as its file's path; no row where its number is all there is."""
+
 BLANK = {"explainer": "str", "image": "int64"}
 """The images for which an explainer's map is constant: undefined scores of these count against it."""
 

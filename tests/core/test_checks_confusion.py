@@ -117,7 +117,7 @@ def test_two_classes_are_too_few() -> None:
 def test_faces_without_labels_say_so(check: str) -> None:
     found = finding(check, gains(RECALLS), square("map-similarity", ALIKE, "e"), square("image-similarity", IMAGES))
     assert np.isnan(found.p)
-    assert found.reason == "the faces have no labels"
+    assert found.reason == "the images have no labels"
 
 
 # ---------------------------------------------------------------------- Mantel

@@ -119,7 +119,10 @@ WRONG: dict[str, tuple[list[str], str]] = {
         ["run", "--subject", "faces-cn"],
         r"no subject is called 'faces-cn' \(did you mean 'faces-cnn'",
     ),
-    "unknown faces": (["run", "--subject", "subj.py:make", "--faces", "orll"], r"no faces are called 'orll' \(did you"),
+    "unknown faces": (
+        ["run", "--subject", "subj.py:make", "--faces", "orll"],
+        r"no images are called 'orll' \(did you",
+    ),
     "unknown explainer": ([*RUN, "--explainer", "gradeint"], r"called 'gradeint' \(did you mean 'gradient'\?\)"),
     "unknown check": (
         [*RUN, "--check", "deletion-spectrm"],

@@ -1,8 +1,11 @@
 """The reference tables say what the package says of itself."""
 
 import importlib.util
+import inspect
 import json
+import re
 import shlex
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +13,15 @@ import pytest
 
 from harness.checks import CHECKS
 from harness.cli.main import command_parser
+from harness.faces.tables import USAGES
+from harness.models.training import train
 from harness.store import RunFolder
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def load(name: str):
-    found = importlib.util.spec_from_file_location(f"docs_{name}", DOCS / f"{name}.py")
+def load(name: str, folder: Path = DOCS):
+    found = importlib.util.spec_from_file_location(f"docs_{name}", folder / f"{name}.py")
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
     return module
@@ -38,6 +43,28 @@ def test_the_workflow_asks_for_what_there_is() -> None:
     for command in commands:
         command_parser().parse_args(shlex.split(command))
     assert commands[1] in (DOCS / "continuous-integration.md").read_text(), "the page and the workflow say the same"
+
+
+def test_every_command_for_fer2013_is_one_that_there_is() -> None:
+    """Each is read by the command line, and there is one for each form of the file that the page names."""
+    text = (DOCS / "fer2013.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("harness ")]
+    read = [command_parser().parse_args(shlex.split(line)[1:]) for line in lines]
+    assert {asked.command for asked in read} == {"train", "run", "table", "report", "gallery"}
+    faces = {asked.faces.partition("#")[0] for asked in read if hasattr(asked, "faces")}
+    assert faces == {"fer2013.csv", "icml_face_data.csv", "fer2013", "fer2013new.csv"}
+    assert "docs/fer2013.md" in (DOCS.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_page_on_fer2013_says_what_the_code_does() -> None:
+    text = (DOCS / "fer2013.md").read_text(encoding="utf-8")
+    share = inspect.signature(train).parameters["held_share"].default
+    assert f"{1 - share:.0%} of each class are learned from, {share:.0%} choose".replace("%", " %") in text
+    rows = dict(re.findall(r"^\| (\w+) \| ([\d,]+) \|", text, re.MULTILINE))
+    size = load("fer2013_size", DOCS.parent / "benchmarks")
+    counts = Counter(size.usage(row) for row in range(size.ROWS))
+    assert {name: int(number.replace(",", "")) for name, number in rows.items()} == counts
+    assert {name.casefold() for name in rows} == set(USAGES)
 
 
 findings = load("findings")

@@ -38,7 +38,7 @@ from harness.subject import Subject
 
 FEW = (CHECKS["randomization-full"],)
 CONTROLS = SMALL.controls
-KNOWN = (*CONTROLS, "mean-face")
+KNOWN = (*CONTROLS, "mean-image")
 """Controls of a run of which no cause is known."""
 STAND_INS = (*KNOWN, "truth", "truth-noise-40", "truth-noise-70")
 """The same, and the truth of the game where it is played."""
@@ -86,6 +86,7 @@ def test_every_file_of_a_run_is_written(done: RunFolder) -> None:
     assert {file.name for file in done.path.iterdir()} == {
         "blank.parquet",
         "feed.json",
+        "images.parquet",
         "ladder.parquet",
         "cache",
         "curves.parquet",
@@ -488,7 +489,7 @@ def one_id_twice() -> FaceSet:
 
 @pytest.mark.parametrize(
     ("faces", "said"),
-    [(other_classes, r"faces 'bright-patches' have classes right, .*give both"), (one_id_twice, "one id for several")],
+    [(other_classes, r"images 'bright-patches' have classes right, .*give both"), (one_id_twice, "one id for several")],
 )
 def test_faces_that_do_not_fit_are_one_clear_line(faces: Callable[[], FaceSet], said: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=said) as caught:

@@ -164,3 +164,27 @@ def test_changed_pixels_tell_each_group_by_how_much_and_whose() -> None:
 def test_changed_pixels_of_faces_without_counterfactuals_are_refused() -> None:
     with pytest.raises(UsageError, match="no counterfactuals"):
         changed_pixels(FaceSet("plain", np.zeros((3, 4, 4), np.uint8), CLASSES))
+
+
+def test_no_two_images_are_called_alike() -> None:
+    images = np.zeros((3, 2, 2), np.uint8)
+    with pytest.raises(UsageError, match=r"calls images 0 and 2 both 'a'; give each image a name of its own"):
+        FaceSet("some", images, ("x",), names=("a", "b", "a"))
+    with pytest.raises(UsageError, match="has 3 images but 2 names; give one each"):
+        FaceSet("some", images, ("x",), names=("a", "b"))
+    with pytest.raises(UsageError, match="the name ' ' of image 1 is no line of text"):
+        FaceSet("some", images, ("x",), names=("a", " ", "c"))
+
+
+def test_an_image_is_found_by_its_name_and_by_its_id() -> None:
+    faces = FaceSet(
+        "some", np.zeros((3, 2, 2), np.uint8), ("x",), ids=np.array([4, 6, 8]), names=("a.png", "b.png", "8")
+    )
+    assert [faces.place_called(text) for text in ("b.png", "4", "8")] == [1, 0, 2]
+    with pytest.raises(UsageError, match=r"no image b\.pmg \(did you mean 'b\.png'\?\); .* and called as 'a\.png' is"):
+        faces.place_called("b.pmg")
+
+
+def test_what_images_are_called_is_no_part_of_what_they_are() -> None:
+    images = np.zeros((2, 2, 2), np.uint8)
+    assert FaceSet("some", images, ("x",), names=("a", "b")).digest == FaceSet("some", images, ("x",)).digest

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from test_effects import with_counterfactuals
-from tiny import AGAIN, PATCHES, bright_patch_faces, make_case, patch_subject
+from tiny import AGAIN, PATCHES, SPEC, bright_patch_faces, make_case, patch_subject
 
 from harness.evaluation_set import EvaluationSet
 from harness.metrics.similarity import spearman_similarity
 from harness.oracles.known import NOISE, ORACLE, known_maps, oracle_name, oracles, true_causes
+from harness.subject import Subject
 
 
 def anew(_what: object, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
@@ -60,6 +61,12 @@ def test_a_mark_is_the_cause_where_there_is_one() -> None:
 def test_without_known_causes_there_is_no_oracle() -> None:
     case = make_case(patch_subject(), bright_patch_faces(6))
     assert not true_causes(case).any()
+    assert [each.name for each in known_maps(case, case.faces, case.targets, anew)] == ["mean-image"]
+
+
+def test_only_faces_have_a_mean_face() -> None:
+    subject = Subject(patch_subject().network, name="small", classes=("Happy", "sad", "anger"), spec=SPEC)
+    case = make_case(subject, replace(bright_patch_faces(6), classes=subject.classes))
     assert [each.name for each in known_maps(case, case.faces, case.targets, anew)] == ["mean-face"]
 
 

@@ -132,7 +132,7 @@ def test_without_labels_it_is_not_applicable(case: EvaluationSet) -> None:
     nameless = replace(case, faces=replace(case.faces, labels=None))
     found = measured(nameless, truth)
     assert not len(found.scores)
-    assert judgement(nameless, found)["reason"] == "the faces have no labels"
+    assert judgement(nameless, found)["reason"] == "the images have no labels"
 
 
 def test_without_mistakes_it_is_not_applicable(patch_case: EvaluationSet) -> None:

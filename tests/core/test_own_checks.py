@@ -295,7 +295,7 @@ def test_images_are_the_sample_and_people_where_they_are_known() -> None:
 
 @pytest.mark.usefixtures("check_registry")
 def test_who_asks_for_people_is_not_answered_by_images() -> None:
-    assert found(evidence([0.1, 0.2]), unit="people").reason == "nobody is named on these faces"
+    assert found(evidence([0.1, 0.2]), unit="people").reason == "nobody is named on these images"
     assert found(evidence([0.1, 0.2, 0.3], [1, 2, 3]), unit="people").sample == 3
 
 

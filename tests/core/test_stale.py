@@ -265,7 +265,7 @@ def test_maps_that_changed_while_nothing_else_did_are_made_again(command: Comman
     before, after = (command.of(subject, wrapped(Untold(2.0 * next(counter) - 1), name="untold")) for _ in "ab")
     assert not np.array_equal(before, after)
     assert command.said[1:] == [
-        "untold was made again: its maps of the same faces changed, though nothing else did",
+        "untold was made again: its maps of the same pictures changed, though nothing else did",
     ]
 
 

@@ -368,7 +368,7 @@ def test_the_projects_own_findings_are_well_formed() -> None:
         (("--explainer", "gradeint"), "harness: no explainer or family is called 'gradeint'"),
         (("--check", "randomisation"), "harness: no check or family is called 'randomisation'"),
         (("--subject", "faces-cn"), "harness: no subject is called 'faces-cn'"),
-        (("--faces", "nowhere"), "harness: no faces are called 'nowhere'"),
+        (("--faces", "nowhere"), "harness: no images are called 'nowhere'"),
         (("--seed", "-1"), "'-1' is no seed"),
     ],
 )

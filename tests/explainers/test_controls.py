@@ -58,5 +58,5 @@ def test_mean_face_of_other_faces_has_another_digest() -> None:
 
 def test_mean_face_of_a_class_without_faces_is_an_error() -> None:
     control = mean_face(pictures(2), torch.tensor([0, 1]))
-    with pytest.raises(UsageError, match="no face of d"):
+    with pytest.raises(UsageError, match="no picture of d"):
         control(subject(network()), pictures(1), torch.tensor([3]))

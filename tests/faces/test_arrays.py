@@ -147,7 +147,7 @@ def test_unknown_faces_are_told_the_nearest_name() -> None:
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "faces.xlsx").write_bytes(b"x")
-    with pytest.raises(UsageError, match=r"is no table of faces; give \.csv, \.npz or a folder"):
+    with pytest.raises(UsageError, match=r"is no table of images; give \.csv, \.npz or a folder"):
         load_faces(str(tmp_path / "faces.xlsx"))
 
 

@@ -148,3 +148,27 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 def test_a_split_that_is_not_there_is_told_those_that_are(kaggle: Path) -> None:
     with pytest.raises(UsageError, match=r"has no split 'val'; it has test, train, and all"):
         load_faces(f"{kaggle}#val")
+
+
+def test_pictures_are_called_by_their_paths_which_stay_when_files_are_added(tmp_path: Path) -> None:
+    for file in ("cat/a/1.png", "cat/b/1.png", "cat/2.png", "dog/1.png"):
+        picture(tmp_path / file, 10)
+    before = load_folder(tmp_path)
+    assert before.names == ("cat/2.png", "cat/a/1.png", "cat/b/1.png", "dog/1.png")
+    picture(tmp_path / "cat/1.png", 200)
+    after = load_folder(tmp_path)
+    assert after.names == ("cat/1.png", *before.names)
+    for name in before.names:
+        assert after.images[after.place_called(name)].max() == 10
+
+
+def test_names_go_with_the_pictures_that_are_taken(kaggle: Path) -> None:
+    faces = load_faces(f"{kaggle}#all").take(np.array([5, 0]))
+    assert faces.names == ("test/fear/2.png", "test/angry/1.png")
+    assert (faces.called(0), load_folder(kaggle, "test").names[0]) == ("test/fear/2.png", "test/angry/1.png")
+
+
+def test_a_file_name_that_would_move_a_terminal_is_written_out(tmp_path: Path) -> None:
+    picture(tmp_path / "two\nlines.png", 0)
+    picture(tmp_path / "red\x1b[31m.png", 0)
+    assert load_folder(tmp_path).names == (r"red\x1b[31m.png", r"two\nlines.png")

@@ -69,12 +69,16 @@ def test_without_groups_nobody_is_known(folder: str) -> None:
 WRONG = {
     "no such column": ("table", "person", r"has no column 'person'; its header is emotion, pixels, Usage, Patient$"),
     "no such array": ("arrays", "person", r"has no array 'person'; it has images, film, square, two$"),
-    "an array of another shape": ("arrays", "square", r"square has shape \(3, 2\); give one name or number a face$"),
-    "an array of another length": ("arrays", "two", r"'two' names 2 of 3 faces; give one name a face$"),
+    "an array of another shape": ("arrays", "square", r"square has shape \(3, 2\); give one name or number an image$"),
+    "an array of another length": ("arrays", "two", r"'two' names 2 of 3 images; give one name an image$"),
     "no pattern": ("folder", "(", "is no pattern .*; give a regular expression$"),
     "two groups": ("folder", "(a)(n)", "has 2 groups; put one pair of brackets around the name$"),
     "not everywhere": ("folder", "ann", r"'ann' is not found in happy.bob-1\.png; every picture needs it$"),
-    "an empty name": ("folder", "(x*)", "leaves 4 of 4 faces without a name, first face 0; name every one"),
+    "an empty name": (
+        "folder",
+        "(x*)",
+        r"leaves 4 of 4 images without a name, first image happy/ann-1\.png; name every one",
+    ),
 }
 
 
@@ -88,13 +92,15 @@ def test_groups_that_do_not_fit_are_one_clear_line(what: str, request: pytest.Fi
 
 def test_a_column_with_gaps_is_refused(tmp_path: Path) -> None:
     (tmp_path / "gaps.csv").write_text(TABLE.replace(",ann", ", "))
-    with pytest.raises(UsageError, match="'Patient' leaves 1 of 2 faces without a name, first face 1; name every one"):
+    with pytest.raises(
+        UsageError, match="'Patient' leaves 1 of 2 images without a name, first image 1; name every one"
+    ):
         load_faces(str(tmp_path / "gaps.csv"), groups="Patient")
 
 
 def test_bundled_faces_take_a_function_alone() -> None:
     with pytest.raises(
-        UsageError, match=r"'person' needs faces from a table, arrays or a folder; give file\.py:function"
+        UsageError, match=r"'person' needs images from a table, arrays or a folder; give file\.py:function"
     ):
         load_faces("rendered", groups="person")
 

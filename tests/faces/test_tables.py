@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from harness.cli import main
 from harness.errors import UsageError
@@ -209,3 +210,46 @@ def test_a_split_that_is_not_there_is_told_those_that_are(tmp_path: Path) -> Non
 def test_a_split_of_a_table_without_splits_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="has no column Usage to choose 'Training' by"):
         load_table(written(tmp_path, HOMEWORK), "Training")
+
+
+# ---------------------------------------------------------------------- tables of files
+
+
+def listing(folder: Path, header: str, *rows: str) -> Path:
+    """A table of files, and the files: the grey of each is its place."""
+    path = written(folder, "\n".join([header, *rows, ""]))
+    for value, file in enumerate(("a/1.png", "b/1.png", "b/2.png")):
+        (folder / file).parent.mkdir(exist_ok=True)
+        Image.new("L", (3, 2), value).save(folder / file)
+    return path
+
+
+def test_a_table_may_list_files_with_the_names_of_their_classes(tmp_path: Path) -> None:
+    faces = load_faces(str(listing(tmp_path, "path,label", "b/1.png,dog", "a/1.png,cat", "b/2.png,dog")))
+    assert faces.names == ("b/1.png", "a/1.png", "b/2.png")
+    assert faces.images[:, 0, 0].tolist() == [1, 0, 2]
+    assert faces.classes == ("cat", "dog")
+    assert faces.labels.tolist() == [1, 0, 1]
+
+
+def test_numbers_beside_files_index_the_subjects_classes_and_splits_are_chosen(tmp_path: Path) -> None:
+    path = listing(tmp_path, "Usage,emotion,filename", "Training,1,a/1.png", "PublicTest,0,b/2.png")
+    faces = load_faces(str(path), ("cat", "dog"))
+    assert (faces.names, faces.labels.tolist(), faces.ids.tolist()) == (("b/2.png",), [0], [1])
+    assert load_faces(str(path), ("cat", "dog"), training=True).names == ("a/1.png",)
+
+
+def test_files_without_labels_are_pictures_without_labels(tmp_path: Path) -> None:
+    assert load_table(listing(tmp_path, "file", "b/2.png")).labels is None
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("b/9.png,cat", r"faces\.csv row 1, column path: there is no file 'b/9\.png' in the table's folder; mend"),
+        ("a/1.png,cat", r"calls images 0 and 1 both 'a/1\.png'; give each image a name of its own"),
+    ],
+)
+def test_a_file_that_is_not_there_or_twice_there_is_told(row: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=said):
+        load_table(listing(tmp_path, "path,label", "a/1.png,cat", row))

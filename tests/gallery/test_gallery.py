@@ -145,13 +145,13 @@ def test_a_class_without_images_says_so(unlabelled: StoredGallery) -> None:
     figure = next(plate for plate in gallery_figures.gallery_plates(unlabelled) if plate.name == "figure-4").draw()
     assert figure is not None
     said = " ".join(text.get_text().replace("\n", " ") for ax in figure.axes for text in ax.texts)
-    assert all(f"no face is seen as {name}" in said for name in absent)
+    assert all(f"no image is seen as {name}" in said for name in absent)
 
 
 def test_what_could_not_be_shown_is_said(filled: StoredGallery, unlabelled: StoredGallery) -> None:
     assert any("no layer has filters over places" in note for note in filled.about["notes"])
     assert any("the network has no convolution" in note for note in filled.about["notes"])
-    assert any("the faces have no labels" in note for note in unlabelled.about["notes"])
+    assert any("the images have no labels" in note for note in unlabelled.about["notes"])
 
 
 def test_the_answer_has_the_runs_numbers(filled: StoredGallery) -> None:
@@ -166,7 +166,7 @@ def test_the_answer_has_the_runs_numbers(filled: StoredGallery) -> None:
 
 
 def test_without_labels_nothing_is_held_against_recall(unlabelled: StoredGallery) -> None:
-    assert "cannot be known: the faces have no labels" in gallery_answer(unlabelled.run, SHOWN).lead
+    assert "cannot be known: the images have no labels" in gallery_answer(unlabelled.run, SHOWN).lead
 
 
 def test_the_same_seed_stores_the_same(place: Path, filled: StoredGallery) -> None:
@@ -189,10 +189,10 @@ def test_the_image_of_filter_outputs_can_be_asked_for(place: Path, unlabelled: S
 
 MINE = ["gallery", "--subject", "subj.py:make", "--faces", "faces.py:make"]
 WRONG = {
-    "an image that is not there": ([*MINE, "--image", "7"], "have no image 7; their 18 images are numbered 100 to 117"),
+    "an image that is not there": ([*MINE, "--image", "7"], "has no image 7; its 18 images are numbered 100 to 117"),
     "a run that is not there": ([*MINE, "--run", "absent"], "absent holds no finished run"),
     "a run of another network": ([*MINE, "--run", "patches/run"], "is a run of subject 'patches'"),
-    "faces that are not there": ([*MINE[:4], "orll"], "no faces are called 'orll'"),
+    "faces that are not there": ([*MINE[:4], "orll"], "no images are called 'orll'"),
     "an option that is not there": ([*MINE, "--filters", "3"], "unrecognized arguments: --filters 3"),
 }
 

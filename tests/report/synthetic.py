@@ -322,7 +322,7 @@ class Drawn:
             "p_fail": 0.8 if known else np.nan,
             "p_fail_adjusted": 1.0 if known else np.nan,
             "verdict": "inconclusive" if known else "not applicable",
-            "reason": "adjusted p = 1" if known else "the faces have no labels",
+            "reason": "adjusted p = 1" if known else "the images have no labels",
         }
 
     # ------------------------------------------------------------------ the rest

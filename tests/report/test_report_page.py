@@ -173,7 +173,7 @@ def test_names_cannot_write_into_the_page(make: Make, monkeypatch: pytest.Monkey
 
 def test_without_labels_the_page_says_what_is_missing(unlabelled: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "save_figures", lambda run: [])
-    assert "The faces have no labels" in page.write_page(unlabelled).read_text()
+    assert "The images have no labels" in page.write_page(unlabelled).read_text()
 
 
 def test_a_run_of_one_explainer_and_two_classes_has_a_page(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

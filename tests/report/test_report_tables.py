@@ -90,7 +90,7 @@ def test_recall_is_the_diagonal_over_the_row(run: RunFolder) -> None:
 
 def test_recall_of_a_class_without_faces_is_undefined(run: RunFolder) -> None:
     assert np.isnan(tables.metric_table(run).loc["Disgust", "recall"])
-    assert "no faces" in rendering.render(tables.metric_table(run), "text")
+    assert "no images" in rendering.render(tables.metric_table(run), "text")
 
 
 def test_without_labels_there_is_no_recall(unlabelled: RunFolder) -> None:

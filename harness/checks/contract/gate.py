@@ -151,7 +151,7 @@ def contract_images(subject: Subject, faces: FaceSet) -> Float[Tensor, "n c h w"
         Where there are fewer than two.
     """
     if len(faces) < TOGETHER:
-        raise UsageError(f"faces {faces.name!r} are {len(faces)}; an explainer's contract needs two to compare")
+        raise UsageError(f"images {faces.name!r} are {len(faces)}; an explainer's contract needs two to compare")
     images = subject.prepare(faces.images[np.unique(np.linspace(0, len(faces) - 1, SAMPLE).astype(int))])
     mean, std = (torch.tensor(each).to(images)[:, None, None] for each in (subject.spec.mean, subject.spec.std))
     noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(0)).to(images)

@@ -1,0 +1,82 @@
+"""Read a table of FER2013's size, and print how long that takes and how much memory.
+
+``python benchmarks/fer2013_size.py`` writes a csv of 35,887 faces of 48 x 48 in FER2013's form (the rendered faces
+again and again, each time with other noise; Usage as in FER2013), then reads it in a process of its own, once the
+splits for testing and once everything, and prints seconds, the pictures' size and the process's largest memory, of
+which that before reading is the interpreter with torch. ``--rows`` makes a smaller one.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from harness.faces.loading import load_faces
+from harness.faces.rendered import load_rendered
+
+ROWS = 35_887
+TRAINED, CHOSEN = 28_709, 3_589
+"""FER2013's rows of Training and of PublicTest; the others are PrivateTest."""
+
+
+def write(path: Path, rows: int) -> None:
+    """Write a table of so many faces, with FER2013's shares of splits."""
+    faces, draw = load_rendered(), np.random.default_rng(0)
+    assert faces.labels is not None
+    with path.open("w", encoding="utf-8") as file:
+        file.write("emotion,pixels,Usage\n")
+        for row in range(rows):
+            face = row % len(faces)
+            noisy = faces.images[face] + draw.integers(-8, 9, faces.images[face].shape)
+            pixels = " ".join(map(str, np.clip(noisy, 0, 255).ravel().tolist()))
+            file.write(f"{faces.labels[face]},{pixels},{usage(row * ROWS // rows)}\n")
+
+
+def usage(row: int) -> str:
+    """Return the split of a row of FER2013."""
+    return "Training" if row < TRAINED else "PublicTest" if row < TRAINED + CHOSEN else "PrivateTest"
+
+
+def memory() -> float:
+    """Return the largest memory of this process so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def read(path: str) -> None:
+    """Read the pictures and print what that took."""
+    before, start = memory(), time.perf_counter()
+    faces = load_faces(path)
+    seconds = time.perf_counter() - start
+    part = path.partition("#")[2] or "test splits"
+    size = faces.images.nbytes / 2**20
+    print(f"{part}: {len(faces)} faces, {size:.0f} MiB, {seconds:.1f} s, peak {memory():.0f} MiB, {before:.0f} before")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Write the table and have it read."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rows", type=int, default=ROWS, help="of the table (default %(default)s)")
+    parser.add_argument("--read", metavar="CSV", help=argparse.SUPPRESS)
+    options = parser.parse_args(words)
+    if options.read:
+        read(options.read)
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        path, start = Path(folder) / "fer2013.csv", time.perf_counter()
+        write(path, options.rows)
+        print(
+            f"{options.rows} rows, {path.stat().st_size / 2**20:.0f} MiB of text, {time.perf_counter() - start:.0f} s"
+        )
+        for part in ("", "#all"):
+            subprocess.run([sys.executable, __file__, "--read", f"{path}{part}"], check=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
