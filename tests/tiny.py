@@ -228,7 +228,7 @@ def a_record(**changes: object) -> RunRecord:
         chosen=dict.fromkeys(CLASSES, 1),
         profile={"name": "quick", "per_class": 1},
         seed=0,
-        rungs=(RungRecord(1, "contract", "keeps its contract", "breaks what every explainer owes"),),
+        rungs=(RungRecord(1, "contract", "keeps its contract", "do not read it at all"),),
         alpha=0.01,
         confidence=0.99,
         checks=(),

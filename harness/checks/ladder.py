@@ -49,8 +49,8 @@ class Rung:
 
 
 CONTRACT, NETWORK, COUNTED, CLASSES, IMAGES, AMOUNTS, CAUSES = RUNGS = (
-    Rung(1, "contract", "keeps its contract", "breaks what every explainer owes"),
-    Rung(2, "network", "shows the network", "would look alike had the network learned nothing"),
+    Rung(1, "contract", "keeps its contract", "do not read it at all"),
+    Rung(2, "network", "shows the network", "do not read it as what the network learned"),
     Rung(3, "what counts", "shows what counted", "do not read it as what counted"),
     Rung(4, "classes", "tells classes apart", "do not read it as what speaks for one class and not for another"),
     Rung(5, "images", "tells images apart", "do not read it as being about this very image"),
