@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from matplotlib.lines import Line2D
 from tqdm import tqdm
 
 from harness.checks import CHECKS
@@ -291,6 +292,8 @@ def draw(tables: Mapping[str, pd.DataFrame], file: Path) -> None:
             ax.set_yticks(range(len(order)), order if ax is axes[0][0] else [""] * len(order))
             ax.set_xlim(-1, 1)
             ax.set_ylim(-0.7, len(order) - 0.3)
+        marks = [Line2D([], [], marker="o", linestyle="", color=ink, label=kind) for kind, ink in COLOURS.items()]
+        axes[0][-1].legend(handles=marks, loc="lower right", fontsize=7, frameon=False)
         style.heading(figure, "Agreement with the exact truth of cells, between explainers")
         style.around(figure, "Spearman: 1 ranks explainers as the truth does; 95 % over people (rungs: over draws)")
         style.save(figure, file)
@@ -299,8 +302,8 @@ def draw(tables: Mapping[str, pd.DataFrame], file: Path) -> None:
 HEAD = """# Judging the judge
 
 Which published metric, which check and which rung says the same of explainers as exact truth does.
-Written by `python -m benchmarks.judge_the_judge --page docs/judging-the-judge.md`, which says in its first lines how
-what is judged is kept out of the truth that it is judged by.
+Written by `python -m benchmarks.judge_the_judge --page docs/judging-the-judge.md` (`--subjects` chooses the pairs); its
+first lines say how what is judged is kept out of the truth that it is judged by.
 
 - **cells**: Spearman's correlation, over explainers, with the share of pairs of cells that each orders as the exact
   game does. 1: ranks explainers as the truth; 0: says nothing of it; below 0: prefers the worse.
