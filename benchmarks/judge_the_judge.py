@@ -260,6 +260,7 @@ def printed(rows: pd.DataFrame) -> str:
 
 
 SHOWN = (
+    "selectivity map", "irof map",
     "deletion-gain spectrum-null", "insertion-gain spectrum-null", "road-gain spectrum-null",
     "deletion-gain transplant-null", "planted-patch-gain unplanted", "settled-pairs, other half",
     "symmetric-relevance-gain map", "deletion-auc map", "insertion-auc map", "road map", "comprehensiveness map",
