@@ -109,9 +109,9 @@ def _reading(run: RunFolder, name: str) -> tuple[str, str]:
     good = wording.listed(shown) if shown else "nothing yet"
     if one.stopped is not None:
         gap = rungs[str(one.stopped["name"])].gap
-        return good, gap if one.stopped["reached"] == "no" else f"not settled, so until it is: {gap}"
+        return good, gap if one.stopped["reached"] == "no" else f"not settled yet: {gap}"
     unasked = [each for each in run.record.rungs if each.number == ladder.COUNTED and each.name not in one.yes]
-    return good, f"not asked in full, so: {unasked[0].gap}" if unasked else "–"
+    return good, f"not asked in full: {unasked[0].gap}" if unasked else "–"
 
 
 def _trusted(run: RunFolder, held: Mapping[tuple[str, str], Belief], name: str) -> str:

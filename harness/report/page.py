@@ -106,7 +106,7 @@ def _contents(run: RunFolder) -> dict[str, Any]:
 
 def _own(style: str, script: str) -> dict[str, str]:
     """Return the page's style and script with the digests by which its policy lets in these and no others."""
-    made = {}
+    made: dict[str, str] = {}
     for what, name in (("style", style), ("script", script)):
         text = (TEMPLATES / name).read_text(encoding="utf-8")
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
@@ -163,7 +163,7 @@ def _asked(run: RunFolder) -> str:
     """Return the question in a sentence."""
     methods, controls = queries.methods(run), queries.controls(run)
     faces, chosen = run.record.faces, run.record.chosen
-    images = len(run.scores[["image", "target"]].drop_duplicates())
+    images = run.scores["image"].nunique()
     each = f", {wording.span(list(chosen.values()))} a class"
     beside = f"{_counted(controls, 'control')} that cannot be faithful" if controls else "no controls"
     return (

@@ -15,7 +15,7 @@ from conftest import Make
 from PIL import Image
 from synthetic import FACES, METHODS, Plan
 
-from harness.report import page
+from harness.report import figures, page
 from harness.store import RunFolder
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -124,6 +124,12 @@ def test_a_table_is_sorted_by_a_button_and_is_as_it_was_at_the_third(reader: Pag
     assert numbers(orders[0][1]) == sorted(numbers(before), reverse=True) != numbers(before)
     assert numbers(orders[1][1]) == sorted(numbers(before))
     assert orders[2][1] == before
+
+
+def test_what_is_no_explainers_stays_above_the_sorted_rows(reader: Page) -> None:
+    held = reader.locator("table.numbers").first
+    held.get_by_role("button", name="Fear").click()
+    assert column(held.element_handle(), 0)[:2] == ["n", "recall"]
 
 
 def test_what_is_undefined_comes_last_in_either_order(reader: Page) -> None:
@@ -235,6 +241,17 @@ def test_the_page_fits_its_window_and_is_not_blank(width: int, scheme: str, brow
     assert written_on[-len(seen) // 3 :].any()
 
 
+def test_a_print_holds_the_tables_whole_and_nothing_to_click(browser: Any, written: Path) -> None:
+    a4_across = 1030  # pixels between the margins
+    held = opened(browser, written, width=a4_across, scheme="dark")
+    held.emulate_media(media="print")
+    assert held.evaluate("document.documentElement.scrollWidth") == a4_across
+    assert held.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    for what in ("#filter", "#pick", "nav"):
+        assert held.locator(what).is_hidden()
+    held.context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_that_keeps_a_reader_out(scheme: str, browser: Any, written: Path) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -255,7 +272,7 @@ def test_a_page_is_smaller_than_ten_megabytes_with_maps_of_large_pictures(make: 
         pictures=np.kron(held.pictures, np.ones((1, 5, 5))),
         maps=np.random.default_rng(0).normal(size=(*held.maps.shape[:2], 240, 240)),
     )
-    monkeypatch.setattr(page.figures, "save_figures", lambda run: [])
+    monkeypatch.setattr(figures, "save_figures", lambda run: [])
     text = page.write_page(again).read_text(encoding="utf-8")
     sources = re.findall(r"data:image/png;base64,([^\"]*)", text)
     sizes = {Image.open(io.BytesIO(base64.b64decode(source))).size for source in sources}
