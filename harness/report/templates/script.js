@@ -210,14 +210,32 @@
     place.scrollIntoView({ block: "center" });
   }
 
+  // ---------------------------------------------------------------- searching
+
+  function search(form) {
+    const wanted = form.elements.words.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const rows = all("table.sortable tbody tr");
+    rows.forEach((row) => {
+      const held = row.textContent.toLowerCase();
+      row.hidden = !wanted.every((word) => held.includes(word));
+    });
+    const shown = rows.filter((row) => !row.hidden).length;
+    one("output", form).textContent = wanted.length ? `${shown} of ${rows.length} runs` : "";
+  }
+
+  function listen(form, happening, act) {
+    if (!form) return;
+    form.hidden = false;
+    form.addEventListener(happening, () => act(form));
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("reset", () => setTimeout(() => act(form)));
+  }
+
   all("table.sortable").forEach(sortable);
-  tips();
+  if (tip) tips();
   if (pick) choosePictures();
-  const form = one("#filter");
-  form.hidden = false;
-  form.addEventListener("change", () => filter(form));
-  form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => setTimeout(() => filter(form)));
+  listen(one("#filter"), "change", filter);
+  listen(one("#search"), "input", search);
   window.addEventListener("hashchange", reveal);
   reveal();
 })();
