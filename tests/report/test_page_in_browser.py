@@ -15,7 +15,7 @@ from conftest import Make
 from PIL import Image
 from synthetic import FACES, METHODS, Plan
 
-from harness.report import figures, page
+from harness.report import figures, index_page, page
 from harness.store import RunFolder
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -104,6 +104,11 @@ def column(held: Page, place: int) -> list[str]:
     return said
 
 
+def says(held: Page, text: str) -> None:
+    """Wait until a part of the page says something."""
+    pytest.importorskip("playwright.sync_api").expect(held).to_have_text(text, timeout=PATIENCE)
+
+
 def numbers(texts: list[str]) -> list[float]:
     return [float(found.group()) for text in texts if (found := re.search(r"[+-]?\d+\.\d+", text))]
 
@@ -156,7 +161,7 @@ def test_tables_are_filtered_by_explainer_class_claim_metric_and_verdict(reader:
     assert len(rows) == 2
     assert "rows of all tables" in reader.locator("#filter output").inner_text()
     reader.get_by_role("button", name="Show all").click()
-    reader.wait_for_function("document.querySelector('#filter output').textContent === ''")
+    says(reader.locator("#filter output"), "")
     assert column(matrix, 0) == everyone
     reader.locator("#filter select[name=metric]").select_option("deletion-gain")
     assert reader.locator("section.block[data-metric]:not([hidden])").count() == 1
@@ -220,6 +225,25 @@ def test_without_script_everything_is_there(browser: Any, written: Path) -> None
     assert "effect" in str(table(held, "What decides").get_by_role("link").first.get_attribute("title"))
     table(held, "What decides").get_by_role("link").first.click()
     assert held.locator("#claim-0-0").is_visible()
+    held.context.close()
+
+
+def test_runs_of_an_index_are_searched_and_sorted(
+    browser: Any, small: RunFolder, written: Path, tmp_path: Path
+) -> None:
+    for name, source in {"second": small.path, "first": written.parent}.items():
+        shutil.copytree(source, tmp_path / name)
+    held = opened(browser, index_page.write_index(tmp_path).path)
+    runs = table(held, "Runs").element_handle()
+    assert column(runs, 0)[0] == "first"
+    held.get_by_role("button", name="run", exact=True).click()
+    held.get_by_role("button", name="run", exact=True).click()
+    assert [text.split()[0] for text in column(runs, 0)] == ["second", "first"]
+    held.get_by_role("searchbox").fill("guided FIRST")
+    says(held.locator("output"), "1 of 2 runs")
+    held.get_by_role("link", name="first").click()
+    held.wait_for_url("**/first/report.html")
+    assert held.heard.complaints == []
     held.context.close()
 
 
