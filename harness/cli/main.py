@@ -12,7 +12,7 @@ from harness.cli.doctor import doctor_command
 from harness.cli.listing import LISTS, list_command
 from harness.cli.making import fetch_command, gallery_command, train_command
 from harness.cli.options import add_feed, add_metric_options, add_run_options, seed
-from harness.cli.runs import compare_command, report_command, run_command, table_command
+from harness.cli.runs import compare_command, index_command, report_command, run_command, table_command
 from harness.cli.status import DONE, WRONG_USE
 from harness.errors import HarnessError, UsageError
 from harness.explainers.asked import load_entry_points
@@ -91,6 +91,10 @@ def command_parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="write the tables, figures and page of a run")
     report.add_argument("folder", metavar="RUN", type=Path)
     report.set_defaults(run=report_command)
+
+    index = commands.add_parser("index", help="write one page over all runs below a folder")
+    index.add_argument("folder", metavar="FOLDER", type=Path)
+    index.set_defaults(run=index_command)
 
     gallery = commands.add_parser("gallery", help="the figures of a classic report, and what measurement says of them")
     gallery.add_argument("--subject", metavar="S", default="faces-cnn", help="as in run (default %(default)s)")

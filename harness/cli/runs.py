@@ -1,4 +1,4 @@
-"""``harness run``, and what reads a run: ``table``, ``compare``, ``report``."""
+"""``harness run``, and what reads runs: ``table``, ``compare``, ``report``, ``index``."""
 
 import argparse
 import sys
@@ -133,4 +133,15 @@ def report_command(options: argparse.Namespace) -> int:
     """Write tables, figures and the page anew."""
     for file in write_report(RunFolder.existing(options.folder)):
         print(file)
+    return DONE
+
+
+def index_command(options: argparse.Namespace) -> int:
+    """Write one page over all runs below a folder; say which could not be read."""
+    from harness.report import index_page
+
+    made = index_page.write_index(options.folder)
+    for line in made.refused:
+        told(line)
+    print(made.path)
     return DONE

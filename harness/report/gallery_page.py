@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import matplotlib.font_manager
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
@@ -16,6 +15,7 @@ from harness.report.gallery_answer import QUESTION, GalleryAnswer, gallery_answe
 from harness.report.gallery_figures import PRINT_DPI, SHOWN, GalleryPlate, checks_said, gallery_plates
 from harness.report.gallery_queries import StoredGallery
 from harness.report.style import INK, save, save_picture
+from harness.report.templating import rendered
 
 SHOWN_WIDTH = 880
 """Pixels across a figure on the page."""
@@ -41,14 +41,7 @@ def write_gallery(held: StoredGallery) -> list[Path]:
         if figure is not None:
             drawn.append(_Drawn(plate, save(figure, held.path(plate.name), PRINT_DPI)))
     said = gallery_answer(held.run, SHOWN)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("gallery.html").render(_contents(held, said, drawn))
+    page = rendered("gallery.html", **_contents(held, said, drawn))
     folder = held.folder
     folder.write_text("gallery.html", page)
     poster = save_picture(_poster(held, said, drawn), folder.path / "gallery.png", POSTER_DPI)

@@ -115,9 +115,9 @@ def _reading(run: RunFolder, name: str) -> tuple[str, str]:
         gap = rungs[str(one.stopped["name"])].gap
         if one.stopped["reached"] == ladder.ELSEWHERE:
             return "what a small change would do", gap
-        return good, gap if one.stopped["reached"] == "no" else f"not settled, so until it is: {gap}"
+        return good, gap if one.stopped["reached"] == "no" else f"not settled yet: {gap}"
     unasked = [each for each in run.record.rungs if each.number == ladder.COUNTED and each.name not in one.yes]
-    return good, f"not asked in full, so: {unasked[0].gap}" if unasked else "–"
+    return good, f"not asked in full: {unasked[0].gap}" if unasked else "–"
 
 
 def _trusted(run: RunFolder, held: Mapping[tuple[str, str], Belief], name: str) -> str:

@@ -17,7 +17,7 @@ from harness.store import RunFolder
 
 SIDE = 112
 """Most pixels of a map's longer side on the page."""
-BUDGET = 3_500_000
+BUDGET = 3_000_000
 """Most characters that all pictures and maps may take of a page."""
 
 

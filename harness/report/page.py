@@ -1,29 +1,30 @@
 """One self-contained page of a run: what was asked, the answer, the evidence, and how it came about."""
 
 import base64
-import hashlib
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from PIL import Image
 
 from harness.report import answer, evidence, figures, grids, map_picker, queries, tables, wording
 from harness.report.answer import State
 from harness.report.queries import ALL
 from harness.report.style import DPI
+from harness.report.templating import rendered
 from harness.store import RunFolder
 
 TABLES = (("deletion-gain", "spectrum-null"), ("insertion-gain", "spectrum-null"))
 """Per-class tables that the page shows; the others lie in ``tables/`` of the run folder."""
 
+FIGURES = 4_000_000
+"""Most characters that the figures may take of a page, which so stays below ten megabytes."""
+
 PIXELS_AN_INCH = 112
 """At which a figure's smallest text is about nine pixels high."""
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,7 @@ def write_page(run: RunFolder) -> Path:
     Path
         Of the page, in the run folder.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    run.write_text("report.html", environment.get_template("report.html").render(_contents(run)))
+    run.write_text("report.html", rendered("report.html", **_contents(run)))
     return run.path / "report.html"
 
 
@@ -73,7 +67,6 @@ def _contents(run: RunFolder) -> dict[str, Any]:
     said = list(tables.verdict_table(run).attrs["notes"])
     shared = [note for note in scores[0].notes if all(note in each.notes for each in scores)] if scores[1:] else []
     return {
-        **_own("style.css", "script.js"),
         "title": f"Which explanations of {run.record.subject.name} can be believed?",
         "asked": _asked(run),
         "unknown": _unknown(run),
@@ -102,16 +95,6 @@ def _contents(run: RunFolder) -> dict[str, Any]:
         "explainers": _explainers(run),
         "choices": _choices(run),
     }
-
-
-def _own(style: str, script: str) -> dict[str, str]:
-    """Return the page's style and script with the digests by which its policy lets in these and no others."""
-    made = dict[str, str]()
-    for what, name in (("style", style), ("script", script)):
-        text = (TEMPLATES / name).read_text(encoding="utf-8")
-        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
-        made |= {what: text, f"{what}_digest": f"sha256-{digest}"}
-    return made
 
 
 def _choices(run: RunFolder) -> dict[str, list[str]]:
@@ -163,7 +146,7 @@ def _asked(run: RunFolder) -> str:
     """Return the question in a sentence."""
     methods, controls = queries.methods(run), queries.controls(run)
     faces, chosen = run.record.faces, run.record.chosen
-    images = len(run.scores[["image", "target"]].drop_duplicates())
+    images = run.scores["image"].nunique()
     each = f", {wording.span(list(chosen.values()))} a class"
     beside = f"{_counted(controls, 'control')} that cannot be faithful" if controls else "no controls"
     return (
@@ -186,19 +169,45 @@ def _sections(run: RunFolder) -> list[Section]:
     # The verdicts stand on the page as a table and the maps beside each other, to be searched and chosen from.
     apart = (figures.VERDICTS_PLATE, figures.MAPS_PLATE)
     saved = [each for each in figures.save_figures(run) if not each.path.stem.startswith(apart)]
+    sources = embedded([each.path for each in saved])
     return [
-        Section(title, caption, [_picture(title, each.path) for each in group])
+        Section(title, caption, [_picture(title, each.path, sources[each.path]) for each in group])
         for (title, caption), group in groupby(saved, key=lambda each: (each.title, each.caption))
     ]
 
 
-def _picture(title: str, path: Path) -> Picture:
+def _picture(title: str, path: Path, source: str) -> Picture:
     """Return a figure for the page, every figure at the same scale."""
     with Image.open(path) as held:
         width = round(held.width / DPI * PIXELS_AN_INCH)
-    source = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
     alt = f"{title} ({path.stem}); the numbers are in the run folder's tables"
     return Picture(f"figure-{path.stem}", source, alt, width)
+
+
+def embedded(paths: Sequence[Path]) -> dict[Path, str]:
+    """Return figures as text: as drawn where all fit the page, else in 256 colours, and "" where it is full."""
+    made = {path: _source(path.read_bytes()) for path in paths}
+    if sum(map(len, made.values())) > FIGURES:
+        made = {path: _source(_in_few_colours(path)) for path in paths}
+    spent, held = 0, dict[Path, str]()
+    for path, source in made.items():
+        spent += len(source)
+        held[path] = source if spent <= FIGURES else ""
+    return held
+
+
+def _source(png: bytes) -> str:
+    """Return a picture as text that a page can hold."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def _in_few_colours(path: Path) -> bytes:
+    """Return a figure with a palette, which takes a third of the room."""
+    made = io.BytesIO()
+    with Image.open(path) as held:
+        few = held.convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        few.save(made, format="PNG", optimize=True)
+    return made.getvalue()
 
 
 # ---------------------------------------------------------------------- methods and provenance

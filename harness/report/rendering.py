@@ -78,7 +78,8 @@ def _latex(table: pd.DataFrame) -> str:
     body = tabulate(
         _strings(shown), list(shown.columns), "latex_booktabs", disable_numparse=True, colalign=_aligned(shown)
     )
-    comments = [table.attrs.get("title", ""), *table.attrs.get("notes", [])]
+    # A name with a line break would end its comment and be read as a command.
+    comments = [" ".join(line.split()) for line in (table.attrs.get("title", ""), *table.attrs.get("notes", []))]
     return "\n".join([*(f"% {line}" for line in comments if line), str(body)])
 
 

@@ -15,7 +15,7 @@ from conftest import Make
 from PIL import Image
 from synthetic import FACES, METHODS, Plan
 
-from harness.report import page
+from harness.report import figures, index_page, page
 from harness.store import RunFolder
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -104,6 +104,11 @@ def column(held: Page, place: int) -> list[str]:
     return said
 
 
+def says(held: Page, text: str) -> None:
+    """Wait until a part of the page says something."""
+    pytest.importorskip("playwright.sync_api").expect(held).to_have_text(text, timeout=PATIENCE)
+
+
 def numbers(texts: list[str]) -> list[float]:
     return [float(found.group()) for text in texts if (found := re.search(r"[+-]?\d+\.\d+", text))]
 
@@ -124,6 +129,12 @@ def test_a_table_is_sorted_by_a_button_and_is_as_it_was_at_the_third(reader: Pag
     assert numbers(orders[0][1]) == sorted(numbers(before), reverse=True) != numbers(before)
     assert numbers(orders[1][1]) == sorted(numbers(before))
     assert orders[2][1] == before
+
+
+def test_what_is_no_explainers_stays_above_the_sorted_rows(reader: Page) -> None:
+    held = reader.locator("table.numbers").first
+    held.get_by_role("button", name="Fear").click()
+    assert column(held.element_handle(), 0)[:2] == ["n", "recall"]
 
 
 def test_what_is_undefined_comes_last_in_either_order(reader: Page) -> None:
@@ -150,7 +161,7 @@ def test_tables_are_filtered_by_explainer_class_claim_metric_and_verdict(reader:
     assert len(rows) == 2
     assert "rows of all tables" in reader.locator("#filter output").inner_text()
     reader.get_by_role("button", name="Show all").click()
-    reader.wait_for_function("document.querySelector('#filter output').textContent === ''")
+    says(reader.locator("#filter output"), "")
     assert column(matrix, 0) == everyone
     reader.locator("#filter select[name=metric]").select_option("deletion-gain")
     assert reader.locator("section.block[data-metric]:not([hidden])").count() == 1
@@ -217,6 +228,25 @@ def test_without_script_everything_is_there(browser: Any, written: Path) -> None
     held.context.close()
 
 
+def test_runs_of_an_index_are_searched_and_sorted(
+    browser: Any, small: RunFolder, written: Path, tmp_path: Path
+) -> None:
+    for name, source in {"second": small.path, "first": written.parent}.items():
+        shutil.copytree(source, tmp_path / name)
+    held = opened(browser, index_page.write_index(tmp_path).path)
+    runs = table(held, "Runs").element_handle()
+    assert column(runs, 0)[0] == "first"
+    held.get_by_role("button", name="run", exact=True).click()
+    held.get_by_role("button", name="run", exact=True).click()
+    assert [text.split()[0] for text in column(runs, 0)] == ["second", "first"]
+    held.get_by_role("searchbox").fill("guided FIRST")
+    says(held.locator("output"), "1 of 2 runs")
+    held.get_by_role("link", name="first").click()
+    held.wait_for_url("**/first/report.html")
+    assert held.heard.complaints == []
+    held.context.close()
+
+
 # ---------------------------------------------------------------------- looks
 
 
@@ -233,6 +263,17 @@ def test_the_page_fits_its_window_and_is_not_blank(width: int, scheme: str, brow
     assert written_on.mean() > 0.005, "letters cover a part of the page"
     assert written_on[: len(seen) // 3].any()
     assert written_on[-len(seen) // 3 :].any()
+
+
+def test_a_print_holds_the_tables_whole_and_nothing_to_click(browser: Any, written: Path) -> None:
+    a4_across = 1030  # pixels between the margins
+    held = opened(browser, written, width=a4_across, scheme="dark")
+    held.emulate_media(media="print")
+    assert held.evaluate("document.documentElement.scrollWidth") == a4_across
+    assert held.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    for what in ("#filter", "#pick", "nav"):
+        assert held.locator(what).is_hidden()
+    held.context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -255,7 +296,7 @@ def test_a_page_is_smaller_than_ten_megabytes_with_maps_of_large_pictures(make: 
         pictures=np.kron(held.pictures, np.ones((1, 5, 5))),
         maps=np.random.default_rng(0).normal(size=(*held.maps.shape[:2], 240, 240)),
     )
-    monkeypatch.setattr(page.figures, "save_figures", lambda run: [])
+    monkeypatch.setattr(figures, "save_figures", lambda run: [])
     text = page.write_page(again).read_text(encoding="utf-8")
     sources = re.findall(r"data:image/png;base64,([^\"]*)", text)
     sizes = {Image.open(io.BytesIO(base64.b64decode(source))).size for source in sources}

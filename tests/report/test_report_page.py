@@ -3,10 +3,12 @@ import hashlib
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import Make
+from PIL import Image
 from synthetic import FACES, Plan
 
 from harness.report import figures, map_picker, page
@@ -93,6 +95,24 @@ def test_pictures_are_shown_class_after_class_until_the_page_is_full(
     assert some is not None
     assert [each.where for each in some.shown] == [each.where for each in whole.shown[:2]]
     assert "2 of the 3 that the run kept fit this page" in some.note
+
+
+def test_figures_lose_colours_and_then_their_place_where_a_page_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A picture of few colours and soft noise, as a figure has them.
+    noise = np.random.default_rng(0).integers(0, 3, (64, 64, 3)).astype(np.uint8) + np.uint8(200)
+    paths = [tmp_path / f"{name}.png" for name in "abc"]
+    for path in paths:
+        Image.fromarray(noise).save(path)
+    drawn = page.embedded(paths)
+    assert [base64.b64decode(each.split(",")[1]) for each in drawn.values()] == [path.read_bytes() for path in paths]
+    whole = sum(map(len, drawn.values()))
+    monkeypatch.setattr(page, "FIGURES", whole - 1)
+    few = page.embedded(paths)
+    assert all(0 < len(few[path]) < len(drawn[path]) for path in paths)
+    monkeypatch.setattr(page, "FIGURES", len(few[paths[0]]) * 2)
+    assert [bool(each) for each in page.embedded(paths).values()] == [True, True, False]
 
 
 def test_what_the_network_misread_is_said_of_its_picture(few: RunFolder) -> None:

@@ -4,6 +4,9 @@
   const all = (query, where = document) => [...where.querySelectorAll(query)];
   const one = (query, where = document) => where.querySelector(query);
 
+  // What a row, a column or a table can be of.
+  const OF = ["explainer", "class", "claim", "metric"];
+
   // ---------------------------------------------------------------- sorting
 
   const RANK = { "pass": 3, "inconclusive": 2, "fail": 1, "not applicable": 0 };
@@ -30,8 +33,12 @@
     return 0;
   }
 
+  // What is of no explainer, class or metric, as a count or a mean of all, stays above the others.
+  const pinned = (row) => !OF.some((name) => row.dataset[name] !== undefined);
+
   function sort(table, column, direction) {
-    const rows = all("tbody tr", table).sort((a, b) => a.dataset.place - b.dataset.place);
+    const held = all("tbody tr", table).sort((a, b) => a.dataset.place - b.dataset.place);
+    const rows = held.filter((row) => !pinned(row));
     const cells = rows.map((row) => row.cells[column]);
     const textual = !cells.some((cell) => cell.dataset.verdict !== undefined || /^[<+-]?[\d.]/.test(words(cell)));
     const keyed = rows.map((row, i) => ({ row, key: key(cells[i], textual) }));
@@ -40,7 +47,7 @@
       keyed.sort((a, b) =>
         a.key === null || b.key === null ? (a.key === null) - (b.key === null) : sign * compare(a.key, b.key));
     }
-    one("tbody", table).append(...keyed.map((each) => each.row));
+    one("tbody", table).append(...held.filter(pinned), ...keyed.map((each) => each.row));
   }
 
   // A number is wanted from the largest, a name from the first letter; the third time the table is as it was.
@@ -68,8 +75,6 @@
   }
 
   // ---------------------------------------------------------------- filtering
-
-  const OF = ["explainer", "class", "claim", "metric"];
 
   const unlike = (part, wanted) =>
     OF.some((name) => wanted[name] && part.dataset[name] !== undefined && part.dataset[name] !== wanted[name]);
@@ -205,14 +210,32 @@
     place.scrollIntoView({ block: "center" });
   }
 
+  // ---------------------------------------------------------------- searching
+
+  function search(form) {
+    const wanted = form.elements.words.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const rows = all("table.sortable tbody tr");
+    rows.forEach((row) => {
+      const held = row.textContent.toLowerCase();
+      row.hidden = !wanted.every((word) => held.includes(word));
+    });
+    const shown = rows.filter((row) => !row.hidden).length;
+    one("output", form).textContent = wanted.length ? `${shown} of ${rows.length} runs` : "";
+  }
+
+  function listen(form, happening, act) {
+    if (!form) return;
+    form.hidden = false;
+    form.addEventListener(happening, () => act(form));
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("reset", () => setTimeout(() => act(form)));
+  }
+
   all("table.sortable").forEach(sortable);
-  tips();
+  if (tip) tips();
   if (pick) choosePictures();
-  const form = one("#filter");
-  form.hidden = false;
-  form.addEventListener("change", () => filter(form));
-  form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => setTimeout(() => filter(form)));
+  listen(one("#filter"), "change", filter);
+  listen(one("#search"), "input", search);
   window.addEventListener("hashchange", reveal);
   reveal();
 })();
