@@ -437,10 +437,11 @@ class Subject:
     @contextmanager
     def listening(self, layers: Sequence[str], heard: Callable[[str, Tensor], Tensor | None]) -> Iterator[None]:
         """Call `heard(name, first output)` whenever a named layer ran; what it returns, if anything, is passed on."""
-        handles = [
-            self.layer(name).register_forward_hook(on_first(lambda _m, _i, output, name=name: heard(name, output)))
-            for name in layers
-        ]
+
+        def hook(name: str) -> Callable[[Any, Any, Any], Any]:
+            return on_first(lambda _module, _inputs, output: heard(name, output))
+
+        handles = [self.layer(name).register_forward_hook(hook(name)) for name in layers]
         try:
             yield
         finally:
