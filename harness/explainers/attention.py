@@ -96,9 +96,9 @@ def _followed(
     found = []
     for leaf, classes in leaves(subject, images, targets):
         met: Matrices = []
-        with _attending(met):
+        with attending(met):
             logits = subject.model(leaf)
-        _check(subject, met, len(leaf))
+        check_attention(subject, met, len(leaf))
         chosen = logits.gather(1, classes[:, None]).sum()
         made_of = torch.eye(met[0].shape[-1]).to(met[0]).expand(len(leaf), -1, -1)
         for layer in layers(met, chosen):
@@ -110,18 +110,30 @@ def _followed(
 def _on_patches(subject: Subject, made_of: Float[Tensor, "n t t"], images: Tensor) -> Float[Tensor, "n h w"]:
     """Return the row of the class token, or the mean row, over the patches, enlarged."""
     tokens = made_of.shape[-1]
+    rows, columns = patch_grid(subject, tokens)
+    patches = rows * columns
+    row = made_of[:, 0] if patches < tokens else made_of.mean(1)
+    return enlarged(row[:, tokens - patches :].view(-1, rows, columns), images)
+
+
+def patch_grid(subject: Subject, tokens: int) -> tuple[int, int]:
+    """Return rows and columns of the patches, which are the last tokens.
+
+    Raises
+    ------
+    UsageError
+        Where the tokens fill no grid.
+    """
     grid = token_grid(tokens, subject.spec)
     if grid is None:
         raise UsageError(
             f"the {tokens} tokens that {subject.name!r} attends to fill no grid over its picture; use another explainer"
         )
-    patches = grid[0] * grid[1]
-    row = made_of[:, 0] if patches < tokens else made_of.mean(1)
-    return enlarged(row[:, tokens - patches :].view(-1, *grid), images)
+    return grid
 
 
-def _check(subject: Subject, met: Matrices, rows: int) -> None:
-    """Refuse attention that cannot be followed from token to token."""
+def check_attention(subject: Subject, met: Matrices, rows: int) -> None:
+    """Refuse attention that cannot be followed from token to token: none, within windows, or to pooled tokens."""
     if not met:
         raise UsageError(f"{subject.name!r} computes no attention that could be followed; use another explainer")
     shapes = {tuple(weights.shape[0::2]) if weights.ndim == 4 else (0, 0) for weights in met}
@@ -136,7 +148,7 @@ def _check(subject: Subject, met: Matrices, rows: int) -> None:
 # ---------------------------------------------------------------------- where attention is computed
 
 
-def _attending(met: Matrices) -> Rewriting:
+def attending(met: Matrices) -> Rewriting:
     """Return what notes every matrix of attention while it is entered."""
 
     def of_scores(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:

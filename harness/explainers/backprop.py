@@ -21,7 +21,7 @@ from harness.explainers._interception import (
 from harness.explainers._passes import remembered
 from harness.explainers.base import explainer
 from harness.explainers.cam import grad_cam
-from harness.subject import Subject
+from harness.subject import Subject, as_map
 
 
 @explainer(
@@ -77,18 +77,20 @@ def guided_grad_cam(
 def full_grad(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]) -> Float[Tensor, "n h w"]:
     """Return the image's share of the logit plus every picture-shaped bias's share, never negative.
 
-    Each share (input x gradient, and bias x gradient of each convolution and batch normalisation) is made absolute,
-    stretched to 0 to 1 an image, enlarged and summed over channels, as the paper does for display.
+    Each share (input x gradient, and bias x gradient of each convolution, of each batch normalisation and of each dense
+    layer that runs over places or tokens of the picture) is made absolute, stretched to 0 to 1 an image, enlarged and
+    summed over channels, as the paper does for display.
     """
     found = []
     for leaf, classes in leaves(subject, images, targets):
         parts = full_gradients(subject, leaf, classes)
-        if any(part.ndim == 4 and len(part) != len(leaf) for part in parts):
+        if any(part.ndim > 2 and len(part) != len(leaf) for part in parts):
             raise UsageError(
                 f"a layer of {subject.name!r} gives several pictures an image, which full-grad cannot lay on one; "
                 "use another explainer"
             )
-        pictures = [part for part in parts if part.ndim == 4]
+        laid = [part if part.ndim == 4 else as_map(part, subject.spec) for part in parts if part.ndim > 2]
+        pictures = [part for part in laid if part is not None]
         shown = [_enlarged_channels(_stretched(part.abs()), leaf).sum(1) for part in pictures]
         found.append(torch.stack(shown).sum(0))
     return torch.cat(found)
@@ -114,7 +116,8 @@ def full_gradients(
 ) -> list[Float[Tensor, "_ ..."]]:
     """Return input x gradient, then bias x gradient of each convolution, dense layer and batch normalisation.
 
-    In a network whose activations are linear in pieces they add up to the target logit.
+    In a network whose activations are linear in pieces they add up to the target logit. Shares of places have their
+    channels second, those of tokens last.
 
     Raises
     ------
@@ -124,19 +127,23 @@ def full_gradients(
     met: list[object] = []
     biases: list[Tensor] = []
     outputs: list[Tensor] = []
+    moved: list[bool] = []
 
     def listen(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
         output: Tensor = function(*args, **kwargs)
         bias = _bias(function.__name__, args, kwargs)
         if bias is not None:
-            if output.ndim == 4 and len(args) > 1 and any(args[1] is weight for weight in met):
+            if output.ndim > 2 and len(args) > 1 and any(args[1] is weight for weight in met):
                 raise UsageError(
                     f"a layer of {subject.name!r} runs several times a pass, so full-grad cannot tell which part of "
                     "the picture each run is of; use another explainer"
                 )
             met.extend(args[1:2])
-            biases.append(bias.reshape(1, -1, *[1] * (output.ndim - 2)))
+            # A dense layer has its channels last, everything else has them second.
+            last = function.__name__ == "linear"
+            biases.append(bias if last else bias.reshape(1, -1, *[1] * (output.ndim - 2)))
             outputs.append(output)
+            moved.append(last and output.ndim == 4)
             # A copy goes on, so that an activation in place cannot change the value whose gradient is asked for.
             output = output.clone()
         return output
@@ -144,9 +151,13 @@ def full_gradients(
     with Rewriting(dict.fromkeys(("conv2d", "linear", "batch_norm"), listen)):
         logits = subject.model(leaf)
     chosen = logits.gather(1, targets[:, None]).sum()
-    gradients = torch.autograd.grad(chosen, [leaf, *outputs])
+    held = [leaf, *outputs]
+    # What the logits do not read has no share.
+    found = torch.autograd.grad(chosen, held, allow_unused=True)
+    gradients = [torch.zeros_like(of) if each is None else each for of, each in zip(held, found, strict=True)]
     with torch.no_grad():
         shares = [bias * gradient for bias, gradient in zip(biases, gradients[1:], strict=True)]
+        shares = [share.movedim(-1, 1) if last else share for share, last in zip(shares, moved, strict=True)]
         return [leaf.detach() * gradients[0], *shares]
 
 

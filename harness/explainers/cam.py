@@ -19,7 +19,7 @@ from harness.explainers._interception import leaves
 from harness.explainers._passes import logits_at, remembered
 from harness.explainers.base import explainer
 from harness.importing import reason
-from harness.subject import Subject, as_map
+from harness.subject import Subject, as_map, on_first
 
 SHARED = "1 backward, shared by the family"
 
@@ -315,8 +315,8 @@ def _curvature(subject: Subject, gradients: Tensor, output: Tensor) -> Tensor:
 
 @contextmanager
 def hooked(module: nn.Module, hook: Callable[..., Any]) -> Iterator[None]:
-    """Keep a forward hook on a module while the context lasts."""
-    handle = module.register_forward_hook(hook)
+    """Keep a forward hook on a module while the context lasts; of several outputs it gets the first."""
+    handle = module.register_forward_hook(on_first(hook))
     try:
         yield
     finally:

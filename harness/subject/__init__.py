@@ -8,8 +8,9 @@ of the network, so that the caller's stays as it was.
 from harness.subject.copies import copied, evaluated
 from harness.subject.counting import CountedNetwork, Passes
 from harness.subject.feeding import Feed, measured_feed
-from harness.subject.map_layer import as_map, late_map_layer, token_grid
+from harness.subject.map_layer import as_map, everything_passes, late_map_layer, token_grid
 from harness.subject.network import Subject
+from harness.subject.outputs import first_of, on_first, with_first
 from harness.subject.spec import MOST_CHANNELS, InputSpec
 
 __all__ = [
@@ -22,7 +23,11 @@ __all__ = [
     "as_map",
     "copied",
     "evaluated",
+    "everything_passes",
+    "first_of",
     "late_map_layer",
     "measured_feed",
+    "on_first",
     "token_grid",
+    "with_first",
 ]

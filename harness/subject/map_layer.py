@@ -11,7 +11,8 @@ from harness.subject.spec import InputSpec
 
 _NO_FEATURES = (
     nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.FractionalMaxPool2d, nn.LPPool2d,
-    nn.Dropout, nn.Dropout2d, nn.Identity, nn.Upsample,
+    nn.MaxPool1d, nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d, nn.Dropout, nn.Dropout2d, nn.Identity,
+    nn.Upsample, nn.Flatten,
 )  # fmt: skip
 """Modules that only pool or pass on what a layer before them found."""
 
@@ -77,17 +78,27 @@ def late_map_layer(subject: Subject) -> str:
 def _late_map_layer(subject: Subject) -> str:
     """Return the last feature map, "" where there is none."""
     order, places, flowing = _maps_that_ran(subject)
-    pictures = [name for name in places if places[name] == 4 and name in flowing]
-    tokens = [name for name in places if places[name] == 3 and name in flowing]
+    pictures = [name for name in places if places[name][0] == 4 and name in flowing]
+    tokens = [name for name in places if places[name][0] == 3 and name in flowing]
     weighty = [name for name in order if name in subject.layers and list(subject.layer(name).parameters(recurse=False))]
     before = order[: order.index(pictures[-1])] if pictures else []
     late = bool(pictures) and 2 * sum(name in weighty for name in before) >= len(weighty)
     for held in (pictures, tokens) if late or not tokens else (tokens, pictures):
-        trials = list(reversed(held))[:_TRIALS]
-        through = next((name for name in trials if _everything_passes(subject, name)), None)
-        if through is not None or held:
+        through = _last_through(subject, held)
+        if through and held is pictures:
+            same = [name for name in tokens if places[name][1:] == places[through][1:]]
+            later = [name for name in same if order.index(name) > order.index(through)]
+            # A stage that begins with a patch embedding goes on with tokens of the same places.
+            return _last_through(subject, later) or through
+        if held:
             return through or held[-1]
     return ""
+
+
+def _last_through(subject: Subject, names: Sequence[str]) -> str:
+    """Return the last of some layers that everything passes through, "" where there is none."""
+    trials = list(reversed(names))[:_TRIALS]
+    return next((name for name in trials if everything_passes(subject, name)), "")
 
 
 def _last_convolution(subject: Subject) -> str:
@@ -97,8 +108,8 @@ def _last_convolution(subject: Subject) -> str:
     return convolutions[-1] if convolutions else subject.layers[-1] if subject.layers else ""
 
 
-def _maps_that_ran(subject: Subject) -> tuple[list[str], dict[str, int], set[str]]:
-    """Return modules in the order in which they ended; which give maps, by their dimensions; and whose maps count.
+def _maps_that_ran(subject: Subject) -> tuple[list[str], dict[str, tuple[int, int, int]], set[str]]:
+    """Return modules in the order in which they ended; which give maps, with dimensions, rows and columns; whose count.
 
     A map counts where the gradient of the logits at its places is not zero, or gradients cannot be had.
     """
@@ -113,21 +124,25 @@ def _maps_that_ran(subject: Subject) -> tuple[list[str], dict[str, int], set[str
             pooled.add(id(output))
             kept_alive.append(output)
             return None
-        if as_map(output, subject.spec) is None or subject.runs[name] > 1:
-            return None
-        outputs[name] = output
+        laid = as_map(output, subject.spec)
+        if laid is None or len(output) != len(pictures) or subject.runs[name] > 1:
+            return None  # of no places, or of pieces of a picture
+        outputs[name], places[name] = output, (output.ndim, *laid.shape[2:])
         return output.clone()  # what follows may work in place
 
     kept_alive: list[Tensor] = []
+    pictures = _noise(subject)
+    places: dict[str, tuple[int, int, int]] = {}
     named = [name for name in subject.runs if name]
     with torch.enable_grad(), subject.listening(named, lambda name, output: _tensor_only(keep, name, output)):
-        logits = subject.network(_noise(subject).clone())
-    places = {name: output.ndim for name, output in outputs.items()}
+        logits = subject.network(pictures.clone())
     if not logits.requires_grad:
         return order, places, set(places)
-    gradients = torch.autograd.grad(_spread(logits), list(outputs.values()), allow_unused=True)
+    # Some depend on no picture, such as embeddings of positions.
+    derived = {name: output for name, output in outputs.items() if output.requires_grad}
+    gradients = torch.autograd.grad(_spread(logits), list(derived.values()), allow_unused=True)
     flowing = set()
-    for (name, _), gradient in zip(outputs.items(), gradients, strict=True):
+    for name, gradient in zip(derived, gradients, strict=True):
         at_places = None if gradient is None else as_map(gradient, subject.spec)
         if at_places is not None and bool((at_places != 0).any()):
             flowing.add(name)
@@ -139,7 +154,7 @@ def _tensor_only(keep: Callable[[str, Tensor], Tensor | None], name: str, output
     return keep(name, output) if isinstance(output, Tensor) else None
 
 
-def _everything_passes(subject: Subject, layer: str) -> bool:
+def everything_passes(subject: Subject, layer: str) -> bool:
     """Whether no gradient reaches the input once it is cut at a layer: nothing gets around it."""
     leaf = _noise(subject)
     with torch.enable_grad(), subject.listening([layer], lambda _name, output: output.detach()):

@@ -1,7 +1,7 @@
 """A network with its classes, preprocessing and named layers."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -22,6 +22,7 @@ from harness.subject.copies import copied, evaluated
 from harness.subject.counting import CountedNetwork, Passes, precision
 from harness.subject.feeding import Feed, measured_feed
 from harness.subject.folding import Marks, folded, hooked, marks
+from harness.subject.outputs import first_of, on_first
 from harness.subject.spec import InputSpec
 
 
@@ -90,9 +91,11 @@ class Subject:
         self._network = evaluated(network, name).requires_grad_(False).to(self.device)
         self.model = CountedNetwork(self._network, self.passes).eval()
         self._check_classes()
-        self.runs = self._ran()
+        given = self._ran()
+        self.runs = Counter(layer for layer, _ in given)
         ran = tuple(self.runs)
-        self.layers = tuple(layer for layer in ran if layer and not list(self.layer(layer).children()))
+        plain = dict.fromkeys(layer for layer, alone in given if layer and alone)
+        self.layers = tuple(layer for layer in plain if not list(self.layer(layer).children()))
         self.cam_layer = cam_layer or late_map_layer(self)
         if self.cam_layer not in ran:
             raise UsageError(
@@ -433,11 +436,12 @@ class Subject:
 
     @contextmanager
     def listening(self, layers: Sequence[str], heard: Callable[[str, Tensor], Tensor | None]) -> Iterator[None]:
-        """Call `heard(name, output)` whenever a named layer has run; what it returns, if anything, is passed on."""
-        handles = [
-            self.layer(name).register_forward_hook(lambda _m, _i, output, name=name: heard(name, output))
-            for name in layers
-        ]
+        """Call `heard(name, first output)` whenever a named layer ran; what it returns, if anything, is passed on."""
+
+        def hook(name: str) -> Callable[[Any, Any, Any], Any]:
+            return on_first(lambda _module, _inputs, output: heard(name, output))
+
+        handles = [self.layer(name).register_forward_hook(hook(name)) for name in layers]
         try:
             yield
         finally:
@@ -460,15 +464,15 @@ class Subject:
                 'give each class a name of its own, other than "all"'
             )
 
-    def _ran(self) -> Mapping[str, int]:
-        """Run one blank image and count how often each module gave a tensor, in the order in which they first did."""
-        order: list[str] = []
+    def _ran(self) -> list[tuple[str, bool]]:
+        """Run one blank image and return each module that gave a tensor, as often as it did, and whether that alone."""
+        order: list[tuple[str, bool]] = []
         blank = torch.zeros(1, self.spec.channels, self.spec.height, self.spec.width, device=self.device)
         blank = blank.to(self.dtype)
 
         def note(name: str, output: Any) -> None:
-            if isinstance(output, Tensor):
-                order.append(name)
+            if isinstance(first_of(output), Tensor):
+                order.append((name, isinstance(output, Tensor)))
 
         handles = [
             module.register_forward_hook(lambda _m, _i, output, name=name: note(name, output))
@@ -491,4 +495,4 @@ class Subject:
                 f"subject {self.name!r} returns {shape} for one image, not (1, {len(self.classes)}); "
                 "give it one logit a class and as many class names"
             )
-        return Counter(order)
+        return order

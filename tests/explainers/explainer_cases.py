@@ -191,6 +191,19 @@ class Attention(nn.Module):
         return self.out(made.transpose(1, 2).reshape(n, t, WIDTH))
 
 
+class Block(nn.Module):
+    """A layer of a transformer: attention and two dense layers in one, each with a way around it."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.attend = Attention(how)
+        self.mix = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.GELU())
+
+    def forward(self, t: Tensor) -> Tensor:
+        t = t + self.attend(t)
+        return t + self.mix(t)
+
+
 class Vision(nn.Module):
     """Patches, a class token or none, two blocks, and a head on the class token or on all tokens' mean."""
 
@@ -200,14 +213,12 @@ class Vision(nn.Module):
         super().__init__()
         self.embed = nn.Conv2d(channels, WIDTH, patch, patch)
         self.token = nn.Parameter(torch.randn(1, 1, WIDTH)) if class_token else None
-        self.attend = nn.ModuleList(Attention(how) for _ in range(2))
-        self.mix = nn.ModuleList(nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.GELU()) for _ in range(2))
+        self.blocks = nn.ModuleList(Block(how) for _ in range(2))
         self.head = nn.Linear(WIDTH, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         t = self.embed(x).flatten(2).transpose(1, 2)
         t = t if self.token is None else torch.cat([self.token.expand(len(t), -1, -1), t], 1)
-        for attend, mix in zip(self.attend, self.mix, strict=True):
-            t = t + attend(t)
-            t = t + mix(t)
+        for block in self.blocks:
+            t = block(t)
         return self.head(t.mean(1) if self.token is None else t[:, 0])

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from harness.errors import UsageError
 from harness.explainers.attention import attention_relevance, attention_rollout
+from harness.explainers.legrad import legrad
 from harness.rounding import rounding
 from harness.subject import Feed, InputSpec, Subject
 
@@ -32,12 +33,13 @@ def images_of(subject: Subject, n: int = 3) -> Tensor:
 
 
 TARGETS = torch.tensor([0, 2, 1])
+FOLLOWED = [attention_rollout, attention_relevance, legrad]
 
 
 def written_out(network: Vision, image: Tensor, target: int, relevance: bool) -> np.ndarray:
     """Return the patches' values of one image by the papers' formulas, from the matrices that the network kept."""
     logits = network(image[None].clone().requires_grad_())
-    matrices = [block.kept for block in network.attend]
+    matrices = [block.attend.kept for block in network.blocks]
     gradients = torch.autograd.grad(logits[0, target], matrices)
     made_of = np.eye(matrices[0].shape[-1])
     for weights, gradient in zip(matrices, gradients, strict=True):
@@ -63,7 +65,7 @@ def test_it_is_the_papers_formula(relevance: bool, class_token: bool) -> None:
         assert float((found - wanted).abs().max()) <= ROUNDING * float(wanted.abs().max())
 
 
-@pytest.mark.parametrize("explain", [attention_rollout, attention_relevance])
+@pytest.mark.parametrize("explain", FOLLOWED)
 def test_attention_is_met_however_it_is_written(explain) -> None:
     """Fused products give the same map as the softmax written out."""
     plain, fused = (subject_of(lambda how=how: Vision(how)) for how in ("plain", "fused"))
@@ -78,25 +80,24 @@ class Encoder(Vision):
     def __init__(self, like: Vision) -> None:
         super().__init__()
         self.load_state_dict(like.state_dict())
-        self.attend = nn.ModuleList(_own(block) for block in like.attend)
-
-    def forward(self, x: Tensor) -> Tensor:
-        t = self.embed(x).flatten(2).transpose(1, 2)
-        t = torch.cat([self.token.expand(len(t), -1, -1), t], 1)
-        for attend, mix in zip(self.attend, self.mix, strict=True):
-            t = t + attend(t, t, t, need_weights=False)[0]
-            t = t + mix(t)
-        return self.head(t[:, 0])
+        for block in self.blocks:
+            block.attend = Own(block.attend)
 
 
-def _own(block: Attention) -> nn.MultiheadAttention:
-    made = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)
-    weights = {"in_proj_weight": block.mixed.weight, "in_proj_bias": block.mixed.bias}
-    made.load_state_dict({**weights, "out_proj.weight": block.out.weight, "out_proj.bias": block.out.bias})
-    return made
+class Own(nn.Module):
+    """Torch's own attention, of the weights of one that is written out."""
+
+    def __init__(self, like: Attention) -> None:
+        super().__init__()
+        self.inner = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)
+        weights = {"in_proj_weight": like.mixed.weight, "in_proj_bias": like.mixed.bias}
+        self.inner.load_state_dict({**weights, "out_proj.weight": like.out.weight, "out_proj.bias": like.out.bias})
+
+    def forward(self, t: Tensor) -> Tensor:
+        return self.inner(t, t, t, need_weights=False)[0]
 
 
-@pytest.mark.parametrize("explain", [attention_rollout, attention_relevance])
+@pytest.mark.parametrize("explain", FOLLOWED)
 def test_torchs_own_layers_are_followed(explain) -> None:
     plain = subject_of(Vision)
     own = subject_of(lambda: Encoder(plain.network))
@@ -106,7 +107,7 @@ def test_torchs_own_layers_are_followed(explain) -> None:
     assert float((maps[0] - maps[1]).abs().max()) <= ROUNDING * float(maps[0].abs().max())
 
 
-@pytest.mark.parametrize("explain", [attention_rollout, attention_relevance])
+@pytest.mark.parametrize("explain", FOLLOWED)
 def test_a_whole_encoder_of_torch_is_followed(explain) -> None:
     class Whole(Vision):
         def __init__(self) -> None:
@@ -142,8 +143,8 @@ class Windowed(Vision):
 
     def forward(self, x: Tensor) -> Tensor:
         t = self.embed(x).flatten(2).transpose(1, 2)
-        for attend in self.attend:
-            t = attend(t.reshape(-1, 8, WIDTH)).reshape(t.shape)
+        for block in self.blocks:
+            t = block.attend(t.reshape(-1, 8, WIDTH)).reshape(t.shape)
         return self.head(t.mean(1))
 
 
@@ -162,10 +163,79 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("explain", [attention_rollout, attention_relevance])
+@pytest.mark.parametrize("explain", FOLLOWED)
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_cannot_be_followed_is_refused(what: str, explain) -> None:
     make, said = REFUSED[what]
     subject = subject_of(make)
     with pytest.raises(UsageError, match=said):
         explain(subject, images_of(subject), TARGETS)
+
+
+# ---------------------------------------------------------------------- the answer after each layer
+
+
+def sensitivity_written_out(network: Vision, image: Tensor, target: int) -> np.ndarray:
+    """Return the patches' values of one image by the paper's formula, before they are brought to 0 to 1."""
+    t, total = network.embed(image[None].clone().requires_grad_()).flatten(2).transpose(1, 2), 0.0
+    if network.token is not None:
+        t = torch.cat([network.token, t], 1)
+    for block in network.blocks:
+        t = block(t)
+        logits = network.head(t.mean(1) if network.token is None else t[:, 0])
+        (gradient,) = torch.autograd.grad(logits[0, target], block.attend.kept, retain_graph=True)
+        total = total + np.clip(gradient[0].numpy(), 0, None).mean(axis=(0, 1))
+    return total[1:] if network.token is not None else total
+
+
+@pytest.mark.parametrize("class_token", [True, False])
+def test_legrad_is_the_papers_formula(class_token: bool) -> None:
+    subject = subject_of(lambda: Vision(class_token=class_token))
+    images = images_of(subject)
+    for image, target, found in zip(images, TARGETS.tolist(), legrad(subject, images, TARGETS), strict=True):
+        patches = sensitivity_written_out(subject.network, image, target)
+        low, high = patches.min(), patches.max()
+        grid = torch.from_numpy((patches - low) / (high - low)).view(1, 1, SIDE // PATCH, SIDE // PATCH)
+        wanted = functional.interpolate(grid, (SIDE, SIDE), mode="bilinear", align_corners=False)[0, 0]
+        # A value's error stays what it was when the least one is taken away, from it and from the largest.
+        assert float((found - wanted).abs().max()) <= 2 * ROUNDING * high / (high - low)
+
+
+def test_legrad_lies_between_0_and_1_and_depends_on_the_target() -> None:
+    subject = subject_of(Vision)
+    images = images_of(subject)
+    maps = legrad(subject, images, TARGETS)
+    assert float(maps.min()) >= 0
+    assert float(maps.max()) <= 1
+    assert not torch.equal(maps, legrad(subject, images, (TARGETS + 1) % 3))
+
+
+def test_legrad_leaves_no_hook_behind() -> None:
+    subject = subject_of(Vision)
+    legrad(subject, images_of(subject), TARGETS)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in subject.network.modules())
+
+
+class Around(Vision):
+    """What the first layer reads goes around the second one, too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        t = self.embed(x).flatten(2).transpose(1, 2)
+        return self.head((self.blocks[1](self.blocks[0](t)) + t).mean(1))
+
+
+class Loose(Vision):
+    """The ways around attention are no part of a module."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        t = self.embed(x).flatten(2).transpose(1, 2)
+        for block in self.blocks:
+            t = t + block.attend(t)
+        return self.head(t.mean(1))
+
+
+@pytest.mark.parametrize("make", [Around, Loose])
+def test_a_network_whose_head_cannot_be_applied_to_a_layer_is_refused(make: type[Vision]) -> None:
+    subject = subject_of(make)
+    with pytest.raises(UsageError, match="are no modules through whose output everything passes"):
+        legrad(subject, images_of(subject), TARGETS)

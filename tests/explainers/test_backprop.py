@@ -133,6 +133,50 @@ def test_full_gradients_add_up_to_the_logit(made: nn.Module) -> None:
     assert error(total, target_logits(of, images, TARGETS)) < EQUAL
 
 
+class OverPlaces(nn.Module):
+    """Dense layers that run over places, which are tokens or keep their rows and columns."""
+
+    def __init__(self, tokens: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.tokens, self.embed = tokens, nn.Conv2d(1, 6, 4, 4)
+        self.mix, self.head = nn.Linear(6, 4), nn.Linear(4, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        places = self.embed(x).permute(0, 2, 3, 1)  # 4 x 4 of them: as many as the dense layer has outputs
+        places = places.flatten(1, 2) if self.tokens else places
+        return self.head(self.mix(places).relu().flatten(1, -2).mean(1))
+
+
+@pytest.mark.parametrize("tokens", [True, False])
+def test_full_gradients_of_dense_layers_over_places_add_up_too(tokens: bool) -> None:
+    of, images = subject(OverPlaces(tokens)), pictures()
+    parts = full_gradients(of, images.clone().requires_grad_(), TARGETS)
+    total = torch.stack([part.flatten(1).sum(1) for part in parts]).sum(0)
+    assert error(total, target_logits(of, images, TARGETS)) < EQUAL
+
+
+def test_full_grad_passes_over_what_the_logits_do_not_read() -> None:
+    class Aside(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.read, self.aside = network(), nn.Conv2d(1, 2, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.aside(x)
+            return self.read(x)
+
+    made, images = Aside(), pictures()
+    maps = [EXPLAINERS["full-grad"](subject(each), images, TARGETS) for each in (made, made.read)]
+    assert error(*maps) < EQUAL
+
+
+def test_full_grad_shows_tokens_where_they_lie_in_the_picture() -> None:
+    images = pictures()
+    maps = [EXPLAINERS["full-grad"](subject(OverPlaces(tokens)), images, TARGETS) for tokens in (True, False)]
+    assert error(*maps) < EQUAL
+
+
 def test_full_grad_of_a_network_without_biases_is_stretched_input_x_gradient() -> None:
     bare = nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 14 * 14, 5))
     of, images = subject(bare), pictures()

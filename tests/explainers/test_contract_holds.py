@@ -27,6 +27,6 @@ def test_explainer_keeps_every_clause(name: str, of: Subject) -> None:
         of = subject(nn.Sequential(*layers), "1")
     made = registered()[name]
     if made.facts.family == "attention":
-        of = subject(Vision(classes=5), "mix.1")
+        of = subject(Vision(classes=5), "blocks.1.mix")
     small = replace(made, settings={key: FEW.get(key, value) for key, value in made.settings.items()})
     assert examined(small, of, pictures(2), TARGETS, 0).reason == ""

@@ -101,6 +101,60 @@ class Transformer(nn.Module):
         return self.head(t.mean(1) if self.token is None else t[:, 0])
 
 
+class Pair(nn.Module):
+    """A block that gives several things, as those of some packages do."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, t: Tensor) -> tuple[Tensor, None]:
+        return self.block(t), None
+
+
+class Positions(nn.Module):
+    """What is added to tokens whatever the picture is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held = nn.Parameter(torch.randn(1, 16, 12))
+
+    def forward(self, t: Tensor) -> Tensor:
+        return self.held.expand(len(t), -1, -1)
+
+
+class Placed(Transformer):
+    """A transformer with positions, whose blocks give several things."""
+
+    def __init__(self) -> None:
+        super().__init__(False, 2)
+        self.positions = Positions()
+        self.blocks = nn.ModuleList(Pair(block) for block in self.blocks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        t = self.embed(x).flatten(2).transpose(1, 2)
+        t = t + self.positions(t)
+        for block in self.blocks:
+            t = block(t)[0]
+        return self.head(functional.layer_norm(t, (12,)).mean(1))
+
+
+class Stages(nn.Module):
+    """Two stages, each of a patch embedding and of tokens, with an average over the tokens that is a module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 8, 2, 2), nn.Conv2d(8, 12, 2, 2)
+        self.mix = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8))
+        self.last, self.head = nn.Sequential(nn.Linear(12, 16), nn.ReLU()), nn.Linear(16, 3)
+        self.mean = nn.AdaptiveAvgPool1d(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.mix(self.first(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        t = self.last(self.second(x).flatten(2).transpose(1, 2))
+        return self.head(self.mean(t.transpose(1, 2)).flatten(1))
+
+
 class ChannelsLast(nn.Module):
     """A Swin-like network whose maps hold their channels last."""
 
@@ -128,6 +182,8 @@ LATE: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "transformer, class token": (lambda: Transformer(True), "blocks.1"),
     "transformer of one block": (lambda: Transformer(True, 1), "blocks.0.norm1"),
     "channels last": (ChannelsLast, "mix"),
+    "blocks of several outputs, beside positions": (Placed, "blocks.1"),
+    "tokens of a stage's patches": (Stages, "last"),
 }
 
 
