@@ -19,7 +19,7 @@ _NO_FEATURES = (
 _PREFIXES = (0, 1, 2, 5)
 """Tokens before those of the picture: none, a class token, one of distillation beside it, four registers beside it."""
 
-_TRIALS = 24
+_TRIALS = 64
 """Layers, from the last backwards, that are asked whether everything passes through them; each costs two passes."""
 
 
