@@ -34,7 +34,7 @@ class Index:
     refused: tuple[str, ...]
 
 
-def write_index(folder: Path) -> Index:
+def write_index(place: Path) -> Index:
     """Write ``index.html`` over the runs below a folder.
 
     Raises
@@ -42,19 +42,19 @@ def write_index(folder: Path) -> Index:
     UsageError
         Where there is no such folder, or no run below it.
     """
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder; give one with finished runs below it")
+    if not place.is_dir():
+        raise UsageError(f"{place} is no folder; give one with finished runs below it")
     entries, refused = list[Entry](), list[str]()
-    for place in _runs(folder):
+    for each in _runs(place):
         try:
-            entries.append(_entry(folder, RunFolder.existing(place)))
+            entries.append(_entry(place, RunFolder.existing(each)))
         except UsageError as error:
             refused.append(str(error))
     if not entries and not refused:
-        raise UsageError(f"{folder} holds no finished run (no run.json below it); make one with: harness run")
-    text = rendered("index.html", folder=folder.resolve().name, entries=entries, refused=refused)
-    RunFolder(folder).write_text(PAGE, text)
-    return Index(folder / PAGE, tuple(refused))
+        raise UsageError(f"{place} holds no finished run (no run.json below it); make one with: harness run")
+    folder = RunFolder(place)
+    folder.write_text(PAGE, rendered(PAGE, folder=place.resolve().name, entries=entries, refused=refused))
+    return Index(place / PAGE, tuple(refused))
 
 
 def _runs(folder: Path) -> Iterator[Path]:
