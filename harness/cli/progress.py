@@ -67,12 +67,14 @@ class Pace:
     taken: dict[str, list[float]] = field(default_factory=dict)
 
     def begun(self, number: int) -> None:
-        """Note that a job begins."""
-        self.current, self.since = number, time.monotonic()
+        """Note that a job begins, or that one of several side by side is about to be noted as ended."""
+        self.current = number
 
     def ended(self) -> None:
-        """Note that it has ended."""
-        self.taken.setdefault(_kind(self.jobs[self.current]), []).append(time.monotonic() - self.since)
+        """Note that it has ended: it took as long as nothing else has ended."""
+        now = time.monotonic()
+        self.taken.setdefault(_kind(self.jobs[self.current]), []).append(now - self.since)
+        self.current, self.since = self.current + 1, now
 
     def left(self) -> float:
         """Return about how many seconds are left; NaN before the first job has ended."""
@@ -87,13 +89,13 @@ class Pace:
         """Say how far it is."""
         left, so_far = self.left(), _minutes(time.monotonic() - self.started)
         told = f", about {_minutes(left)} left" if np.isfinite(left) else ""
-        title = self.jobs[self.current].title
+        title = self.jobs[min(self.current, len(self.jobs) - 1)].title
         return f"harness: {self.current} of {len(self.jobs)} jobs in {so_far}{told}; now {title}"
 
 
 def _kind(job: Job) -> str:
-    """Return what a job does, without for whom."""
-    return job.title.removeprefix(job.explainer)
+    """Return what a job does, without for whom and the how manieth."""
+    return job.title.removeprefix(job.explainer).rstrip("0123456789")
 
 
 def _minutes(seconds: float) -> str:
