@@ -229,7 +229,7 @@ def brief(run: RunFolder, belief: Belief) -> str:
     if belief.state is State.OPEN:
         row = max(belief.because, key=lambda each: -1.0 if pd.isna(each["p_adjusted"]) else float(each["p_adjusted"]))
     else:
-        row = (max if belief.state is State.REFUTED else min)(belief.because, key=_clearance)
+        row = (min if belief.state is State.BELIEVED else max)(belief.because, key=_clearance)
     if pd.isna(row["effect"]):
         number = "could not be asked"
     else:
@@ -239,6 +239,7 @@ def brief(run: RunFolder, belief: Belief) -> str:
     return {
         State.BELIEVED: f"Every claim that applies holds; the closest call is {row['check']} {number}.",
         State.REFUTED: f"Fails {row['check']} {number}{others}.",
+        State.ELSEWHERE: f"Answers what a small change would do, not what counted: {row['check']} {number}{others}.",
         State.OPEN: f"No claim fails, but not settled: {row['check']} {number}{others}.",
     }[belief.state]
 

@@ -128,7 +128,10 @@ def _faithful(run: RunFolder, names: Sequence[str]) -> tuple[str, ...]:
 
 def _by_class(states: Mapping[str, State]) -> str:
     """Return for which classes a method is believed, refuted and undecided."""
-    phrases = {State.BELIEVED: "believed for", State.REFUTED: "not for", State.OPEN: "undecided for"}
+    phrases = {
+        State.BELIEVED: "believed for", State.REFUTED: "not for", State.ELSEWHERE: "another question for",
+        State.OPEN: "undecided for",
+    }  # fmt: skip
     told = [
         f"{phrase} {wording.listed(where for where, found in states.items() if found is state)}"
         for state, phrase in phrases.items()

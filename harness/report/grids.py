@@ -122,6 +122,8 @@ def _reading(run: RunFolder, name: str) -> tuple[str, str]:
 
 def _trusted(run: RunFolder, held: Mapping[tuple[str, str], Belief], name: str) -> str:
     """Return the classes for which a method is believed, and how many are open."""
+    if held[name, ALL].state is State.ELSEWHERE:
+        return "–"
     states = {where: held[name, where].state for where in queries.classes(run)}
     good = [where for where, state in states.items() if state is State.BELIEVED]
     if len(good) == len(states):

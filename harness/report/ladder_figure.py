@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from harness.report import ladder, queries
-from harness.report.ladder import Standing
+from harness.report.ladder import ELSEWHERE, Standing
 from harness.report.style import FAINT, INK, STATES, WIDTH, Margins, heading, panels, styled
 from harness.store import RunFolder
 
@@ -35,9 +35,9 @@ def ladder_figure(run: RunFolder) -> Figure:
             share = one.share
             assert share is not None
             is_method = one.explainer in queries.methods(run)
-            paint = _paint(one) if is_method else FAINT
-            ax.plot([share.low, share.high], [place, place], color=paint, linewidth=2, solid_capstyle="butt")
-            ax.plot(share.mean, place, "o", color=paint, markersize=5)
+            ink = paint(one) if is_method else FAINT
+            ax.plot([share.low, share.high], [place, place], color=ink, linewidth=2, solid_capstyle="butt")
+            ax.plot(share.mean, place, "o", color=ink, markersize=5)
             said = f"rung {one.rung}" + (f", {one.name}" if one.name else "") if is_method else ""
             ax.text(1.02, place, said, transform=ax.get_yaxis_transform(), va="center", fontsize=7, color=INK)
         for value, what in ((CHANCE, "chance"), (TRUTH, "the truth")):
@@ -51,9 +51,11 @@ def ladder_figure(run: RunFolder) -> Figure:
     return figure
 
 
-def _paint(one: Standing) -> str:
+def paint(one: Standing) -> str:
     """Return the colour of what is said of a method up to the rung of what counts."""
     if one.resolution and one.rung >= 3:
         return STATES["pass"]
+    if one.stopped is not None and one.stopped["reached"] == ELSEWHERE:
+        return STATES["another question"]
     refused = one.stopped is not None and one.stopped["reached"] == "no" and int(str(one.stopped["rung"])) <= 3
     return STATES["fail" if refused else "inconclusive"]

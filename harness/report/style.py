@@ -40,7 +40,7 @@ FAMILIES = {
 VERDICTS = {"pass": "#a6d9c7", "fail": "#f2b48f", "inconclusive": "#f4eecb", "not applicable": "#f2f2f2"}
 """Fills of a verdict's cell, light enough for black text; the mark says the same in letters."""
 
-STATES = {"pass": "#009E73", "fail": "#D55E00", "inconclusive": "#C9A227"}
+STATES = {"pass": "#009E73", "fail": "#D55E00", "inconclusive": "#C9A227", "another question": "#56B4E9"}
 """The same in lines and dots, strong enough for white."""
 
 TITLE = 26

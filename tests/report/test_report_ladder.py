@@ -9,7 +9,8 @@ from tiny import a_record, an_explainer
 
 from harness.checks.ladder import RUNGS
 from harness.metrics.score import Score
-from harness.report import ladder
+from harness.report import answer, grids, ladder, ladder_figure
+from harness.report.answer import Belief, State
 from harness.report.ladder_figure import shares
 from harness.store import LADDER, SCORES, RunFolder, RungRecord, SubjectRecord, frame
 
@@ -120,3 +121,27 @@ def test_tables_hold_every_rung_and_class() -> None:
 def _mean(run: Run, name: str, where: str) -> float:
     held = run.scores[(run.scores["explainer"] == name) & (run.scores["target"] == where)]
     return float(np.mean(held["value"]))
+
+
+def test_who_answers_another_question_is_told_so_and_not_refused() -> None:
+    run = Run()
+    mine = run.ladder["explainer"] == "poor"
+    run.ladder.loc[mine & (run.ladder["reached"] == "no"), "reached"] = ladder.ELSEWHERE
+    said = ladder.lines(run)
+    assert said[1].endswith("rung 2 (network); answers another question than: what counts")
+    assert said[-1] == (
+        "For this network use good. Do not read as what counted: broken. "
+        "Another question, what a small change would do, is answered by poor."
+    )
+    assert ladder.ladder_table(run).loc["poor", "what counts"] == "other +0.100"
+    held = {one.explainer: one for one in ladder.standings(run)}
+    assert len({ladder_figure.paint(held[name]) for name in ("good", "poor", "broken")}) == 3
+    assert ladder_figure.ladder_figure(run) is not None
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_standing_has_its_words_and_its_mark(state: State, few: RunFolder) -> None:
+    row = {str(key): value for key, value in few.verdicts.iloc[0].items()}
+    belief = Belief(str(row["explainer"]), "all", state, (row,))
+    assert answer.brief(few, belief)
+    assert grids.STATES[state]
