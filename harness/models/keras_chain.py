@@ -95,7 +95,7 @@ def read_chain(path: Path) -> nn.Sequential:
         config, weights_of = _read_keras(path) if zipfile.is_zipfile(path) else _read_h5(path)
         layers = [Layer(kind, settings, weights) for kind, settings, weights in _layers(config, weights_of)]
         return _rebuilt(layers)
-    except UsageError:
+    except (UsageError, NotAChainError):
         raise
     except Exception as error:  # damaged bytes make a reader stumble over anything
         what = " ".join(str(error).split())[:200]

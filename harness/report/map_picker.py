@@ -123,7 +123,7 @@ def _title(run: RunFolder, i: int) -> str:
         right = f"seen as {predicted}"
     else:
         right = "seen right" if label == predicted else f"misread: truly {label}, seen as {predicted}"
-    return f"image {image}, {right}" + (f", explained as {target}" if predicted != target else "")
+    return f"image {run.called(image)}, {right}" + (f", explained as {target}" if predicted != target else "")
 
 
 def _small(values: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "a b"]:

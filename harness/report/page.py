@@ -131,7 +131,7 @@ def _unknown(run: RunFolder) -> list[str]:
     told = []
     if queries.matrix(run, "confusion") is None:
         told.append(
-            "The faces have no labels, so recall and confusions are unknown: bring a folder a class, or an .npz with "
+            "The images have no labels, so recall and confusions are unknown: bring a folder a class, or an .npz with "
             "labels."
         )
     if not len(run.persons):

@@ -56,8 +56,8 @@ def test_each_image_of_a_run_has_the_path_of_its_file(run: RunFolder, place: Pat
 def test_the_page_calls_pictures_by_their_files(run: RunFolder) -> None:
     page = (run.path / "report.html").read_text(encoding="utf-8")
     shown = [run.called(int(image)) for image in run.examples.images]
-    assert len(shown) == 3
-    assert f"Images: {', '.join(shown)}." in page
+    assert len(shown) >= 3
+    assert [name for name in shown if name not in page] == []
 
 
 def test_a_run_that_lost_its_names_does_not_fall_back_to_numbers(run: RunFolder) -> None:
