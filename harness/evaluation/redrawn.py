@@ -11,6 +11,7 @@ import pandas as pd
 from jaxtyping import Int
 
 from harness.checks import EVERYTHING, Check, Evidence
+from harness.checks.axioms import CHANGES
 from harness.digest import digest
 from harness.evaluation.decision import decided, stored_evidence, stored_families, stored_faults
 from harness.evaluation.runner import package_digest
@@ -60,9 +61,8 @@ def compact(evidence: Evidence, checks: Sequence[Check]) -> Evidence:
     held = evidence.scores.drop(columns="label")
     which = held[list(IDENTITY)].drop_duplicates()
     scores = [Score(*map(str, row)) for row in which.itertuples(index=False)]
-    read = [
-        score for score in scores if {score.name, score.gain.name} & judged_by or score.metric in ("resolution", "maps")
-    ]
+    beside = {"resolution", "maps", *CHANGES}
+    read = [score for score in scores if {score.name, score.gain.name} & judged_by or score.metric in beside]
     wanted = pd.DataFrame([vars(score) for score in read], columns=list(IDENTITY))
     held = held.merge(wanted, on=list(IDENTITY))
     words = [name for name in held if name not in ("image", "value")]
