@@ -9,8 +9,6 @@ MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
 """What ``mallopt`` of the GNU C library calls the two sizes, as its malloc.h has them."""
 KEPT_PIECE, KEPT_FREE = 64 << 20, 512 << 20
 """Pieces up to the first are taken from the heap, which keeps the second in free bytes: a micro-batch's activations."""
-
-
 PR_SET_PDEATHSIG = 1
 """What ``prctl`` of Linux calls the signal that a process gets when its parent has ended."""
 
@@ -26,7 +24,7 @@ def wait_passively() -> None:
 
     By default OpenMP's threads spin while they wait for each other. That pays on an idle machine alone: beside other
     work every thread that is set aside keeps the others spinning, and the same passes take several times the CPU
-    seconds and the time (``benchmarks/waiting.py`` prints both, alone and beside other work).
+    seconds and the time (``benchmarks/process.py`` prints both, alone and beside other work).
     """
     if "torch" not in sys.modules and not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & set(os.environ):
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
@@ -36,7 +34,7 @@ def keep_memory() -> None:
     """Keep freed memory for the next pass, unless the user has set malloc; without effect but on the GNU C library.
 
     By default each pass gives its activations back to the system and takes them anew, page by page, which takes up to
-    half as long as the pass itself (``benchmarks/memory.py`` prints both).
+    half as long as the pass itself (``benchmarks/process.py`` prints both).
     """
     if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
         return

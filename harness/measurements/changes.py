@@ -41,14 +41,18 @@ class SmallChanges:
     def measure(self, attributions: Attributions) -> Measured:
         """Return one score an image and claim; nothing where none is made."""
         claimed, few = [each for each in SIGN if each in attributions.axioms], attributions.some(self.games.per_class)
-        if not claimed or self.games.lacking(attributions.case):
-            return Measured()
+        lacking = self.games.lacking(attributions.case)
+        if not claimed or lacking:
+            nothing = np.full(len(few.maps), np.nan)
+            return Measured(
+                scores=joined(SCORES, [score_rows(few.case, name, MAP, nothing, lacking) for name in claimed])
+            )
         rows = []
         for name in claimed:
             only = np.zeros(len(few.maps), dtype=np.int64)
             right = [Ordered.of(level, level.of(only), SIGN[name]) for level in self._levels(few, name)]
             values = np.where(few.constant, np.nan, share_right(right, few.maps))
-            reason = card_of(name).undefined_beside(CONSTANT)
+            reason = card_of(name).undefined_beside(CONSTANT, "no step changes the answer beyond its rounding")
             rows.append(score_rows(few.case, name, MAP, values, reason))
         return Measured(scores=joined(SCORES, rows))
 

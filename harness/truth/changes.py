@@ -8,6 +8,9 @@ from torch import Tensor
 from harness.subject import InputSpec, Subject
 
 GREY_LEVELS = 255
+ABOVE_ROUNDING = 20 * 64
+"""How many roundings of an answer its largest change must exceed: sums of some thousands of terms round to some 64, and
+a twentieth of the largest change still tells two cells apart."""
 
 
 def one_grey_level(spec: InputSpec) -> float:
@@ -31,7 +34,8 @@ def small_changes(
 ) -> Float64[np.ndarray, "n d"]:
     """Return what one grey level along `direction` does to the target's logit in each cell, as logit per input unit.
 
-    The central difference: half of what a step ahead gives more than a step back, so that curvature drops out.
+    The central difference: half of what a step ahead gives more than a step back, so that curvature drops out. NaN for
+    an image of which no step changes the answer beyond its rounding, as in half precision: its order would be chance.
 
     Parameters
     ----------
@@ -46,5 +50,7 @@ def small_changes(
     for number, (image, target) in enumerate(zip(images, targets, strict=True)):
         change = step * direction[number] * masks
         logits = subject.logits(torch.cat([image + change, image - change]))[:, int(target)].double().cpu().numpy()
-        found[number] = (logits[:cells] - logits[cells:]) / (2 * step)
+        done = logits[:cells] - logits[cells:]
+        least = ABOVE_ROUNDING * torch.finfo(subject.dtype).eps * np.abs(logits).max()
+        found[number] = done / (2 * step) if np.abs(done).max() > least else np.nan
     return found

@@ -88,4 +88,16 @@ def test_what_no_game_is_played_on_is_not_asked(linear: EvaluationSet) -> None:
     fine = replace(GAMES, games=replace(GAMES.games, grids=tuple(replace(g, split=SIDE) for g in GAMES.games.grids)))
     assert fine.lacking(linear)
     held = Attributions(linear, gradients(linear), axioms=frozenset({CHANGES[0]}))
-    assert SmallChanges(fine).measure(held).scores.empty
+    scores = SmallChanges(fine).measure(held).scores
+    assert scores["value"].isna().all()
+    assert set(scores["reason"]) == {fine.lacking(linear)}
+
+
+def test_changes_below_the_rounding_of_the_answers_are_undefined(linear: EvaluationSet) -> None:
+    class Far(Linear):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return super().forward(images) + 1e6
+
+    far = Subject(Far(), name="far", classes=CLASSES, spec=SPEC)
+    labels = GAMES.games.grids[0].labels(SIDE, SIDE)
+    assert np.isnan(small_changes(far, linear.images, linear.targets, labels, torch.ones_like(linear.images))).all()
