@@ -41,6 +41,7 @@ from safetensors.torch import save_file
 from harness.cli import main, runs
 from harness.report import page
 
+os.environ["HARNESS_STORE"] = "off"  # what one run kept must not stand in for what another has lost
 assert page  # it brings matplotlib, which is slow to import, into the process that is forked
 
 SIDE, CLASSES = 12, ("left", "right")

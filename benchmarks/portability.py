@@ -71,7 +71,8 @@ class Leg:
     def environment(self) -> dict[str, str]:
         """Return this process's environment with the leg's switches and no others."""
         kept = {name: value for name, value in os.environ.items() if name not in SWITCHES}
-        return kept | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **self.switches}
+        own = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "HARNESS_STORE": "off"}
+        return {**kept, **own, **self.switches}
 
 
 def _numpy_without(*kept: str) -> str:

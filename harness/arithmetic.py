@@ -28,7 +28,7 @@ AUTO = "auto"
 def on_arithmetic(subject: Subject, folder: RunFolder, asked: str = AUTO) -> RunFolder:
     """Give a subject the feed of a run (:func:`settle_feed`), and return the folder with this arithmetic's pieces."""
     settle_feed(subject, folder, asked)
-    return RunFolder(folder.path, digest(arithmetic(subject)))
+    return folder.of(digest(arithmetic(subject)))
 
 
 def settle_feed(subject: Subject, folder: RunFolder, asked: str = AUTO) -> Subject:
@@ -61,7 +61,7 @@ def settle_feed(subject: Subject, folder: RunFolder, asked: str = AUTO) -> Subje
             folder.write_json(FEED_FILE, {**held, key: str(feed)})
         return subject.fed(feed)
     if key not in _held(folder):
-        chosen = {key: str(subject.tuned().feed)}
+        chosen = {key: _measured(subject, folder)}
         # Another process may have chosen meanwhile; then its choice is the run's.
         if key not in folder.first_json(FEED_FILE, chosen):
             folder.write_json(FEED_FILE, {**_held(folder), **chosen})
@@ -70,6 +70,13 @@ def settle_feed(subject: Subject, folder: RunFolder, asked: str = AUTO) -> Subje
         return subject.fed(Feed.read(text))
     except UsageError as error:
         raise UsageError(f"{folder.path / FEED_FILE} is damaged ({error}); remove it, or give --feed") from error
+
+
+def _measured(subject: Subject, folder: RunFolder) -> str:
+    """Return the feed that is best for a network on this machine, measured once for all runs that share pieces."""
+    key = digest("feed", subject.digest, str(subject.device), machine())
+    found = folder.remembered(key, lambda: {"feed": np.array(str(subject.tuned().feed))})
+    return str(found["feed"])
 
 
 def _held(folder: RunFolder) -> Mapping[str, str]:

@@ -1,5 +1,6 @@
 """Fixtures of all tests; while they run, the package's annotations are checked against what is passed."""
 
+import os
 import random
 import sys
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ from harness.metrics.cards import MetricCard  # noqa: E402
 from harness.subject import Subject  # noqa: E402
 
 torch.set_num_threads(1)
+os.environ["HARNESS_STORE"] = "off"  # a test that counts what is made must not find what another has made
 
 pytest_plugins = ["pytester"]
 collect_ignore = ["example_package"]

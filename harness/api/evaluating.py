@@ -131,7 +131,7 @@ def made(
 ) -> Run:
     """Evaluate a request and return its run, in a temporary folder where none is given."""
     folder = Path(tempfile.mkdtemp(prefix="harness-run-") if out is None else out)
-    evaluated(request, RunFolder(folder), shown_progress if progress else _silent, command, workers=workers)
+    evaluated(request, RunFolder.sharing(folder), shown_progress if progress else _silent, command, workers=workers)
     run = Run(folder)
     if out is None:
         weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)

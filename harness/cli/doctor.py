@@ -15,6 +15,7 @@ from harness.cli.status import DONE
 from harness.errors import UsageError
 from harness.evaluation.provenance import PACKAGES, package_version
 from harness.fetching import OUTSIDE, cache_folder, cached
+from harness.store import shared_pieces
 
 OPTIONAL = {"keras": "keras", "onnx": "onnx2torch", "timm": "timm", "huggingface": "transformers"}
 """Packages that read other networks, by the extra that installs them."""
@@ -43,7 +44,16 @@ def findings() -> dict[str, dict[str, str]]:
         "reads other networks": {name: _optional(name, module) for name, module in OPTIONAL.items()},
         "fetched": {name: _fetched(name) for name in OUTSIDE},
         "cache": {"folder": str(cache_folder()), "size": _size(cache_folder())},
+        "pieces that runs share": _shared(),
     }
+
+
+def _shared() -> dict[str, str]:
+    """Say where pieces that runs share are, and how much room they take."""
+    shared = shared_pieces()
+    if shared is None:
+        return {"folder": "none: runs share nothing"}
+    return {"folder": str(shared.path), "size": f"{shared.size() / 2**20:.1f} of {shared.limit / 2**20:.0f} MiB"}
 
 
 def _devices() -> dict[str, str]:

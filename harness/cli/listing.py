@@ -105,7 +105,7 @@ def _examined_metrics(options: argparse.Namespace) -> list[dict[str, Any]]:
     subject = load_subject(options.examined, asked_device("auto"))
     faces = load_faces(options.faces, subject.classes)
     request = Request(subject, faces, (), (), PROFILES["quick"])
-    folder = RunFolder(Path("results") / f"examination-{subject.name}-{faces.name}")
+    folder = RunFolder.sharing(Path("results") / f"examination-{subject.name}-{faces.name}")
     table = examine(request, folder, shown_progress)
     found = {str(row["metric"]): {str(k): v for k, v in row.items()} for row in table.to_dict("records")}
     return [_examined_metric(card, found.get(card.name)) for card in metric_cards().values()]

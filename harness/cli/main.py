@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness import __version__
+from harness.cli.cleaning import clean_command
 from harness.cli.doctor import doctor_command
 from harness.cli.listing import LISTS, list_command
 from harness.cli.making import fetch_command, gallery_command, train_command
@@ -95,6 +96,11 @@ def command_parser() -> argparse.ArgumentParser:
     index = commands.add_parser("index", help="write one page over all runs below a folder")
     index.add_argument("folder", metavar="FOLDER", type=Path)
     index.set_defaults(run=index_command)
+
+    clean = commands.add_parser("clean", help="take away the pieces that runs keep, to give back the room")
+    clean.add_argument("folders", metavar="RUN", nargs="*", type=Path)
+    clean.add_argument("--store", action="store_true", help="those that runs share")
+    clean.set_defaults(run=clean_command)
 
     gallery = commands.add_parser("gallery", help="the figures of a classic report, and what measurement says of them")
     gallery.add_argument("--subject", metavar="S", default="faces-cnn", help="as in run (default %(default)s)")

@@ -34,7 +34,7 @@ def gallery_command(options: argparse.Namespace) -> int:
         run = RunFolder.existing(options.run_folder)
         gallery.check_run(run)
         feed = run.record.arithmetic["feed"] if feed == AUTO else feed
-    folder = RunFolder(options.out or Path("results") / f"gallery-{subject.name}-{faces.name}")
+    folder = RunFolder.sharing(options.out or Path("results") / f"gallery-{subject.name}-{faces.name}")
     folder = on_arithmetic(subject, folder, feed)
     folder = folder.of(answers(subject, faces, folder))
     if not options.run_folder:
@@ -48,7 +48,7 @@ def gallery_command(options: argparse.Namespace) -> int:
             options.seed,
             feed=str(subject.feed),
         )
-        run = evaluate(request, RunFolder(folder.path / "run"), shown_progress, options.command_line)
+        run = evaluate(request, RunFolder.sharing(folder.path / "run"), shown_progress, options.command_line)
     fill(gallery, folder, run, options.command_line)
     held = StoredGallery(folder, run)
     files = write_gallery(held)

@@ -50,6 +50,7 @@ def add_run_options(parser: Any) -> None:
         help="most seconds of one call of an explainer (default: generous beside the pace of network and others)",
     )
     add("--workers", metavar="N", type=int, default=0, help="processes of one thread that work side by side (none)")
+    add("--no-store", action="store_true", help="make everything anew; take nothing that another run has made")
     add("--out", metavar="DIR", type=Path, help="run folder; the same folder goes on where it stopped")
 
 

@@ -78,7 +78,10 @@ def evaluate(
         process is at work in it, or there cannot be workers.
     """
     with folder.alone(), threads_for(workers, request.subject):
-        return _evaluated(request, folder, progress, command, tell, workers)
+        made = _evaluated(request, folder, progress, command, tell, workers)
+    if folder.shared is not None:
+        folder.shared.tidy()
+    return made
 
 
 def _evaluated(
@@ -136,6 +139,9 @@ def _evaluated(
     folder.write_examples(examples_of(case, runner, sound))
     explainers = tuple(about_explainer(explainer, runner, faults) for explainer in request.explainers)
     costs = [runner.cost(), *(about.cost for about in explainers)]
+    before = seconds_before(runner, costs)
+    if before >= 1.0:
+        tell(f"{before:.0f} s of the seconds counted were spent before, by this run or others that share their pieces")
     record = provenance(
         request,
         case,
@@ -146,7 +152,7 @@ def _evaluated(
         metrics=about_metrics(request, found),
         shared_cost=runner.cost(),
         passes=passes_of(len(request.faces) + effect_passes, [gate.passes, *costs]),
-        seconds=round(time.perf_counter() - started + seconds_before(runner, costs), 2),
+        seconds=round(time.perf_counter() - started + before, 2),
     )
     folder.write_record(record)
     return RunFolder(folder.path)

@@ -51,7 +51,7 @@ class Session:
     def gate(self) -> ContractGate:
         """The contract, with what the run folder remembers of it."""
         request = self.request
-        folder = prepared(request, RunFolder(self.folder))
+        folder = prepared(request, self.kept)
         gate = ContractGate(request.subject, request.faces, request.seed, folder.remembered)
         if self.workers > 1:
             with folder.together(), self._uncaptured():
@@ -64,12 +64,16 @@ class Session:
             command = shlex.join(["pytest", *(str(word) for word in self.config.invocation_params.args)])
             try:
                 with self._uncaptured():
-                    folder = RunFolder(self.folder)
-                    self.run = evaluate(self.request, folder, shown_progress, command, workers=self.workers)
+                    self.run = evaluate(self.request, self.kept, shown_progress, command, workers=self.workers)
                     list(write_report(self.run))
             except HarnessError as error:
                 pytest.exit(f"harness: {error}", returncode=2)
         return self.run
+
+    @cached_property
+    def kept(self) -> RunFolder:
+        """The run folder, before there is a run."""
+        return RunFolder(self.folder) if self.config.option.no_store else RunFolder.sharing(self.folder)
 
     @property
     def workers(self) -> int:

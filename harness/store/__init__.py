@@ -28,6 +28,7 @@ from harness.store.schema import (
     frame,
     joined,
 )
+from harness.store.shared import SharedPieces, shared_pieces
 
 __all__ = [
     "BLANK",
@@ -52,7 +53,9 @@ __all__ = [
     "RunFolder",
     "RunRecord",
     "RungRecord",
+    "SharedPieces",
     "SubjectRecord",
     "frame",
     "joined",
+    "shared_pieces",
 ]

@@ -23,6 +23,7 @@ from harness.names import LONGEST
 from harness.store.pieces import FINISHED, file_name, note, read_piece, sha256
 from harness.store.record import RunRecord
 from harness.store.schema import BLANK, EFFECTS, EXAMINATIONS, IDENTITY, IMAGES, LADDER, PERSONS, SCHEMA_VERSION, frame
+from harness.store.shared import SharedPieces, shared_pieces
 
 Read = TypeVar("Read")
 TURNS = "cache/turns"
@@ -64,6 +65,8 @@ class RunFolder:
         The folder.
     pieces
         Under which name of the cache pieces are kept: those of one name never serve another.
+    shared
+        Where pieces are taken from that other runs have made, and those of this one are given to.
 
     Attributes
     ----------
@@ -71,8 +74,9 @@ class RunFolder:
         Seconds for which others made what was asked for.
     """
 
-    def __init__(self, path: Path, pieces: str = "") -> None:
+    def __init__(self, path: Path, pieces: str = "", shared: SharedPieces | None = None) -> None:
         self.path = path
+        self.shared = shared
         self._pieces = pieces
         self.waited = 0.0
         self._written: dict[str, str] = {}
@@ -82,7 +86,12 @@ class RunFolder:
 
     def of(self, name: str) -> "RunFolder":
         """Return the folder with pieces that are kept apart, within those of this one, under another name."""
-        return RunFolder(self.path, "-".join(part for part in (self._pieces, name) if part))
+        return RunFolder(self.path, "-".join(part for part in (self._pieces, name) if part), self.shared)
+
+    @classmethod
+    def sharing(cls, path: Path) -> "RunFolder":
+        """Return a folder that shares pieces with this user's other runs."""
+        return cls(path, shared=shared_pieces())
 
     # ------------------------------------------------------------------ reading
 
@@ -289,6 +298,15 @@ class RunFolder:
         """Write a compressed npz file."""
         self._belongs(name, lambda file: _savez(file, arrays))
 
+    def forget_pieces(self) -> int:
+        """Take away the pieces of a run, and return their bytes; tables and page stay."""
+        with self.alone():
+            kept = [each for each in (self.path / "cache").iterdir() if each.is_dir()]
+            held = sum(file.stat().st_size for each in kept for file in each.rglob("*") if file.is_file())
+            for each in kept:
+                shutil.rmtree(each, ignore_errors=True)
+        return held
+
     def unfinished(self) -> None:
         """Take away ``run.json``, so that a run in progress is not read as a finished one."""
         try:
@@ -309,16 +327,24 @@ class RunFolder:
         Tables (pandas) and arrays may be mixed; each is written whole, so that a killed run leaves nothing half done.
         """
         name = "/".join(part for part in ("cache", self._pieces, key) if part)
-        held = read_piece(self.path / name)
-        if held is None or not holds(held):
+        held = _if(holds, read_piece(self.path / name))
+        if held is None:
             with self._in_turn(name):
-                held = read_piece(self.path / name) if self._together else held
-                if held is None or not holds(held):
+                held = _if(holds, read_piece(self.path / name)) if self._together else None
+                held = held or _if(holds, self._from_others(key, self.path / name))
+                if held is None:
                     self._write_piece(name, make())
                     held = read_piece(self.path / name)
+                    if self.shared is not None:
+                        self.shared.give(self._pieces, key, self.path / name)
         if held is None:
             raise UsageError(f"{self.path / name} does not hold what was just written; choose another --out")
         return held
+
+    def _from_others(self, key: str, place: Path) -> dict[str, Any] | None:
+        """Return a piece that another run has made, which is kept here from now on; None where there is none."""
+        taken = self.shared is not None and self.shared.take(self._pieces, key, place)
+        return read_piece(place) if taken else None
 
     def _write_piece(self, name: str, parts: Mapping[str, Any]) -> None:
         """Write the files of a piece, and last what says that they are whole."""
@@ -411,6 +437,11 @@ class RunFolder:
                 Path(temporary).unlink(missing_ok=True)
         except OSError as error:
             raise _unwritable(file.parent, error) from error
+
+
+def _if(holds: Callable[[Mapping[str, Any]], bool], held: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a piece that there is and that holds, else None."""
+    return held if held is not None and holds(held) else None
 
 
 def _called(metric: str, output: str, fill: str, kind: str) -> str:

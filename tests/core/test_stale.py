@@ -20,7 +20,7 @@ from harness.evaluation.recognition import Recognised
 from harness.explainers.asked import asked_explainers
 from harness.explainers.base import Explainer, wrapped
 from harness.models.loading import load_subject
-from harness.store import RunFolder
+from harness.store import RunFolder, SharedPieces
 from harness.subject import Subject
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -112,6 +112,7 @@ class Commands:
     def __init__(self, world: Path) -> None:
         self.world = world
         self.said: list[str] = []
+        self.shared: SharedPieces | None = None
 
     def __call__(self, subject: str = "make", explainer: str = "mine", folder: str = "run") -> np.ndarray:
         _forget(self.world)
@@ -121,7 +122,7 @@ class Commands:
     def of(self, subject: Subject, explainer: Explainer, folder: str = "run") -> np.ndarray:
         """The maps, as an evaluation gets them."""
         request = asked(subject, explainer)
-        held = prepared(request, RunFolder(self.world / folder))
+        held = prepared(request, RunFolder(self.world / folder, shared=self.shared))
         recognised = Recognised(request, held, answers(subject, request.faces, held))
         recognised.tell(self.said.append)
         gate = ContractGate(subject, request.faces, 0, held.remembered)
@@ -206,6 +207,19 @@ def test_an_edit_is_seen_and_told(
     (line,) = command.said
     assert "made again" in line
     assert re.search(why, line)
+
+
+@pytest.mark.parametrize(("edit", "subject", "explainer", "why"), EDITS, ids=lambda part: getattr(part, "__name__", ""))
+def test_an_edit_is_seen_by_a_run_that_shares_pieces(
+    edit: Callable[[Path], None], subject: str, explainer: str, why: str, command: Commands
+) -> None:
+    command.shared = SharedPieces(command.world / "store")
+    before = command(subject, explainer, "one")
+    edit(command.world)
+    after = command(subject, explainer, "two")
+    command.shared = None
+    np.testing.assert_array_equal(after, command(subject, explainer, "fresh"))
+    assert not np.array_equal(before, after)
 
 
 def test_what_did_not_change_is_used_again_and_that_is_told(command: Commands) -> None:
