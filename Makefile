@@ -83,7 +83,7 @@ reference: $(SETUP)
 
 # Kills runs, damages what they keep, edits what they depend on, gives them bad company and bad input; prints N lost.
 chaos: $(SETUP)
-	$(BIN)/python benchmarks/chaos.py
+	$(BIN)/python -m benchmarks.chaos
 
 # Puts every explainer to the contract and notes who keeps it, which `harness list explainers` shows.
 contract: $(SETUP)

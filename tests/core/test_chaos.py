@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from tiny import SMALL, bright_patch_faces, no_progress, patch_subject
 
-from benchmarks import chaos
+from benchmarks.chaos import inputs
+from benchmarks.chaos.commands import Ended, different, results
+from benchmarks.chaos.world import Count, write_world
 from harness.checks import CHECKS
 from harness.cli import main, runs
 from harness.errors import UsageError
@@ -31,23 +33,23 @@ def request() -> Request:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = chaos.write_world(tmp_path_factory.mktemp("world"))
+    folder = write_world(tmp_path_factory.mktemp("world"))
     evaluate(request(), RunFolder(folder / "finished"), no_progress)
     return folder
 
 
-def answered(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> chaos.Ended:
+def answered(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> Ended:
     """How a command ends in this process."""
     capsys.readouterr()
     status = main(arguments)
-    return chaos.Ended(status, *capsys.readouterr())
+    return Ended(status, *capsys.readouterr())
 
 
 @pytest.mark.parametrize(
     "kind",
     [
-        chaos._tables, chaos._arrays, chaos._folders, chaos._weights, chaos._subjects, chaos._explainers,
-        chaos._options, chaos._names, chaos._runs,
+        inputs._tables, inputs._arrays, inputs._folders, inputs._weights, inputs._subjects, inputs._explainers,
+        inputs._options, inputs._names, inputs._runs,
     ],
     ids=lambda kind: kind.__name__.strip("_"),
 )  # fmt: skip
@@ -62,15 +64,15 @@ def test_spoilt_input_is_one_line(
     draw = random.Random(kind.__name__)
     for _ in range(TRIES):
         what, arguments = kind(world, draw)
-        assert (what, chaos.judged(answered(arguments, capsys))) == (what, "")
+        assert (what, inputs.judged(answered(arguments, capsys))) == (what, "")
 
 
 def test_a_loss_is_counted() -> None:
-    count = chaos.Count("part")
-    count.add("one", chaos.judged(chaos.Ended(2, "", "harness: what, where and how to mend it\n")))
-    count.add("two", chaos.judged(chaos.Ended(1, "", "Traceback (most recent call last):\n")))
-    count.add("three", chaos.judged(chaos.Ended(2, "", "harness: one\nharness: two\n")))
-    count.add("four", chaos.judged(chaos.Ended(-11, "", "")))
+    count = Count("part")
+    count.add("one", inputs.judged(Ended(2, "", "harness: what, where and how to mend it\n")))
+    count.add("two", inputs.judged(Ended(1, "", "Traceback (most recent call last):\n")))
+    count.add("three", inputs.judged(Ended(2, "", "harness: one\nharness: two\n")))
+    count.add("four", inputs.judged(Ended(-11, "", "")))
     assert str(count).split() == ["part", "4", "tried", "1", "survived", "3", "lost"]
 
 
@@ -90,4 +92,4 @@ def test_a_run_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(tmp_path: P
     assert child.exitcode == -signal.SIGKILL
     assert not (killed / "run.json").exists()
     again = evaluate(request(), RunFolder(killed), no_progress)
-    assert chaos.different(chaos.results(again.path), chaos.results(whole.path)) == ""
+    assert different(results(again.path), results(whole.path)) == ""
