@@ -2,6 +2,7 @@
 
 from harness.explainers import (
     attention,
+    attnlrp,
     backprop,
     cam,
     cells,
@@ -25,6 +26,7 @@ __all__ = [
     "Explainer",
     "Facts",
     "attention",
+    "attnlrp",
     "backprop",
     "cam",
     "cells",
