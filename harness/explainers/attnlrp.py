@@ -1,7 +1,7 @@
 """Layer-wise relevance propagation through a transformer: rules for attention and normalisation beside those of layers.
 
-Attention is met where torch computes it. What torch computes in one step, fused products or a layer of heads, is spelled
-out, so that each product, softmax and dense layer in it meets its own rule.
+Attention is met where torch computes it. What torch computes in one step, fused products or a layer of heads, is
+spelled out, so that each product, softmax and dense layer in it meets its own rule.
 """
 
 import inspect
@@ -39,9 +39,9 @@ def attn_lrp(
 ) -> Float[Tensor, "n h w"]:
     """Return relevance of each pixel by rules for attention, signed, summed over channels.
 
-    Layers share under the epsilon rule. A product of two computed matrices hands half to each, shared by contribution; a
-    product value by value hands half to each. A softmax s of x hands back x (R - s sum R), the first term of its Taylor
-    series, whose rest is kept: so relevance does not add up to the logit. A normalisation of layers shares by
+    Layers share under the epsilon rule. A product of two computed matrices hands half to each, shared by contribution;
+    a product value by value hands half to each. A softmax s of x hands back x (R - s sum R), the first term of its
+    Taylor series, whose rest is kept: so relevance does not add up to the logit. A normalisation of layers shares by
     contribution at the spread that it divided by, one by the root mean square hands back what it got. What biases, the
     class token and the positions contribute is theirs and in no pixel.
 

@@ -72,14 +72,14 @@ def epsilon_rule(epsilon: float) -> LayerRule:
     """Return the rule that shares relevance by contribution, absorbed by `epsilon` where contributions cancel."""
 
     def rule(step: LinearStep, x: Tensor, relevance: Tensor) -> Tensor:
-        return _shared(step, [(x, step.weight, step.bias)], lambda z: relevance / stabilized(z, epsilon))
+        return shared(step, [(x, step.weight, step.bias)], lambda z: relevance / stabilized(z, epsilon))
 
     return rule
 
 
 def z_plus_rule(step: LinearStep, x: Tensor, relevance: Tensor) -> Tensor:
     """Share relevance by positive contribution alone."""
-    return _shared(step, _positive_pieces(step, x), lambda z: relevance / stabilized(z))
+    return shared(step, positive_pieces(step, x), lambda z: relevance / stabilized(z))
 
 
 def gamma_rule(gamma: float) -> LayerRule:
@@ -98,7 +98,7 @@ def gamma_rule(gamma: float) -> LayerRule:
         )
         rises = [(x.clamp(min=0), more, up), (x.clamp(max=0), less, None)]
         falls = [(x.clamp(min=0), less, down), (x.clamp(max=0), more, None)]
-        return _shared(step, rises, lambda z: (output > 0) * relevance / stabilized(z)) + _shared(
+        return shared(step, rises, lambda z: (output > 0) * relevance / stabilized(z)) + shared(
             step, falls, lambda z: (output < 0) * relevance / stabilized(z)
         )
 
@@ -109,8 +109,8 @@ def alpha_beta_rule(alpha: float) -> LayerRule:
     """Return the rule that weighs positive contributions by `alpha` and negative ones by `alpha` - 1."""
 
     def rule(step: LinearStep, x: Tensor, relevance: Tensor) -> Tensor:
-        positive = _shared(step, _positive_pieces(step, x), lambda z: relevance / stabilized(z))
-        negative = _shared(step, _negative_pieces(step, x), lambda z: relevance / stabilized(z))
+        positive = shared(step, positive_pieces(step, x), lambda z: relevance / stabilized(z))
+        negative = shared(step, negative_pieces(step, x), lambda z: relevance / stabilized(z))
         return alpha * positive - (alpha - 1) * negative
 
     return rule
@@ -120,7 +120,7 @@ def flat_rule(step: LinearStep, x: Tensor, relevance: Tensor) -> Tensor:
     """Share relevance evenly over all that reaches the output, whatever its value."""
     even = LinearStep(step.run, torch.ones_like(step.weight), None, step.number, step.dense)
     ones = torch.ones_like(x)
-    return _shared(even, [(ones, even.weight, None)], lambda z: relevance / stabilized(z))
+    return shared(even, [(ones, even.weight, None)], lambda z: relevance / stabilized(z))
 
 
 def box_rule(spec: InputSpec) -> LayerRule:
@@ -131,7 +131,7 @@ def box_rule(spec: InputSpec) -> LayerRule:
         weight, bias = step.weight, step.bias
         up, down = (None, None) if bias is None else (bias.clamp(min=0), bias.clamp(max=0))
         pieces = [(x, weight, bias), (low, weight.clamp(min=0), up), (high, weight.clamp(max=0), down)]
-        return _shared(step, pieces, lambda z: relevance / stabilized(z), signs=(1, -1, -1))
+        return shared(step, pieces, lambda z: relevance / stabilized(z), signs=(1, -1, -1))
 
     return rule
 
@@ -166,7 +166,7 @@ def lrp_z_plus(
     UsageError
         Where the network runs a function that has no rule.
     """
-    return relevances(subject, images, targets, _dense_epsilon_else(z_plus_rule))
+    return relevances(subject, images, targets, dense_epsilon_else(z_plus_rule))
 
 
 @explainer(name="lrp-gamma", family="backprop", reference="Montavon et al. 2019", cost="1 backward")
@@ -185,7 +185,7 @@ def lrp_gamma(
     UsageError
         Where the network runs a function that has no rule.
     """
-    return relevances(subject, images, targets, _dense_epsilon_else(gamma_rule(gamma)))
+    return relevances(subject, images, targets, dense_epsilon_else(gamma_rule(gamma)))
 
 
 @explainer(name="lrp-epsilon-gamma-box", family="backprop", reference="Montavon et al. 2019", cost="1 backward")
@@ -199,8 +199,8 @@ def lrp_epsilon_gamma_box(
     UsageError
         Where the network runs a function that has no rule.
     """
-    above = _dense_epsilon_else(gamma_rule(gamma))
-    return relevances(subject, images, targets, _first(box_rule(subject.spec), above))
+    above = dense_epsilon_else(gamma_rule(gamma))
+    return relevances(subject, images, targets, first_layer(box_rule(subject.spec), above))
 
 
 @explainer(name="lrp-epsilon-plus-flat", family="backprop", reference="Lapuschkin et al. 2019", cost="1 backward")
@@ -214,7 +214,7 @@ def lrp_epsilon_plus_flat(
     UsageError
         Where the network runs a function that has no rule.
     """
-    return relevances(subject, images, targets, _first(flat_rule, _dense_epsilon_else(z_plus_rule)))
+    return relevances(subject, images, targets, first_layer(flat_rule, dense_epsilon_else(z_plus_rule)))
 
 
 @explainer(name="lrp-alpha2-beta1", family="backprop", reference="Bach et al. 2015", cost="1 backward")
@@ -228,7 +228,7 @@ def lrp_alpha2_beta1(
     UsageError
         Where the network runs a function that has no rule.
     """
-    return relevances(subject, images, targets, _dense_epsilon_else(alpha_beta_rule(2.0)))
+    return relevances(subject, images, targets, dense_epsilon_else(alpha_beta_rule(2.0)))
 
 
 def relevances(
@@ -376,7 +376,7 @@ def _averaged(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
     """Average, and hand relevance to the values by their share of the sum."""
     held = args[0].detach().clone()
 
-    def shared(relevance: Tensor) -> Tensor:
+    def by_share(relevance: Tensor) -> Tensor:
         with torch.enable_grad():
             x = held.clone().requires_grad_()
             z = function(x, *args[1:], **kwargs)
@@ -384,10 +384,10 @@ def _averaged(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
             shares: Tensor = held * gradient
         return shares
 
-    return with_backward(args[0], lambda x: function(x, *args[1:], **kwargs), shared)
+    return with_backward(args[0], lambda x: function(x, *args[1:], **kwargs), by_share)
 
 
-def _shared(
+def shared(
     step: LinearStep,
     pieces: Sequence[Piece],
     per_output: Callable[[Tensor], Tensor],
@@ -407,13 +407,13 @@ def _shared(
     return torch.stack([x.detach() * g for x, g in zip(inputs, gradients, strict=True)]).sum(0)
 
 
-def _positive_pieces(step: LinearStep, x: Tensor) -> list[Piece]:
+def positive_pieces(step: LinearStep, x: Tensor) -> list[Piece]:
     """Return what contributes positively, the bias's positive part with it."""
     bias = None if step.bias is None else step.bias.clamp(min=0)
     return [(x.clamp(min=0), step.weight.clamp(min=0), bias), (x.clamp(max=0), step.weight.clamp(max=0), None)]
 
 
-def _negative_pieces(step: LinearStep, x: Tensor) -> list[Piece]:
+def negative_pieces(step: LinearStep, x: Tensor) -> list[Piece]:
     """Return what contributes negatively, the bias's negative part with it."""
     bias = None if step.bias is None else step.bias.clamp(max=0)
     return [(x.clamp(min=0), step.weight.clamp(max=0), bias), (x.clamp(max=0), step.weight.clamp(min=0), None)]
@@ -424,11 +424,11 @@ def stabilized(z: Tensor, epsilon: float = STABILIZER) -> Tensor:
     return z + torch.where(z < 0, -epsilon, epsilon)
 
 
-def _dense_epsilon_else(rule: LayerRule) -> Composite:
+def dense_epsilon_else(rule: LayerRule) -> Composite:
     """Return a composite: the epsilon rule for dense layers, `rule` for convolutions."""
     return lambda step: epsilon_rule(STABILIZER) if step.dense else rule
 
 
-def _first(rule: LayerRule, others: Composite) -> Composite:
+def first_layer(rule: LayerRule, others: Composite) -> Composite:
     """Return a composite: `rule` for the layer that reads the pixels, `others` for the rest."""
     return lambda step: rule if step.number == 0 else others(step)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from explainer_cases import HEADS, PATCH, SIDE, WIDTH, Attention, Vision
+from explainer_cases import HEADS, PATCH, WIDTH, Attention, Vision
 from test_attention import Encoder, images_of, subject_of
 from torch import Tensor, nn
 from torch.nn import functional
