@@ -19,6 +19,7 @@ from harness.explainers import (
     rap,
     regions,
     relevance,
+    sensitivity,
     surrogate,
 )
 from harness.explainers.base import Explainer, Facts, explainer, register, registered, wrapped
@@ -49,6 +50,7 @@ __all__ = [
     "register",
     "registered",
     "relevance",
+    "sensitivity",
     "surrogate",
     "wrapped",
 ]
