@@ -62,6 +62,22 @@ def eigen_grad_cam(
     return _agreeing((places * component).sum(2), places, spoken, images)
 
 
+@explainer(name="seg-eigen-cam", family="cam", reference="Chung and Ying 2025", cost=SHARED)
+def seg_eigen_cam(
+    subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]
+) -> Float[Tensor, "n h w"]:
+    """Return each place's coordinate on the first principal component of channel x size of its gradient, signed.
+
+    A component has no sign of its own; it is given the one in which its largest value lies above zero.
+    """
+    maps, gradients = layer_and_gradients(subject, images, targets)
+    places = _centred(maps * gradients.abs())
+    along = (places * torch.linalg.svd(places, full_matrices=False).Vh[:, :1]).sum(2)
+    down = along.amin(1, keepdim=True).abs() > along.amax(1, keepdim=True).abs()
+    signed = torch.where(down, -along, along).view(len(maps), *maps.shape[2:])
+    return enlarged(signed.to(images.dtype), images)
+
+
 @explainer(name="fem", family="cam", reference="Ahmed Asif Fuad et al. 2020", cost="1 forward", target_free=True)
 def fem(
     subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"], *, deviations: float = 2.0

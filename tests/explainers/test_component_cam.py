@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from harness.errors import UsageError
 from harness.explainers.cam import enlarged
-from harness.explainers.component_cam import eigen_grad_cam, fem, kpca_cam
+from harness.explainers.component_cam import eigen_grad_cam, fem, kpca_cam, seg_eigen_cam
 from harness.subject import Subject
 
 TARGETS = torch.tensor([0, 3, 4])
@@ -49,6 +49,12 @@ def test_eigen_grad_cam_equals_pytorch_grad_cams_but_for_its_sign(of: Subject) -
     spoken = enlarged((of.activations(images, [LAYER])[LAYER] * gradients).mean(1), images)
     for ours, level in zip(found, spoken, strict=True):
         assert torch.corrcoef(torch.stack([ours.flatten(), level.flatten()]))[0, 1] > 0
+
+
+def test_seg_eigen_cam_equals_pytorch_grad_cams(of: Subject) -> None:
+    images = pictures()
+    # The package hands its projections out in single precision.
+    assert error(seg_eigen_cam(of, images, TARGETS), theirs("SegEigenCAM", of, images)) < SINGLE
 
 
 def test_fem_equals_pytorch_grad_cams(of: Subject) -> None:
