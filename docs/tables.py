@@ -3,6 +3,7 @@
 A test holds the tables to what this prints, so that they cannot fall behind.
 """
 
+import tomllib
 from pathlib import Path
 
 from harness.checks import CHECKS
@@ -44,13 +45,30 @@ def explainers() -> str:
         for each in registered().values()
         if each.facts.family != "user"
     ]
-    return _page(
+    page = _page(
         "Explainers",
         "By family. Cost is in images passed for one map. `python -m benchmarks.explainers_parity` prints how far each "
         "is from its reference implementation, and `harness list explainers` whether it keeps the contract.",
         ("explainer", "family", "cost", "claims", "reference"),
         rows,
     )
+    return f"{page}\n{_elsewhere()}"
+
+
+def elsewhere() -> dict[str, dict[str, str]]:
+    """Return, by package and by its name for an explainer, ours, or why there is none."""
+    return tomllib.loads((HERE / "explainers_elsewhere.toml").read_text(encoding="utf-8"))
+
+
+def _elsewhere() -> str:
+    """Return what other packages have under which name, and what of theirs is not here."""
+    rows = [
+        [package, theirs, "", ours.removeprefix("none: ")] if ours.startswith("none: ") else [package, theirs, ours, ""]
+        for package, names in elsewhere().items()
+        for theirs, ours in names.items()
+    ]
+    said = "What other packages offer for pictures and classes, and why some of it is not here."
+    return f"## Elsewhere\n\n{said}\n\n{_table(('package', 'its name', 'here', 'why not'), rows)}\n"
 
 
 def checks() -> str:
@@ -77,10 +95,14 @@ def checks() -> str:
 
 def _page(title: str, said: str, head: tuple[str, ...], rows: list[list[str]]) -> str:
     """Return a page of one table."""
+    return f"# {title}\n\n{said}\n\n{GENERATED}\n{_table(head, rows)}\n"
+
+
+def _table(head: tuple[str, ...], rows: list[list[str]]) -> str:
+    """Return a table."""
     lines = [head, ["---"] * len(head), *rows]
     # Not padded to equal columns: one long cell would make every line as long.
-    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    return f"# {title}\n\n{said}\n\n{GENERATED}\n{table}\n"
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 PAGES = {"metrics.md": metrics, "explainers.md": explainers, "checks.md": checks}

@@ -152,14 +152,17 @@ def grad_cam(name: str) -> Callable[[Case], Tensor]:
     return maps
 
 
-def eigen_cam(case: Case) -> Tensor:
-    """Return pytorch-grad-cam's first component without a sign of its own."""
-    package = reference("pytorch_grad_cam")
-    layer = case.subject.cam_layer
-    activations = case.subject.activations(case.images, [layer])[layer].numpy()
-    cam = package.EigenCAM(case.subject.network, [case.layer])
-    found = cam.get_cam_image(case.images, None, None, activations, None, False)
-    return enlarged(torch.from_numpy(found), case.images).abs()
+def component_cam(name: str, signed: bool = False) -> Callable[[Case], Tensor]:
+    """Return pytorch-grad-cam's map of what a layer gave and of its gradients, without a sign where it has none."""
+
+    def maps(case: Case) -> Tensor:
+        cam = getattr(reference("pytorch_grad_cam"), name)(case.subject.network, [case.layer])
+        parts = case.subject.layer_gradients(case.images, case.targets, case.subject.cam_layer)
+        found = cam.get_cam_image(case.images, None, None, *(part.numpy() for part in parts), False)
+        large = enlarged(torch.from_numpy(found), case.images)
+        return large if signed else large.abs()
+
+    return maps
 
 
 def saliency(name: str, **settings: Any) -> Callable[[Case], Tensor]:

@@ -42,8 +42,8 @@ POOLS = _names("max_pool2d adaptive_max_pool2d")
 
 MOVES = _names(
     """__get__ __getitem__ __set__ alpha_dropout cat chunk clone contiguous double dropout dropout2d expand
-    feature_dropout flatten float pad permute repeat reshape split squeeze stack to transpose unflatten unsqueeze view
-    view_as"""
+    feature_dropout flatten float movedim narrow pad permute repeat repeat_interleave reshape roll select split squeeze
+    stack swapaxes to transpose unbind unflatten unsqueeze view view_as"""
 )
 """Names of functions that only move values about; dropout is here because networks are explained in evaluation."""
 

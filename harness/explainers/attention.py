@@ -155,13 +155,13 @@ def attending(met: Matrices) -> Rewriting:
         weights: Tensor = function(*args, **kwargs)
         # Of three axes it may be of heads and pictures in one, or of windows; other softmaxes are none of attention.
         square = weights.ndim in (3, 4) and weights.shape[-1] == weights.shape[-2]
-        if (square or weights.ndim == 4) and _along(args, kwargs) in (-1, weights.ndim - 1):
+        if (square or weights.ndim == 4) and along(args, kwargs) in (-1, weights.ndim - 1):
             weights = weights.clone()  # what follows may work in place
             met.append(weights)
         return weights
 
-    def of_products(_function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
-        weights, values = _products(*args, **kwargs)
+    def ofproducts(_function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+        weights, values = products(*args, **kwargs)
         met.append(weights)
         return weights @ values
 
@@ -171,7 +171,7 @@ def attending(met: Matrices) -> Rewriting:
         met.append(weights)
         return mixed, weights.mean(1) if given.get("need_weights", True) else None
 
-    rules = {"softmax": of_scores, "scaled_dot_product_attention": of_products}
+    rules = {"softmax": of_scores, "scaled_dot_product_attention": ofproducts}
     return Rewriting({**rules, "multi_head_attention_forward": of_heads})
 
 
@@ -180,9 +180,7 @@ def _heads(function: Call, given: Mapping[str, Any]) -> tuple[Float[Tensor, "n h
 
     The layer does not compute its output from the attention that it hands out, so that no gradient reaches that.
     """
-    odd = [name for name in ("bias_k", "bias_v", "add_zero_attn", "use_separate_proj_weight") if given.get(name)]
-    if odd or (given.get("dropout_p") and given.get("training", True)):
-        raise UsageError(f"attention with {', '.join(odd) or 'dropout'} cannot be followed; use another explainer")
+    check_heads(given)
     _, weights = function(**{**given, "need_weights": True, "average_attn_weights": False})
     value, width = given["value"], given["embed_dim_to_check"]
     of_values = slice(2 * width, None)
@@ -194,13 +192,21 @@ def _heads(function: Call, given: Mapping[str, Any]) -> tuple[Float[Tensor, "n h
     return weights, functional.linear(mixed, given["out_proj_weight"], given["out_proj_bias"])
 
 
-def _along(args: Sequence[Any], kwargs: Mapping[str, Any]) -> int | None:
+def check_heads(given: Mapping[str, Any], further: Sequence[str] = ()) -> None:
+    """Refuse a call of torch's own layer that does more than attend, such as what `further` names of its arguments."""
+    extras = ("bias_k", "bias_v", "add_zero_attn", "use_separate_proj_weight")
+    odd = [name for name in (*extras, *further) if given.get(name) is not None and given[name] is not False]
+    if odd or (given.get("dropout_p") and given.get("training", True)):
+        raise UsageError(f"attention with {', '.join(odd) or 'dropout'} cannot be followed; use another explainer")
+
+
+def along(args: Sequence[Any], kwargs: Mapping[str, Any]) -> int | None:
     """Return the axis along which a softmax adds up to 1."""
     axis = kwargs.get("dim", args[1] if len(args) > 1 else None)
     return axis if isinstance(axis, int) else None
 
 
-def _products(
+def products(
     query: Tensor,
     key: Tensor,
     value: Tensor,

@@ -130,16 +130,8 @@ def score_cam(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[T
     units; weights are the softmax over channels of the logits.
     """
     maps = as_pictures(subject, subject.activations(images, [subject.cam_layer])[subject.cam_layer])
-    size = tuple(images.shape[-2:])
-
-    def seen() -> Iterator[Tensor]:
-        for image, channels in zip(images, maps, strict=True):
-            large = functional.interpolate(channels[None], size, mode="bilinear", align_corners=False)[0]
-            low, high = large.amin((1, 2), keepdim=True), large.amax((1, 2), keepdim=True)
-            shown = torch.where(high > low, (large - low) / (high - low), torch.zeros_like(large))
-            yield image * shown[:, None]
-
-    logits = logits_at(subject, seen()).view(len(images), maps.shape[1], -1)
+    seen = (image * stretched(channels, image)[:, None] for image, channels in zip(images, maps, strict=True))
+    logits = logits_at(subject, seen).view(len(images), maps.shape[1], -1)
     scores = logits.gather(2, _beside(targets, logits)).softmax(1)
     return enlarged((scores[..., None] * maps).sum(1).relu(), images)
 
@@ -243,6 +235,14 @@ def enlarged(maps: Float[Tensor, "n y x"], images: Float[Tensor, "n c h w"]) -> 
     """Return maps in the images' size, bilinear."""
     size = tuple(images.shape[-2:])
     return functional.interpolate(maps[:, None], size, mode="bilinear", align_corners=False)[:, 0]
+
+
+def stretched(channels: Float[Tensor, "k y x"], image: Float[Tensor, "c h w"]) -> Float[Tensor, "k h w"]:
+    """Return channels in the image's size, each from 0 to 1; where it is even, zeros."""
+    size = tuple(image.shape[-2:])
+    large = functional.interpolate(channels[None], size, mode="bilinear", align_corners=False)[0]
+    low, high = large.amin((1, 2), keepdim=True), large.amax((1, 2), keepdim=True)
+    return torch.where(high > low, (large - low) / (high - low), torch.zeros_like(large))
 
 
 def as_pictures(subject: Subject, maps: Tensor) -> Float[Tensor, "n k y x"]:

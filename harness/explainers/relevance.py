@@ -7,6 +7,7 @@ an error, never a gradient in disguise.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import torch
@@ -21,6 +22,7 @@ from harness.explainers._interception import (
     POOLS,
     Call,
     Rewriting,
+    Rule,
     rewritten_gradients,
     scale_and_shift,
     with_backward,
@@ -70,14 +72,14 @@ def epsilon_rule(epsilon: float) -> LayerRule:
     """Return the rule that shares relevance by contribution, absorbed by `epsilon` where contributions cancel."""
 
     def rule(step: LinearStep, x: Tensor, relevance: Tensor) -> Tensor:
-        return _shared(step, [(x, step.weight, step.bias)], lambda z: relevance / _stabilized(z, epsilon))
+        return shared(step, [(x, step.weight, step.bias)], lambda z: relevance / stabilized(z, epsilon))
 
     return rule
 
 
 def z_plus_rule(step: LinearStep, x: Tensor, relevance: Tensor) -> Tensor:
     """Share relevance by positive contribution alone."""
-    return _shared(step, _positive_pieces(step, x), lambda z: relevance / _stabilized(z))
+    return shared(step, positive_pieces(step, x), lambda z: relevance / stabilized(z))
 
 
 def gamma_rule(gamma: float) -> LayerRule:
@@ -96,8 +98,8 @@ def gamma_rule(gamma: float) -> LayerRule:
         )
         rises = [(x.clamp(min=0), more, up), (x.clamp(max=0), less, None)]
         falls = [(x.clamp(min=0), less, down), (x.clamp(max=0), more, None)]
-        return _shared(step, rises, lambda z: (output > 0) * relevance / _stabilized(z)) + _shared(
-            step, falls, lambda z: (output < 0) * relevance / _stabilized(z)
+        return shared(step, rises, lambda z: (output > 0) * relevance / stabilized(z)) + shared(
+            step, falls, lambda z: (output < 0) * relevance / stabilized(z)
         )
 
     return rule
@@ -107,8 +109,8 @@ def alpha_beta_rule(alpha: float) -> LayerRule:
     """Return the rule that weighs positive contributions by `alpha` and negative ones by `alpha` - 1."""
 
     def rule(step: LinearStep, x: Tensor, relevance: Tensor) -> Tensor:
-        positive = _shared(step, _positive_pieces(step, x), lambda z: relevance / _stabilized(z))
-        negative = _shared(step, _negative_pieces(step, x), lambda z: relevance / _stabilized(z))
+        positive = shared(step, positive_pieces(step, x), lambda z: relevance / stabilized(z))
+        negative = shared(step, negative_pieces(step, x), lambda z: relevance / stabilized(z))
         return alpha * positive - (alpha - 1) * negative
 
     return rule
@@ -118,7 +120,7 @@ def flat_rule(step: LinearStep, x: Tensor, relevance: Tensor) -> Tensor:
     """Share relevance evenly over all that reaches the output, whatever its value."""
     even = LinearStep(step.run, torch.ones_like(step.weight), None, step.number, step.dense)
     ones = torch.ones_like(x)
-    return _shared(even, [(ones, even.weight, None)], lambda z: relevance / _stabilized(z))
+    return shared(even, [(ones, even.weight, None)], lambda z: relevance / stabilized(z))
 
 
 def box_rule(spec: InputSpec) -> LayerRule:
@@ -129,7 +131,7 @@ def box_rule(spec: InputSpec) -> LayerRule:
         weight, bias = step.weight, step.bias
         up, down = (None, None) if bias is None else (bias.clamp(min=0), bias.clamp(max=0))
         pieces = [(x, weight, bias), (low, weight.clamp(min=0), up), (high, weight.clamp(max=0), down)]
-        return _shared(step, pieces, lambda z: relevance / _stabilized(z), signs=(1, -1, -1))
+        return shared(step, pieces, lambda z: relevance / stabilized(z), signs=(1, -1, -1))
 
     return rule
 
@@ -164,7 +166,7 @@ def lrp_z_plus(
     UsageError
         Where the network runs a function that has no rule.
     """
-    return relevances(subject, images, targets, _dense_epsilon_else(z_plus_rule))
+    return relevances(subject, images, targets, dense_epsilon_else(z_plus_rule))
 
 
 @explainer(name="lrp-gamma", family="backprop", reference="Montavon et al. 2019", cost="1 backward")
@@ -183,7 +185,7 @@ def lrp_gamma(
     UsageError
         Where the network runs a function that has no rule.
     """
-    return relevances(subject, images, targets, _dense_epsilon_else(gamma_rule(gamma)))
+    return relevances(subject, images, targets, dense_epsilon_else(gamma_rule(gamma)))
 
 
 @explainer(name="lrp-epsilon-gamma-box", family="backprop", reference="Montavon et al. 2019", cost="1 backward")
@@ -197,8 +199,8 @@ def lrp_epsilon_gamma_box(
     UsageError
         Where the network runs a function that has no rule.
     """
-    above = _dense_epsilon_else(gamma_rule(gamma))
-    return relevances(subject, images, targets, _first(box_rule(subject.spec), above))
+    above = dense_epsilon_else(gamma_rule(gamma))
+    return relevances(subject, images, targets, first_layer(box_rule(subject.spec), above))
 
 
 @explainer(name="lrp-epsilon-plus-flat", family="backprop", reference="Lapuschkin et al. 2019", cost="1 backward")
@@ -212,7 +214,7 @@ def lrp_epsilon_plus_flat(
     UsageError
         Where the network runs a function that has no rule.
     """
-    return relevances(subject, images, targets, _first(flat_rule, _dense_epsilon_else(z_plus_rule)))
+    return relevances(subject, images, targets, first_layer(flat_rule, dense_epsilon_else(z_plus_rule)))
 
 
 @explainer(name="lrp-alpha2-beta1", family="backprop", reference="Bach et al. 2015", cost="1 backward")
@@ -226,7 +228,7 @@ def lrp_alpha2_beta1(
     UsageError
         Where the network runs a function that has no rule.
     """
-    return relevances(subject, images, targets, _dense_epsilon_else(alpha_beta_rule(2.0)))
+    return relevances(subject, images, targets, dense_epsilon_else(alpha_beta_rule(2.0)))
 
 
 def relevances(
@@ -239,17 +241,42 @@ def relevances(
     UsageError
         Where the network runs a function that has no rule.
     """
+    return handed_back(subject, images, targets, lambda: propagation(composite))
+
+
+def handed_back(
+    subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"], rules: Callable[[], Rewriting]
+) -> Float[Tensor, "n h w"]:
+    """Return the relevance of each pixel, channels summed, under the rules that `rules` makes anew for each pass.
+
+    Raises
+    ------
+    UsageError
+        Where the network runs a function that has no rule.
+    """
     # Where a sum cancels, relevance is divided by next to nothing: in single precision the rounding of a batch's size
     # alone moves the map of a network with shortcuts by more than rounding.
     precise, exact = subject.in_double(), images.double()
     logits = precise.logits(exact).gather(1, targets.to(subject.device)[:, None])[:, :, None]
     # The gradient of a logit is 1, so relevance is found an image as a share of the logit and scaled by it.
-    shares = rewritten_gradients(precise, exact, targets, lambda: _propagation(composite), LINEAR).sum(1)
+    shares = rewritten_gradients(precise, exact, targets, rules, LINEAR).sum(1)
     return (shares * logits).to(images.dtype)
 
 
-def _propagation(composite: Composite) -> Rewriting:
-    """Return the rules of one forward pass; they remember which output came from which layer, to merge batch norms."""
+def propagation(
+    composite: Composite, further: Mapping[str, Rule] = MappingProxyType({}), known: frozenset[str] = frozenset()
+) -> Rewriting:
+    """Return the rules of one forward pass; they remember which output came from which layer, to merge batch norms.
+
+    Parameters
+    ----------
+    composite
+        Chooses the rule of each layer.
+    further
+        Rules of other functions by their name, or in place of those here.
+    known
+        Further functions that may run as they are.
+    """
     steps: list[tuple[Tensor, int, Tensor, LinearStep]] = []
 
     def linear(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
@@ -266,7 +293,7 @@ def _propagation(composite: Composite) -> Rewriting:
                 weight = step.weight * scale.reshape(-1, *[1] * (step.weight.ndim - 1))
                 bias = shift if step.bias is None else step.bias * scale + shift
                 return keep(x, LinearStep(step.run, weight, bias, step.number, step.dense), None)
-        return _passed_back(function, args, kwargs)
+        return passed_back(function, args, kwargs)
 
     def keep(x: Tensor, step: LinearStep, made: LinearStep | None) -> Tensor:
         rule = composite(step)
@@ -278,13 +305,14 @@ def _propagation(composite: Composite) -> Rewriting:
 
     rules = {
         **dict.fromkeys(LINEAR, linear),
-        **dict.fromkeys(ACTIVATIONS, _passed_back),
+        **dict.fromkeys(ACTIVATIONS, passed_back),
         **dict.fromkeys(("add", "add_", "sub", "sub_"), _added),
-        **dict.fromkeys(("mul", "mul_", "div", "div_"), _scaled),
+        **dict.fromkeys(("mul", "mul_", "div", "div_"), scaled),
         **dict.fromkeys(("mean", "sum", "avg_pool2d", "adaptive_avg_pool2d"), _averaged),
         "batch_norm": batch_norm,
+        **further,
     }
-    return Rewriting(rules, MOVES | POOLS)
+    return Rewriting(rules, MOVES | POOLS | known)
 
 
 def _operands(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Tensor, Tensor, Tensor | None, Any, Any]:
@@ -296,7 +324,7 @@ def _operands(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Tensor, T
     return x, weight, bias, args[3:], named
 
 
-def _passed_back(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+def passed_back(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
     """Run a function that acts on each value by itself and hand its relevance to its input."""
     return with_backward(args[0], lambda x: function(x, *args[1:], **kwargs), lambda relevance: relevance)
 
@@ -317,7 +345,7 @@ class _SharedSum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *relevances: Tensor) -> tuple[Tensor, Tensor, None, None]:
         """Share out; a term that was broadcast collects what its copies got."""
-        unit = relevances[0] / _stabilized(ctx.total)
+        unit = relevances[0] / stabilized(ctx.total)
         first, second = ((unit * term).sum_to_size(term.shape) for term in ctx.terms)
         return first, second, None, None
 
@@ -332,7 +360,7 @@ def _added(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Te
     return total
 
 
-def _scaled(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+def scaled(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
     """Multiply or divide by a constant; relevance is blind to units."""
     if sum(isinstance(arg, Tensor) and arg.requires_grad for arg in args) > 1:
         raise UsageError("the network multiplies what it computes by what it computes, which has no rule of relevance")
@@ -348,18 +376,18 @@ def _averaged(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
     """Average, and hand relevance to the values by their share of the sum."""
     held = args[0].detach().clone()
 
-    def shared(relevance: Tensor) -> Tensor:
+    def by_share(relevance: Tensor) -> Tensor:
         with torch.enable_grad():
             x = held.clone().requires_grad_()
             z = function(x, *args[1:], **kwargs)
-            (gradient,) = torch.autograd.grad(z, x, relevance / _stabilized(z.detach()))
+            (gradient,) = torch.autograd.grad(z, x, relevance / stabilized(z.detach()))
             shares: Tensor = held * gradient
         return shares
 
-    return with_backward(args[0], lambda x: function(x, *args[1:], **kwargs), shared)
+    return with_backward(args[0], lambda x: function(x, *args[1:], **kwargs), by_share)
 
 
-def _shared(
+def shared(
     step: LinearStep,
     pieces: Sequence[Piece],
     per_output: Callable[[Tensor], Tensor],
@@ -379,28 +407,28 @@ def _shared(
     return torch.stack([x.detach() * g for x, g in zip(inputs, gradients, strict=True)]).sum(0)
 
 
-def _positive_pieces(step: LinearStep, x: Tensor) -> list[Piece]:
+def positive_pieces(step: LinearStep, x: Tensor) -> list[Piece]:
     """Return what contributes positively, the bias's positive part with it."""
     bias = None if step.bias is None else step.bias.clamp(min=0)
     return [(x.clamp(min=0), step.weight.clamp(min=0), bias), (x.clamp(max=0), step.weight.clamp(max=0), None)]
 
 
-def _negative_pieces(step: LinearStep, x: Tensor) -> list[Piece]:
+def negative_pieces(step: LinearStep, x: Tensor) -> list[Piece]:
     """Return what contributes negatively, the bias's negative part with it."""
     bias = None if step.bias is None else step.bias.clamp(max=0)
     return [(x.clamp(min=0), step.weight.clamp(max=0), bias), (x.clamp(max=0), step.weight.clamp(min=0), None)]
 
 
-def _stabilized(z: Tensor, epsilon: float = STABILIZER) -> Tensor:
+def stabilized(z: Tensor, epsilon: float = STABILIZER) -> Tensor:
     """Return z moved away from zero by `epsilon`; zero itself counts as positive."""
     return z + torch.where(z < 0, -epsilon, epsilon)
 
 
-def _dense_epsilon_else(rule: LayerRule) -> Composite:
+def dense_epsilon_else(rule: LayerRule) -> Composite:
     """Return a composite: the epsilon rule for dense layers, `rule` for convolutions."""
     return lambda step: epsilon_rule(STABILIZER) if step.dense else rule
 
 
-def _first(rule: LayerRule, others: Composite) -> Composite:
+def first_layer(rule: LayerRule, others: Composite) -> Composite:
     """Return a composite: `rule` for the layer that reads the pixels, `others` for the rest."""
     return lambda step: rule if step.number == 0 else others(step)

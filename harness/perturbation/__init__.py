@@ -13,7 +13,14 @@ from harness.perturbation.fills import (
     Replacement,
     UniformFill,
 )
-from harness.perturbation.masks import Purpose, cell_mask_bank, grid_cells, grid_mask_bank, pixel_mask_bank
+from harness.perturbation.masks import (
+    Purpose,
+    cell_mask_bank,
+    colour_mask_bank,
+    grid_cells,
+    grid_mask_bank,
+    pixel_mask_bank,
+)
 from harness.perturbation.mosaics import Mosaics, mosaics
 from harness.perturbation.nulls import (
     segment_null,
@@ -39,6 +46,7 @@ __all__ = [
     "Stream",
     "UniformFill",
     "cell_mask_bank",
+    "colour_mask_bank",
     "generator",
     "grid_cells",
     "grid_mask_bank",

@@ -80,19 +80,71 @@ def grid_mask_bank(
     """
     _require(n_masks, kept_fraction)
     _require_grid(shape, grid)
-    cell = np.array([-(-side // grid) for side in shape])
     cells_rng, shift_rng = generator(seed, purpose.value).spawn(2)
-    # One cell more than the grid, because the window below is shifted by up to a cell.
-    cells = (cells_rng.random((n_masks, 1, grid + 1, grid + 1)) < kept_fraction).astype(np.float32)
+    cells = cells_rng.random((n_masks, 1, grid + 1, grid + 1)) < kept_fraction
+    return _enlarged(cells, shape, shift_rng)[:, 0]
+
+
+def colour_mask_bank(
+    n_masks: int,
+    shape: tuple[int, int],
+    *,
+    grid: int,
+    colours: int,
+    kept_fraction: float = 0.5,
+    seed: int,
+    purpose: Purpose = Purpose.JUDGE,
+) -> Float32[np.ndarray, "m colours h w"]:
+    """Return masks of :func:`grid_mask_bank`'s kind that paint: a cell that is not kept has one of several colours.
+
+    Values are the share of a pixel that has the colour, in [0, 1]; what they leave of 1 is kept. Colours are equally
+    likely. The construction is that of Hatakeyama et al. 2020, MC-RISE.
+
+    Parameters
+    ----------
+    grid
+        Cells along each side.
+    colours
+        How many.
+
+    Raises
+    ------
+    ValueError
+        If `n_masks` or `colours` is below 1, `kept_fraction` outside [0, 1], or `grid` not between 1 and the shorter
+        side.
+
+    Examples
+    --------
+    >>> painted = colour_mask_bank(3, (8, 8), grid=4, colours=2, seed=0)
+    >>> painted.shape, bool((painted.sum(1) <= 1 + 1e-6).all())
+    ((3, 2, 8, 8), True)
+    """
+    _require(n_masks, kept_fraction)
+    _require_grid(shape, grid)
+    if colours < 1:
+        raise ValueError(f"{colours} colours; give at least one")
+    cells_rng, shift_rng = generator(seed, purpose.value).spawn(2)
+    side = grid + 1
+    drawn = cells_rng.random((n_masks, 2, side, side))
+    hidden, colour = drawn[:, :1] >= kept_fraction, (colours * drawn[:, 1:]).astype(int)
+    return _enlarged(hidden & (colour == np.arange(colours)[:, None, None]), shape, shift_rng)
+
+
+def _enlarged(
+    cells: Bool[np.ndarray, "m k side side"], shape: tuple[int, int], shift_rng: np.random.Generator
+) -> Float32[np.ndarray, "m k h w"]:
+    """Return coarse masks enlarged bilinearly and shifted by part of a cell, one shift a mask."""
+    # There is one cell more a side than the grid has, because the window below is shifted by up to a cell.
+    cell = np.array([-(-side // (cells.shape[-1] - 1)) for side in shape])
     large = torch.nn.functional.interpolate(
-        torch.from_numpy(cells),
-        size=tuple(((grid + 1) * cell).tolist()),
+        torch.from_numpy(cells.astype(np.float32)),
+        size=tuple((cells.shape[-1] * cell).tolist()),
         mode="bilinear",
         align_corners=False,
-    ).numpy()[:, 0]
-    corners = shift_rng.integers(0, cell, size=(n_masks, 2))
-    windows = [mask[y : y + shape[0], x : x + shape[1]] for mask, (y, x) in zip(large, corners, strict=True)]
-    keep: Float32[np.ndarray, "m h w"] = np.clip(np.stack(windows), 0, 1)
+    ).numpy()
+    corners = shift_rng.integers(0, cell, size=(len(cells), 2))
+    windows = [mask[:, y : y + shape[0], x : x + shape[1]] for mask, (y, x) in zip(large, corners, strict=True)]
+    keep: Float32[np.ndarray, "m k h w"] = np.clip(np.stack(windows), 0, 1)
     return keep
 
 

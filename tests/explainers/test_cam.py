@@ -232,7 +232,7 @@ def test_contrastive_integrated_gradients_add_up_to_the_rise_of_the_lead(of: Sub
 
 READERS = [
     *(name for name, made in EXPLAINERS.items() if made.facts.family == "cam"),
-    *("guided-grad-cam", "conductance", "internal-influence"),
+    *("guided-grad-cam", "conductance", "internal-influence", "crp"),
 ]
 
 

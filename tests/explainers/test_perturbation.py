@@ -1,5 +1,6 @@
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from harness.explainers import registered
 from harness.explainers._segments import painted, segments_of
 from harness.explainers.perturbation import hidden_logits, kept_segments_logits, windows
-from harness.perturbation.masks import Purpose, grid_mask_bank
+from harness.perturbation.masks import Purpose, colour_mask_bank, grid_mask_bank
 from harness.subject import Subject
 
 EXPLAINERS = registered()
@@ -90,6 +91,32 @@ def test_rise_gives_every_pixel_the_answer_that_never_changes(of: Subject) -> No
 def test_rise_uses_other_masks_than_those_that_judge() -> None:
     mine, theirs = (grid_mask_bank(8, (16, 16), grid=7, seed=0, purpose=p) for p in (Purpose.EXPLAIN, Purpose.JUDGE))
     assert not np.array_equal(mine, theirs)
+
+
+def test_mc_rise_is_the_probability_where_kept_less_where_painted() -> None:
+    of, image = subject(network(channels=3), "5", channels=3), pictures(1, channels=3)
+    drawn: dict[str, Any] = {"grid": 7, "colours": 5, "seed": 5, "purpose": Purpose.EXPLAIN}
+    over = torch.from_numpy(colour_mask_bank(40, (16, 16), **drawn)).double()
+    colours = [[-1.0] * 3, [1.0] * 3, [1.0, -1.0, -1.0], [-1.0, 1.0, -1.0], [-1.0, -1.0, 1.0]]
+    keep, expected = 1 - over.sum(1), torch.zeros(16, 16, dtype=torch.float64)
+    seen = keep[:, None] * image
+    for number, colour in enumerate(colours):
+        seen = seen + over[:, number, None] * torch.tensor(colour).view(3, 1, 1)
+    answers = of.probabilities(seen)[:, 3, None, None]
+    for number in range(5):
+        with_colour = (answers * over[:, number]).sum(0) / over[:, number].sum(0)
+        expected = expected + ((answers * keep).sum(0) / keep.sum(0) - with_colour) / 5
+    found = EXPLAINERS["mc-rise"](of, image, torch.tensor([3]), masks=40, seed=5)
+    # The difference of two probabilities that are nearly alike.
+    assert error(found[0], expected) < 100 * EQUAL
+
+
+def test_mc_rise_gives_nothing_where_the_answer_never_changes_or_nothing_is_known() -> None:
+    still = nn.Sequential(nn.Flatten(), nn.Linear(256, 5))
+    nn.init.zeros_(still[1].weight)
+    for masks in (1, 40):
+        found = EXPLAINERS["mc-rise"](subject(still), pictures(1), torch.tensor([3]), masks=masks)
+        assert found.abs().max() < EQUAL
 
 
 def test_shapley_sampling_adds_up_to_the_logits_rise_over_the_mean_colour(of: Subject) -> None:
