@@ -1,7 +1,7 @@
 """Relative attributing propagation: relevance shared by the size of influence, then lowered evenly to what it was.
 
-Positive influence collects relevance twice over, negative influence by its share of all; the surplus is taken from all
-units of a layer alike, so that what is less relevant than others becomes negative.
+Relevance is handed to positive influence whole, and again to negative influence by its share of all; the surplus is
+taken from all units of a layer alike, so that what is less relevant than others becomes negative.
 """
 
 import torch
