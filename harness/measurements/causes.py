@@ -41,13 +41,13 @@ class Causes:
     def shares(self) -> Float[np.ndarray, "n g h w"]:
         """The share of each pixel that belongs to each group: its change, as a share of the group's largest."""
         largest = self.changes.max(axis=(2, 3), keepdims=True)
-        return np.divide(self.changes, largest, out=np.zeros_like(self.changes), where=largest > 0)
+        shares: np.ndarray = np.divide(self.changes, largest, out=np.zeros_like(self.changes), where=largest > 0)
+        return shares
 
     @cached_property
     def acting(self) -> Bool[np.ndarray, "n g"]:
         """Which groups change anything in each face."""
-        changed: np.ndarray = self.changes.any(axis=(2, 3))
-        return changed
+        return np.asarray(self.changes.any(axis=(2, 3)), dtype=bool)
 
 
 def causes(attributions: Attributions) -> Causes | None:

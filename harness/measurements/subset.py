@@ -73,5 +73,7 @@ def _subsets(
     shares = np.stack(found)
     known = ~np.isnan(shares)
     count = known.sum(axis=0)
-    mean = np.divide(np.where(known, shares, 0.0).sum(axis=0), count, out=np.full(len(maps), np.nan), where=count > 0)
-    return mean.astype(np.float64)
+    mean: np.ndarray = np.divide(
+        np.where(known, shares, 0.0).sum(axis=0), count, out=np.full(len(maps), np.nan), where=count > 0
+    )
+    return mean

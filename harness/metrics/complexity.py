@@ -195,7 +195,7 @@ def _compactness(points: Float64[np.ndarray, "p 2"], neighbours: int, shape: tup
 def _tree_length(points: Float64[np.ndarray, "p 2"], neighbours: int) -> float:
     """Return the length of the minimum spanning forest of the graph that joins each point with its nearest ones."""
     tree, most = KDTree(points), min(neighbours, len(points) - 1)
-    reach = tree.query(points, k=[most + 1])[0][:, 0]  # the nearest of all is the point itself
+    reach = doubles(tree.query(points, k=[most + 1])[0])[:, 0]  # the nearest of all is the point itself
     near = tree.query_ball_point(points, reach * (1 + _REACH), return_sorted=True)
     ends = np.concatenate([np.asarray(each, dtype=np.int64) for each in near])
     starts = np.repeat(np.arange(len(points)), [len(each) for each in near])

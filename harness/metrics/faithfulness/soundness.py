@@ -85,4 +85,4 @@ def attribution_completeness(
     >>> attribution_completeness(np.array([True]), np.array([[True, False, False, False]]))
     array([0.75])
     """
-    return doubles(whole) - doubles(without).mean(axis=1)
+    return doubles(doubles(whole) - doubles(without).mean(axis=1))
