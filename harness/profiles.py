@@ -85,6 +85,11 @@ class Profile:
     rivals_per_class: int = 5
     controls: tuple[str, ...] = ("random", "edges", "centre")
 
+    @property
+    def thorough(self) -> bool:
+        """Whether what is shown and decides nothing may have passes of its own: in all profiles but the quickest."""
+        return self.name != "quick"
+
     def with_per_class(self, per_class: int | None) -> "Profile":
         """Return the profile with another number of images a class; None leaves it as it is."""
         if per_class is not None and per_class < 1:

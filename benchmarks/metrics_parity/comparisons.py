@@ -5,7 +5,13 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.metrics_parity.axioms import completeness, non_sensitivity
-from benchmarks.metrics_parity.complexity import entropy_complexity, histogram_entropy, pixels_above_floor, sparseness
+from benchmarks.metrics_parity.complexity import (
+    entropy_complexity,
+    histogram_entropy,
+    mst_compactness,
+    pixels_above_floor,
+    sparseness,
+)
 from benchmarks.metrics_parity.faithfulness import (
     aopc,
     captum_infidelity,
@@ -19,6 +25,7 @@ from benchmarks.metrics_parity.faithfulness import (
     selectivity,
     sensitivity_n_kernel,
 )
+from benchmarks.metrics_parity.information import accuracy_information_curve, softmax_information_curve
 from benchmarks.metrics_parity.likeness import (
     coalition_fit,
     cosine,
@@ -43,6 +50,13 @@ from benchmarks.metrics_parity.localization import (
     relevance_rank,
     top_k_intersection,
 )
+from benchmarks.metrics_parity.masked import (
+    adcc_complexity,
+    average_drop,
+    average_increase,
+    coherency,
+    least_deviation,
+)
 from benchmarks.metrics_parity.randomization import efficient_mprt, mprt_average, mprt_last, random_logit, smooth_mprt
 from benchmarks.metrics_parity.robustness import (
     average_sensitivity,
@@ -63,6 +77,11 @@ from harness.rounding import rounding
 def _quantus(metric: str, name: str, answers: Callable[[], Pair], note: str = "", *, added: float = 0.0) -> Comparison:
     """Return a comparison with a metric of Quantus, to whose scores its own epsilon makes a difference of `added`."""
     return Comparison(metric, f"Quantus {name}", "quantus", answers, note, WITHIN + added)
+
+
+def _grad_cam(metric: str, name: str, answers: Callable[[], Pair], note: str = "", *, added: float = 0.0) -> Comparison:
+    """Return a comparison with a metric of pytorch-grad-cam, whose own arithmetic makes a difference of `added`."""
+    return Comparison(metric, f"pytorch-grad-cam {name}", "pytorch_grad_cam", answers, note, WITHIN + added)
 
 
 RISING = np.maximum(MAPS, 0).sum(axis=(1, 2)).min()
@@ -141,6 +160,20 @@ COMPARISONS = (
     Comparison("part-kendall", "scipy.stats.kendalltau", "scipy", part_kendall),
     Comparison("settled-pairs", "scipy.stats.kendalltau", "scipy", settled_pairs),
     Comparison("coalition-fit", "least squares over all coalitions", "numpy", coalition_fit),
+    # A difference of two probabilities in single precision, over the least of them.
+    _grad_cam(
+        "average-drop",
+        "DropInConfidence",
+        average_drop,
+        "over the whole picture's probability",
+        added=rounding("float32", 3, conditioning=10.0),
+    ),
+    _grad_cam("average-increase", "IncreaseInConfidence", average_increase),
+    _grad_cam("coherency", "Coherency", coherency, "it adds 1e-8 to the deviations", added=1e-8 / least_deviation()),
+    _grad_cam("adcc-complexity", "Complexity", adcc_complexity),
+    Comparison("softmax-information-curve", "saliency compute_pic_metric", "saliency", softmax_information_curve),
+    Comparison("accuracy-information-curve", "saliency compute_pic_metric", "saliency", accuracy_information_curve),
+    Comparison("mst-compactness", "scikit-learn graph, SciPy tree and hull", "sklearn", mst_compactness),
     Comparison("recall", "scikit-learn recall_score", "sklearn", recall),
     Comparison("precision", "scikit-learn precision_score", "sklearn", precision),
 )

@@ -16,17 +16,23 @@ from harness.measurements import (
     Cells,
     CellsByClass,
     ClassSimilarity,
+    Coherency,
     Completeness,
     Complexity,
     EvidenceLocalization,
     Focus,
+    Information,
     Invariance,
     LabelRandomization,
     MaskBank,
+    Masked,
     Measurement,
+    MinimalSubset,
     OwnMetric,
     ParameterRandomization,
+    PartChecks,
     Parts,
+    PartTargets,
     Planted,
     RandomizationOrders,
     Regions,
@@ -37,6 +43,7 @@ from harness.measurements import (
     SinglePatches,
     SmallChanges,
     SmoothRandomization,
+    Soundness,
     TargetDependence,
     Tiles,
     TurnBack,
@@ -137,10 +144,27 @@ class Request:
             Planted(size.built_networks, size.built_images),
             Completeness(),
             SmallChanges(games),
-            Complexity(),
+            Complexity(size.spectrum_draws),
             Cells(games, size.spectrum_draws),
             CellsByClass(games, size.rivals_per_class),
+            MinimalSubset(games, size.spectrum_draws),
+            *self._shown(imputed),
             *(OwnMetric.of(card, size.spectrum_draws) for card in self.metrics),
+        )
+
+    def _shown(self, imputed: NoisyLinearFill) -> tuple[Measurement, ...]:
+        """Return what is shown beside, decides nothing and has passes of its own: left out where time is short."""
+        size = self.profile
+        if not size.thorough:
+            return ()
+        some = size.costly_per_class
+        return (
+            Masked(size.spectrum_draws),
+            Coherency(some),
+            Information(some),
+            Soundness(imputed, size.imputed_steps, some),
+            PartChecks(size.spectrum_draws),
+            PartTargets(some),
         )
 
     def games(self) -> Games:

@@ -1,8 +1,10 @@
 """Pixels as every way in gives them: bytes 0 to 255, grey (h, w) or with channels last, right or refused."""
 
+import io
+
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, features
 
 from harness.errors import UsageError
 
@@ -69,3 +71,15 @@ def _channels_last(images: np.ndarray, what: str) -> np.ndarray:
     if last > MOST_CHANNELS:
         raise UsageError(f"{what} have shape {images.shape}; give (n, h, w), or (n, h, w, 3) for colour")
     return images[..., 0] if last == 1 else images
+
+
+def lossless_size(picture: UInt8[np.ndarray, "h w *colour"]) -> int | None:
+    """Return how many bytes a grey or colour picture takes as a WebP file without loss; None where Pillow writes none.
+
+    The size hangs on the version of libwebp: compare sizes that one installation made.
+    """
+    if not features.check("webp"):
+        return None
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, format="webp", lossless=True, quality=100)
+    return file.tell()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from harness.evaluation_set import EvaluationSet
@@ -10,6 +10,13 @@ from harness.evaluation_set import EvaluationSet
 
 def target_logits(case: EvaluationSet, images: Float[Tensor, "n c h w"]) -> Float[np.ndarray, " n"]:
     """Return the logit of each image's target for the image, or a picture, that stands in its place."""
+    return class_logits(case, images, case.targets)
+
+
+def class_logits(
+    case: EvaluationSet, images: Float[Tensor, "n c h w"], classes: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"]:
+    """Return the logit of one class an image."""
     logits = case.subject.logits(images)
-    targets = torch.from_numpy(case.targets).to(logits.device)
-    return logits.gather(1, targets[:, None])[:, 0].double().cpu().numpy()
+    chosen = torch.from_numpy(classes).to(logits.device)
+    return logits.gather(1, chosen[:, None])[:, 0].double().cpu().numpy()

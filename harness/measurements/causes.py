@@ -1,14 +1,15 @@
 """What the network truly uses of a face: pixels that change, and logits that fall, as its parts are put to rest."""
 
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 from harness.effects import EVERYTHING
 from harness.faces.faceset import Counterfactuals
-from harness.measurements.answers import target_logits
+from harness.measurements.answers import class_logits
 from harness.measurements.base import Attributions
 
 AT_REST = "Neutral"
@@ -36,6 +37,18 @@ class Causes:
     effects: Float[np.ndarray, "n g"]
     lacking: Shaped[np.ndarray, " n"]
 
+    @cached_property
+    def shares(self) -> Float[np.ndarray, "n g h w"]:
+        """The share of each pixel that belongs to each group: its change, as a share of the group's largest."""
+        largest = self.changes.max(axis=(2, 3), keepdims=True)
+        shares: np.ndarray = np.divide(self.changes, largest, out=np.zeros_like(self.changes), where=largest > 0)
+        return shares
+
+    @cached_property
+    def acting(self) -> Bool[np.ndarray, "n g"]:
+        """Which groups change anything in each face."""
+        return np.asarray(self.changes.any(axis=(2, 3)), dtype=bool)
+
 
 def causes(attributions: Attributions) -> Causes | None:
     """Return what is known of the set's faces, or None where no face was rendered again.
@@ -47,10 +60,11 @@ def causes(attributions: Attributions) -> Causes | None:
     known = faces.counterfactuals
     if known is None or faces.labels is None or not len(known.faces):
         return None
-    places = tuple(place for place, group in enumerate(known.groups) if group != EVERYTHING)
+    places = _places(known)
     lacking = _lacking(attributions, known)
     changes = _changes(attributions, known, places)
-    found = attributions.shared(("causes", AT_REST), lambda: {"effects": _effects(attributions, known, places)})
+    classes = attributions.case.targets
+    found = attributions.shared(("causes", AT_REST), lambda: {"effects": _effects(attributions, known, classes)})
     unknown = lacking != ""
     return Causes(
         groups=tuple(known.groups[place] for place in places),
@@ -58,6 +72,34 @@ def causes(attributions: Attributions) -> Causes | None:
         effects=np.where(unknown[:, None], np.nan, found["effects"]),
         lacking=lacking,
     )
+
+
+def effects_on(attributions: Attributions, classes: Int[np.ndarray, " n"], called: str) -> Float[np.ndarray, "n g"]:
+    """Return by how much the logit of another class of each face falls; NaN where nothing is known of it.
+
+    Parameters
+    ----------
+    classes
+        One an image.
+    called
+        Which classes they are, in a word: under it the answers are kept for all explainers.
+
+    Raises
+    ------
+    LookupError
+        Where no face was rendered again, of which :func:`causes` is None.
+    """
+    known = attributions.case.faces.counterfactuals
+    if known is None:
+        raise LookupError("no face was rendered again with parts at rest")
+    make = partial(_effects, attributions, known, classes)
+    found: np.ndarray = attributions.shared(("causes", AT_REST, called), lambda: {"effects": make()})["effects"]
+    return found
+
+
+def _places(known: Counterfactuals) -> tuple[int, ...]:
+    """Return the places of the groups of single parts."""
+    return tuple(place for place, group in enumerate(known.groups) if group != EVERYTHING)
 
 
 def _lacking(attributions: Attributions, known: Counterfactuals) -> Shaped[np.ndarray, " n"]:
@@ -87,11 +129,13 @@ def _changes(
     return changes
 
 
-def _effects(attributions: Attributions, known: Counterfactuals, places: tuple[int, ...]) -> Float[np.ndarray, "n g"]:
-    """Return by how much the target's logit falls; NaN for faces that were not rendered again."""
-    case = attributions.case.take(known.faces)
-    whole = target_logits(case, case.images)
-    rested = [target_logits(case, case.subject.prepare(known.at_rest[:, place])) for place in places]
-    effects = np.full((len(attributions.case.targets), len(places)), np.nan)
+def _effects(
+    attributions: Attributions, known: Counterfactuals, classes: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, "n g"]:
+    """Return by how much each class's logit falls; NaN for faces that were not rendered again."""
+    case, asked = attributions.case.take(known.faces), classes[known.faces]
+    whole = class_logits(case, case.images, asked)
+    rested = [class_logits(case, case.subject.prepare(known.at_rest[:, place]), asked) for place in _places(known)]
+    effects = np.full((len(attributions.case.targets), len(rested)), np.nan)
     effects[known.faces] = np.stack([whole - each for each in rested], axis=1)
     return effects

@@ -40,8 +40,7 @@ class Parts:
         truth = causes(attributions)
         if truth is None:
             return Measured()
-        largest = truth.changes.max(axis=(2, 3), keepdims=True)
-        shares = np.divide(truth.changes, largest, out=np.zeros_like(truth.changes), where=largest > 0)
+        shares = truth.shares
 
         def masses(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n g"]:
             return part_mass(positive(maps), shares)

@@ -215,6 +215,40 @@ def fill_recognition(recognised: Bool[np.ndarray, "grids n s"]) -> Float64[np.nd
     return doubles(recognised.mean(axis=(0, 2)))
 
 
+@metric(
+    higher_is_better=False,
+    range=(0.0, 1.0),
+    meaning="smallest share of the cells, most relevant first, that are taken for the class without the others",
+    undefined="under every fill the filled picture alone is taken for the class",
+    chance=NULL_SCORE,
+    cost=_COALITIONS,
+    reference="after Carter et al. 2019, What made you do this? Sufficient input subsets",
+    compared_with="every coalition asked about by hand",
+)
+def minimal_subset(order: Int[np.ndarray, "n d"], recognised: Bool[np.ndarray, "n s"]) -> Float64[np.ndarray, " n"]:
+    """Return the smallest share of cells, in a map's order, that suffices for the answer; lower is better.
+
+    From 1 / d to 1. After Carter et al. 2019, whose subset is the smallest that a search finds; here the map's order is
+    what is judged, and the subset is the smallest of its beginnings. NaN where the fill alone suffices, or not even all
+    cells do.
+
+    Parameters
+    ----------
+    order
+        Each image's cells, most relevant first.
+    recognised
+        Whether each coalition of cells is taken for the class; cell i is in those whose number has 2**i in it.
+
+    Examples
+    --------
+    >>> minimal_subset(np.array([[1, 0]]), np.array([[False, True, False, True]]))
+    array([1.])
+    """
+    growing = np.cumsum(1 << order, axis=1)
+    kept = np.take_along_axis(recognised, growing, axis=1)
+    return undefined_where(recognised[:, 0] | ~recognised[:, -1], (1 + kept.argmax(axis=1)) / order.shape[1])
+
+
 def _slopes(answers: Float[np.ndarray, "n s"]) -> Float64[np.ndarray, "n d"]:
     """Return by how much the mean answer of the coalitions with each cell exceeds that of those without."""
     size = answers.shape[1]

@@ -54,6 +54,13 @@ LARGEST_DIFFERENCE = {
     "part-kendall": 2e-16,
     "settled-pairs": 6e-17,
     "coalition-fit": 5e-16,
+    "average-drop": 7e-8,
+    "average-increase": 0.0,
+    "coherency": 4e-8,
+    "adcc-complexity": 0.0,
+    "softmax-information-curve": 0.0,
+    "accuracy-information-curve": 0.0,
+    "mst-compactness": 3e-14,
     "recall": 0.0,
     "precision": 0.0,
 }

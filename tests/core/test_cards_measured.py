@@ -5,7 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import SIDE, SMALL, acting_faces, make_case, names_in, parts_subject, tiny_network
+from tiny import (
+    SIDE,
+    SMALL,
+    acting_faces,
+    bright_patch_faces,
+    make_case,
+    names_in,
+    parts_subject,
+    patch_subject,
+    tiny_network,
+)
 
 from harness.evaluation import Request
 from harness.evaluation.runner import Runner
@@ -31,6 +41,9 @@ NOT_SCORES = {
 }
 """Cards that no run has rows of, and why."""
 
+ALONE = ("invariance", "information")
+"""Measurements that another network is asked for too."""
+
 NO_VIRTUE = {"sparseness", "entropy-complexity", "pixels-above-floor", "histogram-entropy"}
 """Measured, and better in neither direction: how concentrated a map is."""
 
@@ -53,10 +66,12 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     folder = RunFolder(tmp_path_factory.mktemp("run"))
     twin = Subject(subject.network, name="twin", classes=subject.classes, spec=subject.spec)
     measurements = Request(subject, faces, (explainer,), (), SMALL, everything=True, random_labels=twin).measurements()
-    invariance = [each for each in measurements if each.name == "invariance"]
+    invariance, information = ([each for each in measurements if each.name == name] for name in ALONE)
     runners = (
         Runner(make_case(subject, faces), measurements, folder),
         Runner(make_case(deep, faces), invariance, folder),
+        # One that is never sure of a whole picture has no curve of its certainty; this one is.
+        Runner(make_case(patch_subject(), bright_patch_faces()), information, folder),
     )
     return pd.concat([runner.measured(explainer).scores for runner in runners])
 

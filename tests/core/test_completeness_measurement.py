@@ -10,6 +10,7 @@ from tiny import (
     AGAIN,
     make_case,
     names_in,
+    oracle_of,
 )
 from torch import Tensor
 
@@ -141,17 +142,25 @@ def test_the_check_passes_what_holds_fails_what_does_not_and_leaves_out_what_is_
 def test_complexity_is_that_of_each_map_and_undefined_for_a_constant_one(patch_case: EvaluationSet) -> None:
     maps = np.zeros_like(patch_case.images[:, 0].numpy())
     maps[1:, 3, 3] = 2.0
-    scores = Complexity().measure(Attributions(patch_case, maps)).scores
-    table = scores.assign(metric=names_in(scores)).pivot(index="image", columns="metric", values="value")
-    assert set(table) == {"sparseness", "entropy-complexity", "pixels-above-floor", "histogram-entropy"}
+    scores = Complexity(1).measure(Attributions(patch_case, maps)).scores
+    own = scores[scores["variant"] == "map"]
+    table = own.assign(metric=names_in(own)).pivot(index="image", columns="metric", values="value")
+    of_values = {"sparseness", "entropy-complexity", "pixels-above-floor", "histogram-entropy"}
+    assert set(table) == {*of_values, "mst-compactness"}
     assert table.iloc[0].isna().all()
     assert (table["pixels-above-floor"].iloc[1:] == 1).all()
     assert (table["entropy-complexity"].iloc[1:] == 0).all()
     assert scores[scores["value"].isna()]["reason"].str.len().min() > 0
-    assert set(scores["variant"]) == {"map"}
+    assert set(names_in(scores[scores["variant"] != "map"])) == {"mst-compactness", "mst-compactness-gain"}
+
+
+def test_a_compact_map_gains_over_the_same_values_elsewhere(patch_case: EvaluationSet) -> None:
+    scores = Complexity(2).measure(Attributions(patch_case, oracle_of(patch_case))).scores
+    gain = scores[(names_in(scores) == "mst-compactness-gain") & (scores["variant"] == "spectrum-null")]["value"]
+    assert gain.notna().all()
 
 
 def test_complexity_costs_no_pass(patch_case: EvaluationSet) -> None:
     before = patch_case.subject.passes.forward
-    Complexity().measure(Attributions(patch_case, np.random.default_rng(0).random((18, 12, 12), dtype=np.float32)))
+    Complexity(1).measure(Attributions(patch_case, np.random.default_rng(0).random((18, 12, 12), dtype=np.float32)))
     assert patch_case.subject.passes.forward == before

@@ -14,6 +14,7 @@ import pytest
 from harness.checks import CHECKS
 from harness.cli.main import command_parser
 from harness.faces.tables import USAGES
+from harness.metrics.cards import metric_cards, names_of
 from harness.models.training import train
 from harness.store import RunFolder
 
@@ -33,6 +34,32 @@ PAGES = load("tables").PAGES
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_what_the_script_writes(name: str) -> None:
     assert (DOCS / name).read_text() == PAGES[name](), "run: python docs/tables.py"
+
+
+def peers_rows() -> list[tuple[str, str, str]]:
+    """What each table of the page says: their metric, ours, the rest."""
+    text = (DOCS / "peers.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("| ") and "---" not in line]
+    rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines]
+    return [row for row in rows if row[1] != "here"]
+
+
+def test_what_others_measure_is_here_under_a_name_that_there_is_or_it_is_said_why_not() -> None:
+    known = {name for card in metric_cards().values() for name in names_of(card)}
+    rows = peers_rows()
+    assert len(rows) > 80
+    for theirs, ours, said in rows:
+        named = re.findall("`([^`]+)`", ours)
+        assert named or said, theirs
+        assert set(named) <= known, theirs
+
+
+def test_every_metric_that_is_compared_with_a_package_stands_on_the_page_of_that_package() -> None:
+    ours = {name for _, cell, _ in peers_rows() for name in re.findall("`([^`]+)`", cell)}
+    packages = ("Quantus 0.6 ", "captum 0.9 ", "pytorch-grad-cam ", "saliency 0.2 ")
+    compared = {card.name for card in metric_cards().values() if card.compared_with.startswith(packages)}
+    assert len(compared) > 40
+    assert compared <= ours
 
 
 def test_the_workflow_asks_for_what_there_is() -> None:

@@ -28,6 +28,7 @@ SERVANTS = {
     "coarse_codes",
     "confusion_matrix",
     "entrywise_change",
+    "important_parts",
     "length_change",
     "mprt_curve",
     "nguyen_effects",

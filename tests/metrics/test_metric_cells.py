@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import EXACT
 
+from harness.metrics import cells
 from harness.metrics.cells import APART, SAME, additivity, coalition_fit, settled_order, settled_pairs
 
 PAIRS = np.stack(np.triu_indices(4, 1))
@@ -142,3 +143,26 @@ def test_answers_that_are_all_alike_have_no_fit() -> None:
 
 def test_a_map_of_nothing_has_no_fit() -> None:
     assert np.isnan(coalition_fit(np.zeros((1, 4)), np.arange(16.0)[None])).all()
+
+
+# ---------------------------------------------------------------------- the smallest subset
+
+
+def test_the_smallest_subset_is_the_shortest_beginning_that_suffices():
+    # Of three cells: 0 and 2 together, or all, are taken for the class.
+    recognised = np.zeros((3, 8), dtype=bool)
+    recognised[:, [0b101, 0b111]] = True
+    order = np.array([[0, 2, 1], [2, 0, 1], [1, 0, 2]])
+    assert cells.minimal_subset(order, recognised).tolist() == [2 / 3, 2 / 3, 1]
+
+
+def test_a_subset_counts_though_more_cells_undo_it():
+    recognised = np.zeros((1, 8), dtype=bool)
+    recognised[:, [0b001, 0b111]] = True
+    assert cells.minimal_subset(np.array([[0, 1, 2]]), recognised).tolist() == [1 / 3]
+
+
+def test_where_the_fill_suffices_or_nothing_does_there_is_no_smallest_subset():
+    recognised = np.zeros((2, 4), dtype=bool)
+    recognised[0, [0, 3]] = True
+    assert np.isnan(cells.minimal_subset(np.array([[0, 1], [0, 1]]), recognised)).all()

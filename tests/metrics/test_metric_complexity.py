@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.sparse.csgraph import minimum_spanning_tree
+from scipy.spatial import ConvexHull
+from sklearn.neighbors import kneighbors_graph
 from tiny import EXACT
 
 from harness.metrics import complexity
@@ -85,3 +88,52 @@ def test_a_map_with_an_infinite_value_has_no_complexity(metric):
     maps = MAPS.copy()
     maps[1, 0, 0] = np.inf
     assert np.isnan(metric(maps)).tolist() == [False, True, False]
+
+
+# ---------------------------------------------------------------------- compactness
+
+
+def compact_by_hand(magnitudes: np.ndarray) -> float:
+    """MST-C by scikit-learn's graph of nearest neighbours and SciPy's tree and hull."""
+    points = np.argwhere(magnitudes >= np.percentile(magnitudes, 80)).astype(float)
+    graph = kneighbors_graph(points, min(20, len(points) - 1), mode="distance")
+    length = minimum_spanning_tree(graph.maximum(graph.T)).sum()
+    hull = ConvexHull(points).volume
+    return float(100 * np.hypot(*magnitudes.shape) * len(points) / length / np.sqrt(hull))
+
+
+def test_compactness_is_that_of_other_libraries():
+    maps = np.random.default_rng(6).normal(size=(4, 14, 11))
+    expected = np.array([compact_by_hand(np.abs(m)) for m in maps])
+    found = complexity.mst_compactness(maps)
+    assert found / expected == pytest.approx(1, abs=EXACT)
+
+
+def test_a_block_is_more_compact_than_the_same_pixels_scattered():
+    block, scattered = np.zeros((2, 1, 10, 10))
+    block[0, 2:6, 3:8] = 1
+    scattered[0, ::2, :8:2] = 1
+    assert complexity.mst_compactness(block) > complexity.mst_compactness(scattered)
+
+
+def test_pixels_on_a_line_have_the_diagonal_for_their_spread():
+    line = np.zeros((1, 5, 4))
+    line[0, 2] = [-1, 1, -1, 1]
+    # Four pixels, a tree of three steps; the diagonals cancel.
+    assert complexity.mst_compactness(line).item() == pytest.approx(100 * 4 / 3)
+
+
+def test_pixels_far_apart_are_joined_within_their_neighbourhoods_alone():
+    two = np.zeros((1, 30, 30))
+    two[0, :3, :3] = two[0, -3:, -3:] = 1
+    two[0, 0, 0] = 2  # so that the quantile of many zeros, 0, does not take them all
+    few = complexity.mst_compactness(two, quantile=0.98, neighbours=2)
+    many = complexity.mst_compactness(two, quantile=0.98, neighbours=17)
+    # Two trees of eight steps, and those joined by a line from corner to corner of the blocks.
+    assert (few / many).item() == pytest.approx((16 + 25 * 2**0.5) / 16)
+
+
+@pytest.mark.parametrize("row", [[0.0, 0.0, 0.0], [1.0, -1.0, 1.0], [1.0, np.nan, 0.0], [0.0, 0.0, 5.0]])
+def test_a_map_of_no_set_of_pixels_has_no_compactness(row):
+    quantile = 0.99 if row[-1] == 5 else 0.8
+    assert np.isnan(complexity.mst_compactness(np.array([[row]]), quantile)).all()

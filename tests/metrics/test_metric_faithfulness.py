@@ -336,3 +336,168 @@ def test_scaled_infidelity_of_tiny_and_huge_maps_is_that_of_common_ones(scale):
     attributed, drops = BANK
     found = faith.scaled_infidelity(scale * attributed, drops)
     assert found == pytest.approx(faith.scaled_infidelity(attributed, drops), abs=EXACT)
+
+
+# ---------------------------------------------------------------------- the picture times its map
+
+
+def test_a_mask_is_the_positive_relevance_from_0_to_1():
+    maps = np.array([[[-3.0, 1.0, 5.0]], [[2.0, 3.0, 6.0]]])
+    assert faith.keep_masks(maps).tolist() == [[[0, 0.2, 1]], [[0, 0.25, 1]]]
+
+
+@pytest.mark.parametrize("row", [[2.0, 2.0, 2.0], [-1.0, -2.0, 0.0], [1.0, np.nan, 2.0], [1.0, np.inf, 2.0]])
+def test_a_map_that_keeps_nothing_in_particular_has_no_mask(row):
+    assert np.isnan(faith.keep_masks(np.array([[row]]))).all()
+
+
+WHOLE, KEPT = np.array([0.8, 0.5, 0.4, 0.6]), np.array([0.6, 0.75, 0.4, 0.0])
+
+
+def test_drop_and_gain_are_shares_of_what_there_is_to_lose_and_to_gain():
+    assert faith.average_drop(WHOLE, KEPT) == pytest.approx([0.25, 0, 0, 1], abs=EXACT)
+    assert faith.average_gain(WHOLE, KEPT) == pytest.approx([0, 0.5, 0, 0], abs=EXACT)
+    assert faith.average_increase(WHOLE, KEPT).tolist() == [0, 1, 0, 0]
+
+
+def test_without_room_to_fall_or_to_rise_there_is_no_share():
+    ends = np.array([0.0, 1.0])
+    assert np.isnan(faith.average_drop(ends, np.full(2, 0.5))).tolist() == [True, False]
+    assert np.isnan(faith.average_gain(ends, np.full(2, 0.5))).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("score", [faith.average_drop, faith.average_gain, faith.average_increase])
+def test_a_masked_picture_without_an_answer_has_no_score(score):
+    assert np.isnan(score(np.array([0.5]), np.array([np.nan]))).all()
+
+
+def test_adcc_complexity_is_the_mean_of_the_mask():
+    assert faith.adcc_complexity(np.array([[[0.0, 0.5], [1.0, 0.5]]])).tolist() == [0.5]
+
+
+def test_coherency_moves_the_correlation_to_between_0_and_1():
+    masks = np.random.default_rng(0).random((3, 4, 5))
+    again = np.random.default_rng(1).random((3, 4, 5))
+    moved = [(stats.pearsonr(one.ravel(), other.ravel())[0] + 1) / 2 for one, other in zip(masks, again, strict=True)]
+    assert faith.coherency(masks, again) == pytest.approx(moved, abs=EXACT)
+    assert np.isnan(faith.coherency(masks, np.full_like(masks, np.nan))).all()
+
+
+def test_adcc_is_the_harmonic_mean_of_the_three():
+    parts = np.array([[0.9, 0.5, 0.25], [0.2, 0.4, 0.5], [0.1, 0.0, 0.75]])
+    wanted = [stats.hmean([c, 1 - k, 1 - d]) for c, k, d in parts.T]
+    assert faith.adcc(*parts) == pytest.approx(wanted, abs=EXACT)
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_adcc_is_0_where_one_of_the_three_is_at_its_worst_and_undefined_where_one_is(place):
+    parts = [np.array([0.5, 0.5]) for _ in range(3)]
+    parts[place] = np.array([0.0 if place == 0 else 1.0, np.nan])
+    worst, undefined = faith.adcc(*parts)
+    assert worst == 0
+    assert np.isnan(undefined)
+
+
+# ---------------------------------------------------------------------- curves over information
+
+
+SIZES = np.array([[100, 120, 160, 200], [100, 180, 140, 200]])
+SAID = np.array([[0.1, 0.5, 0.3, 0.9], [0.1, 0.9, 0.5, 0.9]])
+
+
+def area_by_hand(places: list[tuple[float, float]]) -> float:
+    """The area under points joined by lines, at the thousand places and the end of the paper's code."""
+    across = np.append(np.linspace(0, 1, 1000, endpoint=False), 1.0)
+    return float(np.trapezoid(np.interp(across, *np.array(places).T), across))
+
+
+def test_an_information_curve_never_falls_and_ends_at_the_whole_picture():
+    # What was said of the second step stays, though the third is answered worse: (0.2, 0.5), (0.6, 0.5).
+    first = area_by_hand([(0, 0), (0.2, 0.5), (0.6, 0.5), (1, 1)])
+    # By what was told, not by steps; the second step reached all there is.
+    second = area_by_hand([(0, 0), (0.4, 1), (0.8, 1), (1, 1)])
+    # The area is taken of a thousand lines, each a little off at a corner.
+    assert faith.softmax_information_curve(SIZES, SAID) == pytest.approx([first, second], abs=EXACT)
+
+
+def test_what_lies_outside_the_ends_counts_as_the_end():
+    sizes, said = np.array([[100, 90, 230, 200]]), np.array([[0.2, 0.1, 1.0, 0.9]])
+    assert faith.softmax_information_curve(sizes, said) == pytest.approx([area_by_hand([(0, 0), (1, 1)])], abs=EXACT)
+
+
+def test_accuracy_is_a_curve_of_zeros_and_ones():
+    recognised = np.array([[False, False, True, True], [False, True, False, True]])
+    first = area_by_hand([(0, 0), (0.2, 0), (0.6, 1), (1, 1)])
+    second = area_by_hand([(0, 0), (0.4, 1), (0.8, 1), (1, 1)])
+    assert faith.accuracy_information_curve(SIZES, recognised) == pytest.approx([first, second], abs=EXACT)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ([100, 120, 200], [0.1, 0.5, 0.79]),  # never sure of the whole
+        ([200, 220, 200], [0.1, 0.5, 0.9]),  # the blurred picture tells as much
+        ([100, 120, 200], [0.9, 0.5, 0.9]),  # and is answered as well
+    ],
+)
+def test_without_a_curve_there_is_no_area(sizes, said):
+    assert np.isnan(faith.softmax_information_curve(np.array([sizes]), np.array([said]))).all()
+
+
+def test_a_blurred_picture_that_is_recognised_has_no_accuracy_curve():
+    assert np.isnan(faith.accuracy_information_curve(SIZES[:1], np.array([[True, False, True, True]]))).all()
+
+
+# ---------------------------------------------------------------------- soundness and completeness
+
+
+def sound_by_hand(shown: list[float], said: list[float], rise: float, start: float) -> float:
+    """The published procedure, step by step."""
+    in_vain, before, last, shares = 0.0, 0.0, 0.0, []
+    for attributed, answer in zip(shown, said, strict=True):
+        shares.append((attributed - in_vain) / attributed)
+        if answer > start and answer - last <= rise:
+            in_vain += attributed - before
+        before, last = attributed, answer
+    return float(np.mean(shares))
+
+
+@pytest.mark.parametrize(("rise", "start"), [(0.01, 0.04), (0.2, 0.0), (0.0, 0.5)])
+def test_soundness_is_the_published_procedure(rise, start):
+    rng = np.random.default_rng(0)
+    shown = np.cumsum(rng.random((5, 7)) + 0.1, axis=1)
+    said = np.round(rng.random((5, 7)), 1)
+    wanted = [sound_by_hand(*each, rise, start) for each in zip(shown, said, strict=True)]
+    assert faith.attribution_soundness(shown, said, rise, start) == pytest.approx(wanted, abs=EXACT)
+
+
+def test_what_rises_with_every_step_is_wholly_sound():
+    said = np.linspace(0.1, 0.9, 5)[None]
+    assert faith.attribution_soundness(np.arange(1.0, 6.0)[None], said).tolist() == [1]
+
+
+def test_nothing_attributed_and_nothing_answered_have_no_soundness():
+    shown = np.array([[0.0, 0.0], [1.0, 2.0]])
+    assert np.isnan(faith.attribution_soundness(shown, np.array([[0.5, 0.6], [0.5, np.nan]]))).all()
+
+
+def test_completeness_of_attribution_is_the_recognition_that_is_lost():
+    without = np.array([[True, False, False, False], [True, True, True, True]])
+    assert faith.attribution_completeness(np.array([True, True]), without).tolist() == [0.75, 0]
+
+
+# ---------------------------------------------------------------------- the inverse explanation
+
+
+def test_the_quality_gap_of_deletion_is_the_symmetric_relevance_gain():
+    """QGE (Eiras-Franco et al. 2025) sets a score beside that of the inverse map, whose order is turned round."""
+    least_first = np.random.default_rng(3).random(FALLING.shape)
+    gap = faith.deletion_auc(EVEN, least_first) - faith.deletion_auc(EVEN, FALLING)
+    assert faith.symmetric_relevance_gain(EVEN, least_first, FALLING) == pytest.approx(gap, abs=EXACT)
+
+
+def test_the_quality_gap_of_a_correlation_is_twice_the_correlation():
+    rng = np.random.default_rng(4)
+    sums, drops = rng.normal(size=(3, 8)), rng.normal(size=(3, 8))
+    own, inverse = (faith.faithfulness_correlation(each, drops) for each in (sums, -sums))
+    assert own - inverse == pytest.approx(2 * own, abs=EXACT)

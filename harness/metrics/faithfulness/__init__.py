@@ -33,12 +33,32 @@ from harness.metrics.faithfulness.curves import (
     sufficiency,
     symmetric_relevance_gain,
 )
+from harness.metrics.faithfulness.information import accuracy_information_curve, softmax_information_curve
+from harness.metrics.faithfulness.masked import (
+    adcc,
+    adcc_complexity,
+    average_drop,
+    average_gain,
+    average_increase,
+    coherency,
+    keep_masks,
+)
 from harness.metrics.faithfulness.relative import irof, road, road_curve
+from harness.metrics.faithfulness.soundness import attribution_completeness, attribution_soundness
 
 __all__ = [
+    "accuracy_information_curve",
+    "adcc",
+    "adcc_complexity",
     "aopc",
     "area_under_curve",
     "attributed_sums",
+    "attribution_completeness",
+    "attribution_soundness",
+    "average_drop",
+    "average_gain",
+    "average_increase",
+    "coherency",
     "comprehensiveness",
     "deletion_auc",
     "faithfulness_correlation",
@@ -46,6 +66,7 @@ __all__ = [
     "infidelity",
     "insertion_auc",
     "irof",
+    "keep_masks",
     "monotonicity_arya",
     "monotonicity_nguyen",
     "nguyen_effects",
@@ -56,6 +77,7 @@ __all__ = [
     "selectivity",
     "sensitivity_n",
     "sensitivity_n_curve",
+    "softmax_information_curve",
     "sufficiency",
     "symmetric_relevance_gain",
 ]
