@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from benchmarks.more_architectures import MORE
+from benchmarks.more_architectures import MORE, declare_operators
 from harness.digest import digest
 from harness.errors import ExplainerFault, HarnessError
 from harness.explainers import Explainer, registered
@@ -69,6 +69,7 @@ class Architecture:
 
     def made(self, classes: int, seed: int) -> nn.Module:
         """Return a network of it with weights drawn from the seed, which answers with logits."""
+        declare_operators()
         package: Any = importlib.import_module("transformers")
         torch.manual_seed(seed)
         config = getattr(package, f"{self.stem}Config")(num_labels=classes, **self.settings)

@@ -1,6 +1,7 @@
 """Small networks of the package timm, and one of torchvision's with heads beside its own, for ``architectures.py``."""
 
 import importlib
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +31,7 @@ class Timm:
 
     def made(self, classes: int, seed: int) -> nn.Module:
         """Return a network of it with weights drawn from the seed, which answers with logits."""
-        _declare_operators()
+        declare_operators()
         torch.manual_seed(seed)
         package: Any = importlib.import_module(self.package)
         module, _, name = self.called.partition(":")
@@ -51,13 +52,18 @@ def moved(network: nn.Module) -> nn.Module:
     return network.eval()
 
 
-def _declare_operators() -> None:
-    """Make torchvision importable where its compiled part does not load."""
+def declare_operators() -> None:
+    """Make torchvision importable where it is there and its compiled part does not load.
+
+    Whoever imports it first, transformers among them, needs that.
+    """
+    if importlib.util.find_spec("torchvision") is None:
+        return
     try:
         importlib.import_module("torchvision")
     except RuntimeError:
+        _LIBRARY.append(torch.library.Library("torchvision", "FRAGMENT"))
         for operator in OPERATORS:
-            _LIBRARY.append(torch.library.Library("torchvision", "FRAGMENT"))
             _LIBRARY[-1].define(operator)
         importlib.import_module("torchvision")
 
