@@ -12,6 +12,7 @@ and ``--method NAME`` (repeatable) limit it, and then no page is written; what e
 import argparse
 import importlib
 import importlib.metadata
+import importlib.util
 import json
 import re
 import sys
@@ -19,7 +20,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +55,10 @@ class Made(Protocol):
     def side(self) -> int:
         """Of its pictures, in pixels."""
 
+    @property
+    def package(self) -> str:
+        """Which has to be installed."""
+
     def made(self, classes: int, seed: int) -> nn.Module:
         """Return a network with weights drawn from the seed, which answers with logits."""
 
@@ -66,6 +71,7 @@ class Architecture:
     settings: Settings = field(default_factory=dict)
     model: str = "ForImageClassification"
     side: int = SIDE
+    package: ClassVar[str] = "transformers"
 
     def made(self, classes: int, seed: int) -> nn.Module:
         """Return a network of it with weights drawn from the seed, which answers with logits."""
@@ -329,8 +335,9 @@ def plain(reason: str, of: Outcome) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what was asked and what was asked of it."""
-    return {name: importlib.metadata.version(name) for name in ("torch", "transformers", "timm", "torchvision")}
+    """Return the versions of what was asked and what was asked of it, where it is installed."""
+    named = ("torch", "transformers", "timm", "torchvision")
+    return {name: importlib.metadata.version(name) for name in named if importlib.util.find_spec(name)}
 
 
 def made_with(name: str, asked: Mapping[str, Explainer]) -> str:
@@ -373,6 +380,9 @@ def main(words: Sequence[str] | None = None) -> int:
     if unknown := set(options.method or ()) - set(asked):
         parser.error(f"no method {min(unknown)!r}; the methods are {', '.join(asked)}")
     asked = {name: each for name, each in asked.items() if name in (options.method or asked)}
+    needed = {ARCHITECTURES[name].package for name in options.only or ARCHITECTURES}
+    if missing := sorted(name for name in needed if importlib.util.find_spec(name) is None):
+        parser.error(f"{' and '.join(missing)} cannot be asked: not installed; install them, or name others by --only")
     for name in options.only or ARCHITECTURES:
         made = found(name, None if options.method else options.results, asked, _progress)
         outcomes.append(made)
