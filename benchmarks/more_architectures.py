@@ -62,7 +62,7 @@ def declare_operators() -> None:
     try:
         importlib.import_module("torchvision")
     except RuntimeError:
-        _LIBRARY.append(torch.library.Library("torchvision", "FRAGMENT"))
+        _LIBRARY.append(torch.library.Library("torchvision", "FRAGMENT"))  # type: ignore[no-untyped-call]
         for operator in OPERATORS:
             _LIBRARY[-1].define(operator)
         importlib.import_module("torchvision")
