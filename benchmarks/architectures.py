@@ -1,16 +1,18 @@
 """Put every explainer to every architecture: which layer is chosen, who runs, who refuses and why.
 
 ``python benchmarks/architectures.py`` makes a small network of random weights, drawn from a seed, of each architecture
-of the package ``transformers``, has every method explain two pictures, and writes ``docs/architectures.md``. Budgets
-are small: asked is whether a method runs, not how good its map is. A refusal is one line of this project; anything else
-that is raised is a defect, is printed, and ends the command with status 1, as does a layer that is a patch embedding, a
-shortcut, or one that something of the picture gets around. ``--only NAME`` (repeatable) limits it; what was found is
-kept in ``--results`` and used again while packages, methods and this file are the same.
+of the packages ``transformers`` and ``timm`` (and one of ``torchvision``), has every method explain two pictures, and
+writes ``docs/architectures.md``. Budgets are small: asked is whether a method runs, not how good its map is. A refusal
+is one line of this project; anything else that is raised is a defect, is printed, and ends the command with status 1,
+as does a layer that is a patch embedding, a shortcut, or one that something of the picture gets around. ``--only NAME``
+and ``--method NAME`` (repeatable) limit it, and then no page is written; what every method was found to do is kept in
+``--results`` and used again while packages, methods, the way to the layer and the architecture's settings are the same.
 """
 
 import argparse
 import importlib
 import importlib.metadata
+import importlib.util
 import json
 import re
 import sys
@@ -18,16 +20,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks.more_architectures import MORE, declare_operators
 from harness.digest import digest
 from harness.errors import ExplainerFault, HarnessError
 from harness.explainers import Explainer, registered
 from harness.explainers.asked import load_entry_points
-from harness.subject import InputSpec, Subject, everything_passes
+from harness.subject import InputSpec, Subject, everything_passes, map_fault
+from harness.subject import __file__ as subject_code
 
 PAGE = Path(__file__).parents[1] / "docs" / "architectures.md"
 RESULTS = Path("results") / "architectures"
@@ -44,19 +48,37 @@ SUSPECT = re.compile(r"embed|shortcut|downsample|residual_conv|skip", re.IGNOREC
 Settings = Mapping[str, Any]
 
 
+class Made(Protocol):
+    """What can be made into a network."""
+
+    @property
+    def side(self) -> int:
+        """Of its pictures, in pixels."""
+
+    @property
+    def package(self) -> str:
+        """Which has to be installed."""
+
+    def made(self, classes: int, seed: int) -> nn.Module:
+        """Return a network with weights drawn from the seed, which answers with logits."""
+
+
 @dataclass(frozen=True)
 class Architecture:
-    """An architecture of the package: the stem of its classes' names, and the settings that make it small."""
+    """An architecture of the package transformers: the stem of its classes' names, what makes it small."""
 
     stem: str
     settings: Settings = field(default_factory=dict)
     model: str = "ForImageClassification"
+    side: int = SIDE
+    package: ClassVar[str] = "transformers"
 
-    def made(self) -> nn.Module:
+    def made(self, classes: int, seed: int) -> nn.Module:
         """Return a network of it with weights drawn from the seed, which answers with logits."""
+        declare_operators()
         package: Any = importlib.import_module("transformers")
-        torch.manual_seed(SEED)
-        config = getattr(package, f"{self.stem}Config")(num_labels=len(CLASSES), **self.settings)
+        torch.manual_seed(seed)
+        config = getattr(package, f"{self.stem}Config")(num_labels=classes, **self.settings)
         network = getattr(package, f"{self.stem}{self.model}")(config)
         return WithTexts(network) if self.model.endswith("Projection") else Logits(network)
 
@@ -102,7 +124,7 @@ WINDOWED = {
     "window_size": 4,
 }
 
-ARCHITECTURES: Mapping[str, Architecture] = {
+OF_TRANSFORMERS: Mapping[str, Architecture] = {
     "resnet": Architecture("ResNet", {**STAGED, "embedding_size": 8, "layer_type": "basic"}),
     "resnet-bottleneck": Architecture("ResNet", {**STAGED, "embedding_size": 8, "layer_type": "bottleneck"}),
     "regnet": Architecture("RegNet", {**STAGED, "embedding_size": 8, "groups_width": 4}),
@@ -170,6 +192,8 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     ),
 }  # fmt: skip
 
+ARCHITECTURES: Mapping[str, Made] = {**OF_TRANSFORMERS, **MORE}
+
 
 # ---------------------------------------------------------------------- one architecture
 
@@ -181,9 +205,10 @@ class Outcome:
     Attributes
     ----------
     name, made_with
-        Which one, and a digest of packages, methods and this file.
+        Which one, and a digest of what it depends on.
     layer
-        That class activation maps read; `fault` says why it is none, "" where it is one.
+        That class activation maps read, "" where there is none and all of them refuse; `fault` says why it is a wrong
+        one, "" where it is right.
     refused, raised
         The reason of each explainer that refused, and the error of each that raised something else, by its name.
     asked
@@ -230,12 +255,12 @@ def outcome(subject: Subject, asked: Mapping[str, Explainer], made_with: str, sa
         except ExplainerFault as fault:
             ours = fault.__cause__ is None or isinstance(fault.__cause__, HarnessError)
             (refused if ours else raised)[name] = str(fault.__cause__ if ours and fault.__cause__ else fault)
-    layer = subject.cam_layer or ""
+    layer = "" if map_fault(subject) else subject.cam_layer
     return Outcome(
         subject.name,
         made_with,
         layer,
-        _layer_fault(subject, layer),
+        layer and _layer_fault(subject, layer),
         refused,
         raised,
         len(asked),
@@ -266,7 +291,8 @@ def page(outcomes: Sequence[Outcome], asked: Sequence[str], versions: Mapping[st
             counts[number] = counts.get(number, 0) + 1
         refusals = ", ".join(f"{count} [{number}](#{number})" for number, count in sorted(counts.items()))
         runs = each.asked - len(each.refused) - len(each.raised)
-        rows.append(f"| {each.name} | `{each.layer}` | {runs} | {refusals or 'none'} | {each.seconds:.1f} |")
+        layer = f"`{each.layer}`" if each.layer else "none"
+        rows.append(f"| {each.name} | {layer} | {runs} | {refusals or 'none'} |")
     notes = [
         f'{number}. <a id="{number}"></a>{reason} ({", ".join(names)})'
         for number, (reason, names) in enumerate(reasons.items(), start=1)
@@ -278,15 +304,15 @@ def page(outcomes: Sequence[Outcome], asked: Sequence[str], versions: Mapping[st
             "",
             "Written by `python benchmarks/architectures.py`. Every method was asked once to explain "
             f"{PICTURES} pictures of {SIDE} x {SIDE} on a small network of random weights of each architecture of the "
-            "package transformers, with small budgets. Shown are the layer that class activation maps read, how many "
-            "methods run, how many refuse with which reason, and the seconds of all.",
+            "package transformers, and of timm and torchvision where the name says so, with small budgets. Shown are "
+            "the layer that class activation maps read, how many methods run, and how many refuse with which reason.",
             "",
             f"Made with {told}.",
             "",
             f"{METHODS_ARE}{', '.join(asked)}.",
             "",
-            "| architecture | layer | run | refuse | seconds |",
-            "|---|---|---|---|---|",
+            "| architecture | layer | run | refuse |",
+            "|---|---|---|---|",
             *rows,
             "",
             "Reasons, each with the methods that give it on some architecture:",
@@ -303,35 +329,41 @@ METHODS_ARE = "The methods are "
 def plain(reason: str, of: Outcome) -> str:
     """Return a reason without what is of one network alone: its name and layers."""
     said = reason.replace(repr(of.name), "the network").replace(repr(of.layer), "its layer")
-    return re.sub(r"\b\d+ tokens", "tokens", said)
+    said = re.sub(r"(something gets around) '[^']*'", r"\1 its last", said)
+    said = re.sub(r"the \d+ x \d+ tokens of layer '[^']*'", "the tokens of a layer", said)
+    return re.sub(r"\b\d+ tokens", "tokens", re.sub(r" \(row \d.*?\)", "", said))
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what was asked and what was asked of it."""
-    return {name: importlib.metadata.version(name) for name in ("torch", "transformers")}
+    """Return the versions of what was asked and what was asked of it, where it is installed."""
+    named = ("torch", "transformers", "timm", "torchvision")
+    return {name: importlib.metadata.version(name) for name in named if importlib.util.find_spec(name)}
 
 
-def made_with(asked: Mapping[str, Explainer]) -> str:
+def made_with(name: str, asked: Mapping[str, Explainer]) -> str:
     """Return a digest of all that an outcome depends on."""
-    code = Path(__file__).read_text(encoding="utf-8")
-    return digest(code, versions(), [each.digest for each in asked.values()])
+    code = [file.read_text(encoding="utf-8") for file in sorted(Path(subject_code).parent.glob("*.py"))]
+    settings = (repr(ARCHITECTURES[name]), sorted(BUDGETS.items()), SIDE, PICTURES, SEED)
+    return digest(code, settings, versions(), [each.digest for each in asked.values()])
 
 
 # ---------------------------------------------------------------------- the command
 
 
-def found(name: str, results: Path, asked: Mapping[str, Explainer], say: Callable[[str], None]) -> Outcome:
-    """Return the outcome of an architecture, from the results where it is there and still true."""
-    file, current = results / f"{name}.json", made_with(asked)
-    if file.is_file():
+def found(name: str, results: Path | None, asked: Mapping[str, Explainer], say: Callable[[str], None]) -> Outcome:
+    """Return the outcome of an architecture, from the results, if any are kept, where it is there and still true."""
+    file, current = results and results / f"{name}.json", made_with(name, asked)
+    if file and file.is_file():
         held = json.loads(file.read_text(encoding="utf-8"))
         if held.get("made_with") == current:
             return Outcome(**held)
-    spec = InputSpec(SIDE, SIDE, (0.5,) * 3, (0.5,) * 3)
-    subject = Subject(ARCHITECTURES[name].made(), name=name, classes=CLASSES, spec=spec)
+    architecture = ARCHITECTURES[name]
+    spec = InputSpec(architecture.side, architecture.side, (0.5,) * 3, (0.5,) * 3)
+    subject = Subject(architecture.made(len(CLASSES), SEED), name=name, classes=CLASSES, spec=spec)
     made = outcome(subject, asked, current, say)
-    results.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(asdict(made), indent=2) + "\n", encoding="utf-8")
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(asdict(made), indent=2) + "\n", encoding="utf-8")
     return made
 
 
@@ -341,20 +373,28 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", action="append", choices=tuple(ARCHITECTURES), metavar="NAME", help="repeat for more")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where outcomes are kept (default %(default)s)")
     parser.add_argument("--page", type=Path, default=PAGE, help="which is written (default %(default)s)")
+    parser.add_argument("--method", action="append", metavar="NAME", help="ask this explainer alone; repeat for more")
     options = parser.parse_args(words)
     load_entry_points()
     asked, outcomes = methods(), list[Outcome]()
+    if unknown := set(options.method or ()) - set(asked):
+        parser.error(f"no method {min(unknown)!r}; the methods are {', '.join(asked)}")
+    asked = {name: each for name, each in asked.items() if name in (options.method or asked)}
+    needed = {ARCHITECTURES[name].package for name in options.only or ARCHITECTURES}
+    if missing := sorted(name for name in needed if importlib.util.find_spec(name) is None):
+        parser.error(f"{' and '.join(missing)} cannot be asked: not installed; install them, or name others by --only")
     for name in options.only or ARCHITECTURES:
-        made = found(name, options.results, asked, _progress)
+        made = found(name, None if options.method else options.results, asked, _progress)
         outcomes.append(made)
         _progress("")
         runs = made.asked - len(made.refused) - len(made.raised)
-        print(f"{name}: {made.layer}, {runs} of {made.asked} run, {len(made.refused)} refuse, {made.seconds:.1f} s")
+        counts = f"{runs} of {made.asked} run, {len(made.refused)} refuse, {made.seconds:.1f} s"
+        print(f"{name}: {made.layer or 'no layer'}, {counts}", flush=True)
         for explainer, error in made.raised.items():
             print(f"  DEFECT on {name}: {explainer} raised {error}")
         if made.fault:
             print(f"  DEFECT on {name}: layer {made.layer} {made.fault}")
-    if not options.only:
+    if not (options.only or options.method):
         options.page.write_text(page(outcomes, tuple(asked), versions()), encoding="utf-8")
         print(options.page)
     return int(any(made.raised or made.fault for made in outcomes))

@@ -83,7 +83,9 @@ class Pace:
             return float("nan")
         usual = float(np.mean([second for seconds in list(self.taken.values()) for second in seconds]))
         ahead = [means.get(_kind(job), usual) for job in self.jobs[self.current :]]
-        return max(0.0, sum(ahead) - (time.monotonic() - self.since))
+        # A job that takes longer than its kind did takes nothing off those after it.
+        now = max(0.0, ahead[0] - (time.monotonic() - self.since)) if ahead else 0.0
+        return now + sum(ahead[1:])
 
     def line(self) -> str:
         """Say how far it is."""

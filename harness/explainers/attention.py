@@ -22,7 +22,7 @@ from harness.errors import UsageError
 from harness.explainers._interception import Call, Rewriting, leaves
 from harness.explainers.base import explainer
 from harness.explainers.cam import enlarged
-from harness.subject import Subject, token_grid
+from harness.subject import Subject, order_fault, token_grid
 
 Matrices = list[Tensor]
 """What each token attends to, layer by layer, each (n, heads, t, t); rows add up to 1."""
@@ -122,9 +122,11 @@ def patch_grid(subject: Subject, tokens: int) -> tuple[int, int]:
     Raises
     ------
     UsageError
-        Where the tokens fill no grid.
+        Where the tokens fill no grid, or not row by row.
     """
     grid = token_grid(tokens, subject.spec)
+    if fault := order_fault(subject, tokens):
+        raise UsageError(f"{fault}; use another explainer")
     if grid is None:
         raise UsageError(
             f"the {tokens} tokens that {subject.name!r} attends to fill no grid over its picture; use another explainer"

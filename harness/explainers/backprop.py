@@ -21,7 +21,7 @@ from harness.explainers._interception import (
 from harness.explainers._passes import remembered
 from harness.explainers.base import explainer
 from harness.explainers.cam import grad_cam
-from harness.subject import Subject, as_map
+from harness.subject import Subject, as_map, order_fault
 
 
 @explainer(
@@ -84,6 +84,8 @@ def full_grad(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[T
     found = []
     for leaf, classes in leaves(subject, images, targets):
         parts = full_gradients(subject, leaf, classes)
+        if fault := order_fault(subject, 0):
+            raise UsageError(f"{fault}; use another explainer")
         if any(part.ndim > 2 and len(part) != len(leaf) for part in parts):
             raise UsageError(
                 f"a layer of {subject.name!r} gives several pictures an image, which full-grad cannot lay on one; "

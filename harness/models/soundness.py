@@ -49,10 +49,10 @@ def sound_network(subject: Subject, faces: FaceSet, *, gradients: bool = True) -
     Raises
     ------
     UsageError
-        Naming what is wrong, and how to mend it: weights or answers that are not finite, another precision than
-        single, an answer that differs from one time to the next or with the images beside, one answer to every image,
-        probabilities instead of logits, an input changed in place, or no gradient at the input; and pictures of 0 and
-        1 alone.
+        Naming what is wrong, and how to mend it: one class alone, weights or answers that are not finite, another
+        precision than single, an answer that differs from one time to the next or with the images beside, one answer to
+        every image, probabilities instead of logits, an input changed in place, or no gradient at the input; and
+        pictures of 0 and 1 alone.
     """
     if faces.images.max() == 1:
         raise UsageError(
@@ -67,6 +67,11 @@ def sound_network(subject: Subject, faces: FaceSet, *, gradients: bool = True) -
 
 def _examined(subject: Subject, images: Float[Tensor, "n c h w"], gradients: bool) -> tuple[str, ...]:
     """Put one question after another to the network."""
+    if len(subject.classes) == 1:
+        raise UsageError(
+            f"subject {subject.name!r} has one class alone, whose probability is 1 whatever the picture; give it a "
+            "second logit, of what is not the class: zero, where the first is that of a sigmoid"
+        )
     _check_weights(subject)
     logits = _answer(subject, subject.network, images)
     _check_input(subject, images)
@@ -197,8 +202,6 @@ def _check_outputs(subject: Subject, logits: Float[Tensor, "n k"]) -> tuple[str,
     """Refuse probabilities, and note what else may be no logits."""
     classes = logits.shape[1]
     near = rounding("float32", classes + 8)  # an exponential, a division, and a sum over classes
-    if classes < 2:
-        return ()
     within = bool(((logits >= 0) & (logits <= 1)).all())
     if within and bool(((logits.double().sum(1) - 1).abs() <= near).all()):
         raise UsageError(

@@ -8,10 +8,13 @@ of the network, so that the caller's stays as it was.
 from harness.subject.copies import copied, evaluated
 from harness.subject.counting import CountedNetwork, Passes
 from harness.subject.feeding import Feed, measured_feed
-from harness.subject.map_layer import as_map, everything_passes, late_map_layer, token_grid
+from harness.subject.map_layer import late_map_layer, map_fault
 from harness.subject.network import Subject
 from harness.subject.outputs import first_of, on_first, with_first
+from harness.subject.passing import everything_passes
+from harness.subject.places import as_map, token_grid
 from harness.subject.spec import MOST_CHANNELS, InputSpec
+from harness.subject.token_order import order_fault
 
 __all__ = [
     "MOST_CHANNELS",
@@ -26,8 +29,10 @@ __all__ = [
     "everything_passes",
     "first_of",
     "late_map_layer",
+    "map_fault",
     "measured_feed",
     "on_first",
+    "order_fault",
     "token_grid",
     "with_first",
 ]

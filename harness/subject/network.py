@@ -58,6 +58,8 @@ class Subject:
         How long one call of an explainer may take.
     runs
         How often each module runs in one pass, by name, in running order.
+    token_orders
+        What :func:`harness.subject.token_order.disordered_tokens` found, once it was asked.
 
     Raises
     ------
@@ -85,6 +87,7 @@ class Subject:
         self.limit = Limit()
         self.read: Reads = {}
         self.behaviour = ""
+        self.token_orders: dict[str, tuple[int, str]] = {}
         self._folded: tuple[Marks, nn.Module] | None = None
         from harness.subject.map_layer import late_map_layer  # it asks a subject, which must be there first
 
@@ -351,15 +354,10 @@ class Subject:
         spec
             By default what this one reads.
         """
-        other = Subject(
-            network,
-            name=name,
-            classes=self.classes,
-            spec=spec or self.spec,
-            cam_layer=cam_layer or self.cam_layer,
-            device=self.device,
-        )
+        spec, layer = spec or self.spec, cam_layer or self.cam_layer
+        other = Subject(network, name=name, classes=self.classes, spec=spec, cam_layer=layer, device=self.device)
         other.passes, other.limit = self.passes, self.limit
+        other.token_orders = self.token_orders if other.runs == self.runs else {}
         other.model, other._folded = CountedNetwork(other._network, self.passes).eval(), None
         other.feed = self.feed
         return other

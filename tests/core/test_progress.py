@@ -59,3 +59,9 @@ def test_there_is_a_bar_on_a_terminal_alone(monkeypatch, capsys) -> None:
     monkeypatch.setattr(progress.sys, "stderr", terminal)
     assert list(progress.shown_progress(JOBS)) == JOBS
     assert "two: cells" in terminal.getvalue()
+
+
+def test_a_job_that_takes_long_takes_nothing_off_those_after_it() -> None:
+    pace = Pace(JOBS, taken={": maps": [3.0], ": cells": [30.0]})
+    pace.current, pace.since = 2, time.monotonic() - 1000.0
+    assert math.isclose(pace.left(), 30, abs_tol=0.5), "cells are still to be made"

@@ -44,10 +44,11 @@ def test_a_layer_that_something_gets_around_is_a_defect_and_so_is_a_shortcut() -
     class Block(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.conv, self.shortcut, self.head = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(1, 4, 1), nn.Linear(4, 5)
+            self.conv, self.shortcut = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(1, 4, 1)
+            self.act, self.head = nn.ReLU(), nn.Linear(4, 5)
 
         def forward(self, x: Tensor) -> Tensor:
-            return self.head((self.conv(x) + self.shortcut(x)).mean((2, 3)))
+            return self.head(self.act(self.conv(x) + self.shortcut(x)).mean((2, 3)))
 
     for layer, said in (("conv", "something of the picture gets around"), ("shortcut", "or a shortcut")):
         assert said in architectures.outcome(subject(Block(), layer), {}, "", silent).fault
@@ -57,7 +58,7 @@ def test_reasons_stand_once_under_the_table() -> None:
     made = architectures.outcome(subject(network()), ASKED, "", silent)
     other = replace(made, name="other", refused={"refuses": "'other' has no ears; use another explainer"})
     page = architectures.page([made, other], tuple(ASKED), {"torch": torch.__version__})
-    assert page.count("| `5` | 1 | 1 [1](#1) |") == 2
+    assert page.count("| `5` | 1 | 1 [1](#1) |\n") == 2
     assert '1. <a id="1"></a>the network has no ears; use another explainer (refuses)' in page
 
 
@@ -81,4 +82,7 @@ def test_two_architectures_are_asked_from_end_to_end(tmp_path: Path, capsys: pyt
     held = {file: file.stat().st_mtime_ns for file in tmp_path.glob("*.json")}
     assert len(held) == 2
     assert architectures.main(words) == 0
+    capsys.readouterr()
+    assert architectures.main([*words, "--method", "gradient", "--method", "cam"]) == 0
+    assert "resnet: network.resnet.encoder.stages.3, 2 of 2 run, 0 refuse" in capsys.readouterr().out
     assert {file: file.stat().st_mtime_ns for file in tmp_path.glob("*.json")} == held, "what is known is used again"

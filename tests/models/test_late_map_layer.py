@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from harness.errors import UsageError
 from harness.explainers import registered
 from harness.subject import InputSpec, Subject, as_map
 
@@ -167,6 +168,70 @@ class ChannelsLast(nn.Module):
         return self.head(self.mix(x).relu().mean((1, 2)))
 
 
+class PassedOn(nn.Module):
+    """A block whose sum goes through what passes it on, and an activation in place, as those of some packages do."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv, self.drop, self.act = nn.Conv2d(width, width, 3, padding=1), nn.Identity(), nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.drop(self.conv(x))
+        y += x
+        return self.act(y)
+
+
+class ClassToken(nn.Module):
+    """Stages of tokens beside a class token, made coarser by a convolution that the class token goes around."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.token = nn.Conv2d(1, 12, 2, 2), nn.Parameter(torch.randn(1, 1, 12))
+        self.early = nn.TransformerEncoderLayer(12, 2, 24, 0.0, batch_first=True, norm_first=True)
+        self.pool, self.fine = nn.Conv2d(12, 12, 2, 2), nn.Linear(12, 12)
+        self.late = nn.ModuleList(
+            nn.TransformerEncoderLayer(12, 2, 24, 0.0, batch_first=True, norm_first=True) for _ in range(2)
+        )
+        self.head = nn.Linear(12, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        t = self.embed(x).flatten(2).transpose(1, 2)
+        t = self.early(torch.cat([self.token.expand(len(t), -1, -1), t], 1))
+        coarse = self.pool(t[:, 1:].transpose(1, 2).unflatten(2, (8, 8))).flatten(2).transpose(1, 2)
+        t = torch.cat([self.fine(t[:, :1]), coarse], 1)
+        for block in self.late:
+            t = block(t)
+        return self.head(t[:, 0])
+
+
+class TwoScales(nn.Module):
+    """Two branches, of small patches and of large ones, each read by a head of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.small, self.large = nn.Conv2d(1, 8, 2, 2), nn.Conv2d(1, 8, 4, 4)
+        self.act, self.mix = nn.ReLU(), nn.ReLU()
+        self.one, self.other = nn.Linear(8, 3), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        small, large = self.act(self.small(x)), self.mix(self.large(x))
+        return self.one(small.mean((2, 3))) + self.other(large.mean((2, 3)))
+
+
+class WithAux(nn.Module):
+    """An Inception-like network with a head beside its own, which it uses while it learns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.act, self.branches = nn.Conv2d(1, 4, 3, 2, 1), nn.ReLU(), Branches(4)
+        self.aux, self.head = Average(4), Average(7)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        x = self.act(self.stem(x))
+        found: Tensor = self.head(self.branches(x))
+        return (found, self.aux(x)) if self.training else found
+
+
 def vgg() -> nn.Module:
     features = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(True), nn.MaxPool2d(2))
     return nn.Sequential(features, nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(64, 3))
@@ -184,6 +249,9 @@ LATE: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "channels last": (ChannelsLast, "mix"),
     "blocks of several outputs, beside positions": (Placed, "blocks.1"),
     "tokens of a stage's patches": (Stages, "last"),
+    "passed on and worked on in place": (lambda: nn.Sequential(Residual(1, 4), PassedOn(4), Average(4)), "1"),
+    "coarser tokens beside a class token": (ClassToken, "late.0"),
+    "a head beside its own": (WithAux, "branches"),
 }
 
 
@@ -204,7 +272,11 @@ def test_every_reader_of_the_layer_gives_a_map_of_the_picture(name: str, explain
     images = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
     maps = registered()[explainer].maps(made(name), images, torch.tensor([0, 2]), seed=0)
     assert maps.shape == (2, 16, 16)
-    assert maps.any() or explainer in ("score-cam", "ablation-cam")  # those keep what is positive, which may be nothing
+    assert maps.any() or explainer in (
+        "grad-cam",
+        "score-cam",
+        "ablation-cam",
+    )  # they keep what is positive, which may be nothing
 
 
 def test_a_transformers_map_is_that_of_its_tokens_by_hand() -> None:
@@ -228,6 +300,23 @@ def test_a_layer_read_by_the_class_token_alone_is_refused() -> None:
         subject = Subject(Transformer(True), name="t", classes=CLASSES, spec=SPEC, cam_layer="norm")
     with pytest.raises(Exception, match="reads the class token alone"):
         registered()["grad-cam"](subject, torch.rand(1, 1, 16, 16), torch.tensor([0]))
+
+
+def test_branches_that_no_layer_joins_are_refused_unless_one_is_named() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = TwoScales()
+    asked = torch.rand(1, 1, 16, 16), torch.tensor([0])
+    for name in ("grad-cam", "eigen-cam", "conductance"):
+        with pytest.raises(UsageError, match="no layer of the picture's places that all of the picture goes through"):
+            registered()[name](Subject(network, name="t", classes=CLASSES, spec=SPEC), *asked)
+    named = Subject(network, name="t", classes=CLASSES, spec=SPEC, cam_layer="act")
+    assert registered()["grad-cam"](named, *asked).shape == (1, 16, 16)
+
+
+def test_the_layer_is_found_where_gradients_are_switched_off() -> None:
+    with torch.no_grad():
+        assert made("residual").cam_layer == LATE["residual"][1]
 
 
 @pytest.mark.parametrize(("tokens", "grid"), [(16, (4, 4)), (17, (4, 4)), (18, (4, 4)), (21, (4, 4)), (13, None)])

@@ -164,6 +164,12 @@ def test_rounding_is_no_fault() -> None:
     assert sound_network(subject, pictures()) == ()
 
 
+def test_one_class_alone_has_nothing_to_be_told_from() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 1))
+    with pytest.raises(UsageError, match="has one class alone, whose probability is 1 whatever the picture; give it a"):
+        sound_network(Subject(network, name="one", classes=("only",), spec=SPEC), pictures())
+
+
 def test_logarithms_of_probabilities_are_taken_as_such() -> None:
     assert "logarithms of probabilities" in sound_network(made(LogProbable), pictures())[0]
 
