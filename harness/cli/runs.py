@@ -74,12 +74,43 @@ def table_command(options: argparse.Namespace) -> int:
     from harness.report import ladder, rendering, tables
 
     run = RunFolder.existing(options.folder)
-    if options.metric or run.ladder.empty or any(getattr(options, key) for key in SCORE_PARTS):
+    if options.show:
+        made = _agreement(options, run)
+    elif options.metric or run.ladder.empty or any(getattr(options, key) for key in SCORE_PARTS):
         made = tables.metric_table(run, _asked_metric(options, run), by=options.by)
     else:
         made = ladder.class_table(run, by=options.by, controls=True)
     print(rendering.render(made, options.format))
     return DONE
+
+
+SHOWN = ("ranks", "reliability", "agreement")
+"""What ``table --show`` shows."""
+
+
+def _agreement(options: argparse.Namespace, run: RunFolder) -> pd.DataFrame:
+    """Return the table that ``--show`` asks for; ranks of the score that is named, else of those that decide."""
+    from harness.report import queries, ranks, tables
+
+    named = bool(options.metric) or any(getattr(options, key) for key in SCORE_PARTS)
+    if named and options.show != "ranks":
+        raise UsageError(f"--show {options.show} is of all scores; name one for --show ranks alone")
+    if named:
+        made = ranks.rank_table(run, [queries.chosen(run, _asked_metric(options, run))])
+        if made.empty:
+            raise UsageError(f"{options.metric} ranks nobody in {run.name}: it needs a better end and two methods")
+        return made
+    held = tables.agreement_tables(run)
+    if options.show not in held:
+        raise UsageError(f"{run.name} holds {_LACKING[options.show]}")
+    return held[options.show]
+
+
+_LACKING = {
+    "ranks": "no score that decides; name one with --metric",
+    "reliability": "no score that ranks three methods",
+    "agreement": "no maps of two methods; make the run again to keep them",
+}
 
 
 SCORE_PARTS = ("output", "fill", "kind")

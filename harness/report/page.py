@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from PIL import Image
 
 from harness.report import answer, evidence, figures, grids, map_picker, queries, tables, wording
@@ -83,6 +84,7 @@ def _contents(run: RunFolder) -> dict[str, Any]:
         "picker": chosen,
         "metrics": grids.without(grids.metrics(run), said),
         "examinations": grids.plain(tables.examination_table(run), "metric"),
+        "agreement": [grids.plain(*each) for each in _agreement(run)],
         "tables": [grids.without(each, [*said, *shared]) for each in scores],
         "table_notes": [note for note in shared if note not in said],
         "sections": sections,
@@ -95,6 +97,12 @@ def _contents(run: RunFolder) -> dict[str, Any]:
         "explainers": _explainers(run),
         "choices": _choices(run),
     }
+
+
+def _agreement(run: RunFolder) -> list[tuple[pd.DataFrame, str]]:
+    """Return the tables of ranks and agreement, each with what its rows are of."""
+    of = {"ranks": "score", "reliability": "score", "agreement": "explainer"}
+    return [(table, of[name]) for name, table in tables.agreement_tables(run).items()]
 
 
 def _choices(run: RunFolder) -> dict[str, list[str]]:
