@@ -77,7 +77,8 @@ def command_parser() -> argparse.ArgumentParser:
         "--show",
         choices=SHOWN,
         default="",
-        help="instead: mean ranks and who is told apart; how reliable scores are; how far explainers agree",
+        help="instead: who is told apart by ranks; how reliable scores are; how far explainers agree; when asking "
+        "could have stopped",
     )
     table.add_argument("--by", choices=("class", "explainer"), default="class", help="rows (default %(default)s)")
     table.add_argument("--format", choices=FORMATS, default="text", help="(default %(default)s)")

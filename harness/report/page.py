@@ -47,19 +47,26 @@ class Section:
     pictures: Sequence[Picture]
 
 
-def write_page(run: RunFolder) -> Path:
+def write_page(run: RunFolder, beside: Sequence[pd.DataFrame] = ()) -> Path:
     """Write ``report.html``, one file that needs no other, and the figures that it shows.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    beside
+        Tables about explainers, named by their index, that stand with those of ranks and agreement.
 
     Returns
     -------
     Path
         Of the page, in the run folder.
     """
-    run.write_text("report.html", rendered("report.html", **_contents(run)))
+    run.write_text("report.html", rendered("report.html", **_contents(run, beside)))
     return run.path / "report.html"
 
 
-def _contents(run: RunFolder) -> dict[str, Any]:
+def _contents(run: RunFolder, beside: Sequence[pd.DataFrame]) -> dict[str, Any]:
     """Return all that the template shows."""
     sections, chosen = _sections(run), map_picker.picker(run)
     anchors = {each.anchor.removeprefix("figure-"): each.anchor for group in sections for each in group.pictures}
@@ -84,7 +91,10 @@ def _contents(run: RunFolder) -> dict[str, Any]:
         "picker": chosen,
         "metrics": grids.without(grids.metrics(run), said),
         "examinations": grids.plain(tables.examination_table(run), "metric"),
-        "agreement": [grids.plain(*each) for each in _agreement(run)],
+        "agreement": [
+            *(grids.plain(*each) for each in _agreement(run)),
+            *(grids.plain(table, "explainer") for table in beside),
+        ],
         "tables": [grids.without(each, [*said, *shared]) for each in scores],
         "table_notes": [note for note in shared if note not in said],
         "sections": sections,

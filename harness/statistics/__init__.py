@@ -7,7 +7,7 @@ from harness.statistics.agreement import (
     rank_agreement,
     sign_agreement,
 )
-from harness.statistics.betting import betting_wealth, decided_at
+from harness.statistics.betting import Stopped, betting_wealth, decided_at, stopped
 from harness.statistics.clusters import (
     Spread,
     images_of,
@@ -55,6 +55,7 @@ __all__ = [
     "PermutationResult",
     "RowCorrelation",
     "Spread",
+    "Stopped",
     "Tost",
     "average_ranks",
     "benjamini_hochberg",
@@ -95,6 +96,7 @@ __all__ = [
     "spearman",
     "spearman_rows",
     "spread",
+    "stopped",
     "symmetrised",
     "tost",
 ]

@@ -266,6 +266,8 @@ def test_the_command_shows_what_is_asked_for_or_says_what_is_missing(
 def test_where_nothing_decides_the_command_says_what_to_name(small: RunFolder, capsys: pytest.CaptureFixture) -> None:
     assert main(["table", str(small.path), "--show", "reliability"]) == 2
     assert "holds no score that ranks three methods" in capsys.readouterr().err
+    assert main(["table", str(small.path), "--show", "early"]) == 2
+    assert "holds no settled pairs of a method; ask for --check cells" in capsys.readouterr().err
 
 
 def test_the_page_has_the_tables(html: str) -> None:
