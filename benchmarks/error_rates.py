@@ -7,7 +7,7 @@ where a rate lies above what is stated by more than the draws leave open. ``--re
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from scipy.stats import beta
 
 from harness.statistics import (
     Interval,
+    Stopped,
     hierarchical,
     mean_interval,
     people_interval,
@@ -24,6 +25,7 @@ from harness.statistics import (
     sign_flip_p_rows,
     skew_guarded_p_rows,
     spread,
+    stopped,
 )
 
 ALPHA, CONFIDENCE, POWER = 0.01, 0.99, 0.75
@@ -222,6 +224,49 @@ def settling(
     return row | {"power": float((p < level).mean()), "goal": POWER}
 
 
+# ---------------------------------------------------------------------- looking after every person
+
+
+MARGIN, TOGETHER = 0.05, 4
+"""Of the claims about what counted, and how many have to hold together."""
+BOUNDED: Mapping[str, Draw] = {
+    "all or nothing": lambda rng, shape: np.where(rng.random(shape) < 0.5, 1.0, -1.0),
+    "even": lambda rng, shape: rng.uniform(-1, 1, shape),
+    "rarely very low": lambda rng, shape: np.where(rng.random(shape) < 0.05, -1.0, 1 / 19),
+    "rarely very high": lambda rng, shape: np.where(rng.random(shape) < 0.05, 1.0, -1 / 19),
+}
+"""Differences of shares, in [-1, 1] and of mean 0."""
+
+
+def looked_at_always(
+    name: str, people: int, repeats: int, rng: np.random.Generator, effect: float = 0.3
+) -> dict[str, object]:
+    """Return how often claims are falsely said to hold, and falsely refuted, with a look after every person.
+
+    For false passes one claim is at its margin and the others far beyond it; for false fails all are at their margins.
+    Beside that how often a true `effect` is found, and after how many people.
+    """
+
+    def found(means: Sequence[float]) -> list[Stopped]:
+        # Half of what a person does is shared by the claims: they score the same maps.
+        shared, own = BOUNDED[name](rng, (repeats, 1, people)), BOUNDED[name](rng, (repeats, TOGETHER, people))
+        drawn = np.where(rng.random((repeats, TOGETHER, people)) < 0.5, shared, own)
+        values = np.array(means)[:, None] + drawn * (1 - np.abs(means))[:, None]
+        return [stopped(each, MARGIN, ALPHA, low=-1.0, high=1.0) for each in values]
+
+    one, none, true = (found(means) for means in ([MARGIN, 0.8, 0.8, 0.8], [MARGIN] * TOGETHER, [effect] * TOGETHER))
+    settled = [each.n for each in true if each.holds]
+    return {
+        "scores": name,
+        "people": people,
+        "false passes": float(np.mean([each.holds is True for each in one])),
+        "false fails": float(np.mean([each.holds is False for each in none])),
+        "stated": ALPHA,
+        f"effect {effect} found": len(settled) / repeats,
+        "after, median": float(np.median(settled)) if settled else np.nan,
+    }
+
+
 # ---------------------------------------------------------------------- the command
 
 
@@ -237,6 +282,8 @@ def tables(repeats: int, seed: int = 0) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "an explainer, four claims true in four classes of seven", pd.DataFrame(rows)
     rows = [coverage(shape, people, 3, COVERAGE_REPEATS, rng) for shape in SHAPES[::3] for people in PEOPLE]
     yield "intervals: share that hold the truth", pd.DataFrame(rows)
+    rows = [looked_at_always(name, people, repeats, rng) for name in BOUNDED for people in (20, 40, 100)]
+    yield f"{TOGETHER} claims together, looked at after every person", pd.DataFrame(rows)
     levels = (ALPHA, ALPHA / 2 / CLAIMS, ALPHA / CLAIMS / CLASSES)
     told = [(shape, effect, level) for shape in SHAPES for effect in (0.4, -0.8) for level in levels]
     rows = [settling(*each, 3, 1_000, rng) for each in told]

@@ -44,16 +44,21 @@ class PairedScores:
 
     def __call__(self, check: Check, evidence: Evidence, explainer: str) -> Sequence[Finding]:
         """Return the finding over all images, then, where classes are judged, one for each."""
-        against = evidence.control(self.against)
-        if explainer == against:
+        if explainer == evidence.control(self.against):
             return [Finding(EVERYTHING, 0, reason=f"{explainer} is the control of this check")]
-        rows = marked_rows(evidence, explainer, self.metric, self.variant, self.own)
+        rows = self.effects(check, evidence, explainer)
         if not len(rows):
             return [Finding(EVERYTHING, 0, reason=f"{self.metric} was not measured")]
-        rows = filled(rows, check, self.blank)
-        if against:
-            rows = _less(rows, evidence.of(against, self.metric, self.variant), against)
         return findings(check, evidence, rows, by_class=self.by_class)
+
+    def effects(self, check: Check, evidence: Evidence, explainer: str) -> pd.DataFrame:
+        """Return one row an image that was asked for, its effect as `value`; none where nothing was measured."""
+        against = evidence.control(self.against)
+        rows = marked_rows(evidence, explainer, self.metric, self.variant, self.own)
+        if not len(rows):
+            return rows
+        rows = filled(rows, check, self.blank)
+        return _less(rows, evidence.of(against, self.metric, self.variant), against) if against else rows
 
 
 def marked_rows(evidence: Evidence, explainer: str, metric: str, variant: str, own: str = "") -> pd.DataFrame:

@@ -13,7 +13,7 @@ from harness.cli.doctor import doctor_command
 from harness.cli.listing import LISTS, list_command
 from harness.cli.making import fetch_command, gallery_command, train_command
 from harness.cli.options import add_feed, add_metric_options, add_run_options, seed
-from harness.cli.runs import compare_command, index_command, report_command, run_command, table_command
+from harness.cli.runs import SHOWN, compare_command, index_command, report_command, run_command, table_command
 from harness.cli.status import DONE, WRONG_USE
 from harness.errors import HarnessError, UsageError
 from harness.explainers.asked import load_entry_points
@@ -74,6 +74,13 @@ def command_parser() -> argparse.ArgumentParser:
     table = commands.add_parser("table", help="print a per-class comparison table")
     table.add_argument("folder", metavar="RUN", type=Path)
     add_metric_options(table)
+    table.add_argument(
+        "--show",
+        choices=SHOWN,
+        default="",
+        help="instead: who is told apart by ranks; how reliable scores are; how far explainers agree; when asking "
+        "could have stopped",
+    )
     table.add_argument("--by", choices=("class", "explainer"), default="class", help="rows (default %(default)s)")
     table.add_argument("--format", choices=FORMATS, default="text", help="(default %(default)s)")
     table.set_defaults(run=table_command)

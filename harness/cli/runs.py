@@ -12,6 +12,7 @@ from harness.cli.progress import shown_progress
 from harness.cli.status import DONE, FAILED
 from harness.errors import UsageError
 from harness.evaluation import Request, evaluate
+from harness.evaluation.early import passes_of_games, stops
 from harness.store import RunFolder
 
 
@@ -32,7 +33,8 @@ def run_command(options: argparse.Namespace) -> int:
         print(rendering.render(tables.metric_table(run, default_metric(run)), "text"))
     for file in write_report(run):
         print(file)
-    print("\n".join(["", *ladder.lines(run)]))
+    held = _early(run)
+    print("\n".join(["", *ladder.lines(run), *(held.attrs["notes"][-1:] if len(held) else [])]))
     for line in [*queries.metric_faults(run).values(), *queries.check_faults(run).values()]:
         print(f"harness: {line}", file=sys.stderr)
     return FAILED if options.strict and _has_failures(run, request) else DONE
@@ -56,7 +58,8 @@ def write_report(run: RunFolder) -> Iterable[Path]:
 
     tables.write_tables(run)
     effects.write_effects(run)
-    return [page.write_page(run), *sorted(run.path.glob("figures/*.png"))]
+    held = _early(run)
+    return [page.write_page(run, [] if held.empty else [held]), *sorted(run.path.glob("figures/*.png"))]
 
 
 def _has_failures(run: RunFolder, request: Request) -> bool:
@@ -75,12 +78,52 @@ def table_command(options: argparse.Namespace) -> int:
     from harness.report import ladder, rendering, tables
 
     run = RunFolder.existing(options.folder)
-    if options.metric or run.ladder.empty or any(getattr(options, key) for key in SCORE_PARTS):
+    if options.show:
+        made = _agreement(options, run)
+    elif options.metric or run.ladder.empty or any(getattr(options, key) for key in SCORE_PARTS):
         made = tables.metric_table(run, _asked_metric(options, run), by=options.by)
     else:
         made = ladder.class_table(run, by=options.by, controls=True)
     print(rendering.render(made, options.format))
     return DONE
+
+
+SHOWN = ("ranks", "reliability", "agreement", "early")
+"""What ``table --show`` shows."""
+
+
+def _agreement(options: argparse.Namespace, run: RunFolder) -> pd.DataFrame:
+    """Return the table that ``--show`` asks for; ranks of the score that is named, else of those that decide."""
+    from harness.report import queries, ranks, tables
+
+    named = bool(options.metric) or any(getattr(options, key) for key in SCORE_PARTS)
+    if named and options.show != "ranks":
+        raise UsageError(f"--show {options.show} is of all scores; name one for --show ranks alone")
+    if named:
+        made = ranks.rank_table(run, [queries.chosen(run, _asked_metric(options, run))])
+        if made.empty:
+            raise UsageError(f"{options.metric} ranks nobody in {run.name}: it needs a better end and two methods")
+        return made
+    held = tables.agreement_tables(run) if options.show != "early" else {"early": _early(run)}
+    held = {name: table for name, table in held.items() if len(table)}
+    if options.show not in held:
+        raise UsageError(f"{run.name} holds {_LACKING[options.show]}")
+    return held[options.show]
+
+
+_LACKING = {
+    "ranks": "no score that decides; name one with --metric",
+    "reliability": "no score that ranks three methods",
+    "agreement": "no maps of two methods; make the run again to keep them",
+    "early": "no settled pairs of a method; ask for --check cells",
+}
+
+
+def _early(run: RunFolder) -> pd.DataFrame:
+    """Return after how many people asking about what counted could have stopped."""
+    from harness.report import early
+
+    return early.early_table(run, stops(run), passes_of_games(run))
 
 
 SCORE_PARTS = ("output", "fill", "kind")

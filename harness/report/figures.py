@@ -15,6 +15,7 @@ from harness.report.ladder_figure import ladder_figure, shares
 from harness.report.map_figures import gallery_figure
 from harness.report.matrix_figures import confusion_figure, similarity_figure, verdict_figure
 from harness.report.queries import ALL, DEFAULT_METRIC
+from harness.report.rank_figure import rank_figure
 from harness.report.style import chunks, save
 from harness.store import RunFolder
 
@@ -29,6 +30,7 @@ __all__ = [
     "gallery_figure",
     "overview_figure",
     "plates",
+    "rank_figure",
     "recall_figure",
     "save_figures",
     "similarity_figure",
@@ -88,6 +90,7 @@ def plates(run: RunFolder) -> Iterator[Plate]:
     )
     if len(run.ladder) and shares(run):
         yield Plate("ladder", "How far each explainer can be believed", _LADDER, partial(ladder_figure, run))
+    yield Plate("ranks", "Which methods can be told apart", _RANKS, partial(rank_figure, run))
     yield Plate("overview", "Gains over all images", _OVERVIEW, partial(overview_figure, run))
     yield from _galleries(run)
     for metric in ("deletion-gain", "insertion-gain"):
@@ -187,6 +190,12 @@ _LADDER = (
     "Of the pairs of cells that the network's answers to all coalitions order alike under every fill, the share that a "
     "map orders alike, with its interval, from chance to the truth. Green shows what counted, orange does not, yellow "
     "is open; grey is what they are compared with."
+)
+_RANKS = (
+    "Each method's rank by the share of settled pairs, averaged over people (images, where nobody is known); 1 is the "
+    "best. A bar joins methods that Nemenyi's test does not tell apart; the grey line is as long as mean ranks must "
+    "lie apart (Demsar 2006). Ranks hang on who is ranked and decide nothing; controls and maps made of the truth are "
+    "left out."
 )
 _OVERVIEW = (
     "How much better each map orders the pixels than its own null map does, mean over images with its interval. Right "

@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from PIL import Image
 
 from harness.report import answer, evidence, figures, grids, map_picker, queries, tables, wording
@@ -46,19 +47,26 @@ class Section:
     pictures: Sequence[Picture]
 
 
-def write_page(run: RunFolder) -> Path:
+def write_page(run: RunFolder, beside: Sequence[pd.DataFrame] = ()) -> Path:
     """Write ``report.html``, one file that needs no other, and the figures that it shows.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    beside
+        Tables about explainers, named by their index, that stand with those of ranks and agreement.
 
     Returns
     -------
     Path
         Of the page, in the run folder.
     """
-    run.write_text("report.html", rendered("report.html", **_contents(run)))
+    run.write_text("report.html", rendered("report.html", **_contents(run, beside)))
     return run.path / "report.html"
 
 
-def _contents(run: RunFolder) -> dict[str, Any]:
+def _contents(run: RunFolder, beside: Sequence[pd.DataFrame]) -> dict[str, Any]:
     """Return all that the template shows."""
     sections, chosen = _sections(run), map_picker.picker(run)
     anchors = {each.anchor.removeprefix("figure-"): each.anchor for group in sections for each in group.pictures}
@@ -83,6 +91,10 @@ def _contents(run: RunFolder) -> dict[str, Any]:
         "picker": chosen,
         "metrics": grids.without(grids.metrics(run), said),
         "examinations": grids.plain(tables.examination_table(run), "metric"),
+        "agreement": [
+            *(grids.plain(*each) for each in _agreement(run)),
+            *(grids.plain(table, "explainer") for table in beside),
+        ],
         "tables": [grids.without(each, [*said, *shared]) for each in scores],
         "table_notes": [note for note in shared if note not in said],
         "sections": sections,
@@ -95,6 +107,12 @@ def _contents(run: RunFolder) -> dict[str, Any]:
         "explainers": _explainers(run),
         "choices": _choices(run),
     }
+
+
+def _agreement(run: RunFolder) -> list[tuple[pd.DataFrame, str]]:
+    """Return the tables of ranks and agreement, each with what its rows are of."""
+    of = {"ranks": "score", "reliability": "score", "agreement": "explainer"}
+    return [(table, of[name]) for name, table in tables.agreement_tables(run).items()]
 
 
 def _choices(run: RunFolder) -> dict[str, list[str]]:

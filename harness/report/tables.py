@@ -6,7 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
-from harness.report import queries, wording
+from harness.report import queries, ranks, reliability, wording
 from harness.report.queries import ALL, DEFAULT_METRIC, Counts
 from harness.report.rendering import records, render
 from harness.store import IDENTITY, RunFolder
@@ -192,6 +192,16 @@ def examination_table(run: RunFolder) -> pd.DataFrame:
     return made
 
 
+def agreement_tables(run: RunFolder) -> dict[str, pd.DataFrame]:
+    """Return ranks, reliability and agreement of the methods, by name, as far as the run tells them."""
+    made = {
+        "ranks": ranks.rank_table(run),
+        "reliability": reliability.reliability_table(run),
+        "agreement": reliability.agreement_table(run),
+    }
+    return {name: table for name, table in made.items() if table is not None and len(table)}
+
+
 def _n(count: Counts) -> list[str]:
     """Return defined of asked for each class, by the explainer that has most; cells with fewer say so themselves."""
     return [wording.of([count.defined.loc[name].max()], count.asked.loc[name]) for name in count.defined.index]
@@ -316,7 +326,7 @@ def write_tables(run: RunFolder) -> list[Path]:
         if metric in judged
     }
     made |= {"verdicts": verdict_table(run), "verdicts-by-class": per_class_verdicts(run)}
-    made |= {"metrics": overview_table(run), "examinations": examination_table(run)}
+    made |= {"metrics": overview_table(run), "examinations": examination_table(run), **agreement_tables(run)}
     paths = []
     for name, table in made.items():
         for format in ("csv", "md"):

@@ -1,5 +1,7 @@
 """Tests of a bounded mean that may be looked at after every image: betting against the null, wealth is the evidence."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float, Num
 
@@ -76,3 +78,68 @@ def decided_at(wealth: Float[np.ndarray, " n"], level: float) -> int | None:
     """
     reached = np.flatnonzero(wealth >= 1 / level)
     return int(reached[0]) + 1 if len(reached) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """When claims that hold together or not at all were decided: after `n` units, whether they hold; None if never."""
+
+    n: int
+    holds: bool | None
+
+
+def stopped(values: Num[np.ndarray, "claims n"], margin: float, level: float, *, low: float, high: float) -> Stopped:
+    """Look after every unit, and stop as soon as all claims are shown to hold, or it is shown that not all do.
+
+    Each claim is that a mean exceeds the margin. They hold where each gambler against a claim's null has reached 1 /
+    level at some time: where one claim is false, hers does with probability at most level (Ville's inequality), however
+    often one looks. They do not all hold where the mean wealth of those who bet on means below the margin reaches
+    1 / level: a mean of wealths is fair where all claims are true, whatever they share. The two errors are each at most
+    level, whenever one stops.
+
+    Parameters
+    ----------
+    values
+        One row a claim and one column a unit in the order of arrival, (claims, n), inside [low, high]. The order must
+        not follow from the values.
+    margin
+        The mean to be exceeded, inside (low, high).
+    level
+        Inside (0, 1).
+    low, high
+        Bounds that the values cannot leave, known beforehand.
+
+    Returns
+    -------
+    Stopped
+        After all n units, and undecided, where neither is shown.
+
+    Raises
+    ------
+    ValueError
+        As :func:`betting_wealth`; for no claims or a level outside (0, 1).
+
+    References
+    ----------
+    Waudby-Smith & Ramdas, Estimating means of bounded random variables by betting, JRSS B 86 (2024); Vovk & Wang,
+    E-values: calibration, combination and applications, Annals of Statistics 49 (2021); Berger, Multiparameter
+    hypothesis testing and acceptance sampling, Technometrics 24 (1982).
+
+    Examples
+    --------
+    >>> stopped(np.ones((2, 30)), 0.5, 0.01, low=0.0, high=1.0)
+    Stopped(n=10, holds=True)
+    """
+    if not 0 < level < 1 or not len(values):
+        raise ValueError(f"{len(values)} claims at level {level}; give a claim at least and a level between 0 and 1")
+    above = betting_wealth(values, margin, low=low, high=high)
+    below = betting_wealth(-np.asarray(values, dtype=np.float64), -margin, low=-high, high=-low)
+    reached = [decided_at(each, level) for each in above]
+    known = [n for n in reached if n is not None]
+    held = max(known) if len(known) == len(reached) else None
+    refuted = decided_at(below.mean(axis=0), level)
+    if held is None and refuted is None:
+        return Stopped(values.shape[1], None)
+    if refuted is None or (held is not None and held <= refuted):
+        return Stopped(held or 0, True)
+    return Stopped(refuted, False)

@@ -117,9 +117,10 @@ def numbers(texts: list[str]) -> list[float]:
 
 
 def test_a_table_is_sorted_by_a_button_and_is_as_it_was_at_the_third(reader: Page) -> None:
-    held = table(reader, "Every metric: mean over the images with a defined value").element_handle()
+    metrics = table(reader, "Every metric: mean over the images with a defined value")
+    held = metrics.element_handle()
     before = column(held, 3)
-    head = reader.locator("th", has=reader.get_by_role("button", name="gradient", exact=True)).last
+    head = metrics.locator("th", has=reader.get_by_role("button", name="gradient", exact=True))
     head.get_by_role("button").focus()
     orders = []
     for _ in range(3):

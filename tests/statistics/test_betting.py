@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tiny import EXACT
 
-from harness.statistics import betting_wealth, decided_at
+from harness.statistics import Stopped, betting_wealth, decided_at, stopped
 
 SHARES = arrays(np.float64, st.integers(1, 20), elements=st.floats(0, 1))
 
@@ -84,3 +84,77 @@ def test_what_makes_no_bet_is_refused(changed: dict[str, object], said: str) -> 
     asked = {"values": np.array([0.1, 0.9]), "margin": 0.5, "low": 0.0, "high": 1.0} | changed
     with pytest.raises(ValueError, match=said):
         betting_wealth(asked.pop("values"), asked.pop("margin"), **asked)
+
+
+# ---------------------------------------------------------------------- claims that hold together or not at all
+
+CLAIMS, PEOPLE, RUNS, LEVEL = 4, 60, 1_500, 0.05
+STEP = np.sqrt(LEVEL * (1 - LEVEL) / RUNS)
+
+
+def shares(rng: np.random.Generator, means: list[float], *, tied: bool = False, coins: bool = False) -> np.ndarray:
+    """Differences of shares in [-1, 1], of given means, (runs, claims, people): all or nothing as `coins`, else even.
+
+    Tied claims share what a person does. Coins vary most, and so fool a gambler's opponent as often as anything can.
+    """
+    own, mean = rng.random((RUNS, 1 if tied else len(means), PEOPLE)), np.array(means)[:, None]
+    drawn: np.ndarray = np.where(own < (1 + mean) / 2, 1.0, -1.0) if coins else mean + 0.8 * (own - 0.5)
+    return drawn
+
+
+def outcomes(values: np.ndarray) -> list[Stopped]:
+    return [stopped(each, 0.05, LEVEL, low=-1.0, high=1.0) for each in values]
+
+
+def share_of(found: list[Stopped], holds: bool | None) -> float:
+    return float(np.mean([one.holds is holds for one in found]))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_claims_of_which_one_is_false_are_rarely_said_to_hold(tied: bool) -> None:
+    """Looked at after every person: one mean lies at the margin, the others far beyond it."""
+    found = outcomes(shares(np.random.default_rng(0), [0.05, 0.9, 0.9, 0.9], tied=tied, coins=True))
+    assert LEVEL / 5 < share_of(found, True) < LEVEL + 3 * STEP
+    # Were any one claim enough, nearly all would be.
+    assert share_of(outcomes(shares(np.random.default_rng(0), [0.9] * CLAIMS, tied=tied, coins=True)), True) > 0.95
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_claims_that_are_all_true_are_rarely_refuted(tied: bool) -> None:
+    """Looked at after every person, all means at the margin: the least for which they are true."""
+    found = outcomes(shares(np.random.default_rng(0), [0.05] * CLAIMS, tied=tied, coins=True))
+    assert share_of(found, False) < LEVEL + 3 * STEP
+    assert not tied or share_of(found, False) > LEVEL / 5, "of claims that are one it is not safe for nothing"
+
+
+def test_asking_stops_long_before_the_last_person_where_the_effect_is_large() -> None:
+    rng = np.random.default_rng(0)
+    for mean, holds in ((0.5, True), (-0.4, False)):
+        found = outcomes(shares(rng, [mean] * CLAIMS))
+        assert share_of(found, holds) > 0.95
+        assert np.median([one.n for one in found]) < PEOPLE / 2
+
+
+def test_the_last_claim_to_be_shown_says_when_all_are() -> None:
+    values = np.array([np.full(40, 1.0), np.full(40, 0.7)])
+    each = [decided_at(betting_wealth(row, 0.05, low=-1.0, high=1.0), 0.01) for row in values]
+    assert each[0] < each[1]
+    assert stopped(values, 0.05, 0.01, low=-1.0, high=1.0) == Stopped(each[1], True)
+
+
+def test_one_claim_that_fails_refutes_all_of_them_though_the_others_hold() -> None:
+    values = np.array([np.full(60, 1.0), np.full(60, -1.0)])
+    found = stopped(values, 0.05, 0.01, low=-1.0, high=1.0)
+    alone = stopped(values[1:], 0.05, 0.01, low=-1.0, high=1.0)
+    assert (found.holds, alone.holds) == (False, False)
+    assert found.n > alone.n, "the mean of two wealths is half of one"
+
+
+def test_what_is_never_shown_is_open_after_all() -> None:
+    assert stopped(np.full((2, 9), 0.05), 0.05, 0.01, low=-1.0, high=1.0) == Stopped(9, None)
+
+
+@pytest.mark.parametrize(("claims", "level"), [(0, 0.01), (2, 1.0)])
+def test_no_claim_and_no_level_are_refused(claims: int, level: float) -> None:
+    with pytest.raises(ValueError, match="give a claim at least and a level between 0 and 1"):
+        stopped(np.zeros((claims, 5)), 0.05, level, low=-1.0, high=1.0)
