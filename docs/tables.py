@@ -6,6 +6,7 @@ A test holds the tables to what this prints, so that they cannot fall behind.
 from pathlib import Path
 
 from harness.checks import CHECKS
+from harness.checks.ladder import RUNGS
 from harness.explainers import registered
 from harness.metrics.cards import MetricCard, metric_cards
 
@@ -75,6 +76,27 @@ def checks() -> str:
     )
 
 
+def rungs() -> str:
+    """Return what each rung lets one say, and which checks decide it."""
+    rows = [
+        [
+            f"{rung.number} {rung.name}",
+            f"it {rung.claim}",
+            rung.gap,
+            ", ".join(check.name for check in CHECKS.values() if check.rung == rung.number)
+            or "every clause of the contract",
+        ]
+        for rung in RUNGS
+    ]
+    return _page(
+        "The seven rungs",
+        "From the bottom. A rung is reached where every claim that decides it holds; what is said of an explainer is "
+        "the highest that it reaches without a gap.",
+        ("rung", "reached: of a map may be said", "not reached", "checks that decide it"),
+        rows,
+    )
+
+
 def _page(title: str, said: str, head: tuple[str, ...], rows: list[list[str]]) -> str:
     """Return a page of one table."""
     lines = [head, ["---"] * len(head), *rows]
@@ -83,7 +105,7 @@ def _page(title: str, said: str, head: tuple[str, ...], rows: list[list[str]]) -
     return f"# {title}\n\n{said}\n\n{GENERATED}\n{table}\n"
 
 
-PAGES = {"metrics.md": metrics, "explainers.md": explainers, "checks.md": checks}
+PAGES = {"metrics.md": metrics, "explainers.md": explainers, "checks.md": checks, "rungs.md": rungs}
 
 if __name__ == "__main__":
     for name, made in PAGES.items():
