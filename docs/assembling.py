@@ -151,6 +151,8 @@ def _uri(target: Path, brought: Callable[[Path], str]) -> str | None:
     name = target.relative_to(ROOT).as_posix()
     if name in HOMES:
         return HOMES[name]
+    if target.is_dir():
+        return None
     if target.is_relative_to(DOCS):
         kept = target.suffix not in (".py", ".json")
         return target.relative_to(DOCS).as_posix() if kept else None

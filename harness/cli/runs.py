@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from harness.cli.asked import asked_request, default_folder
-from harness.cli.progress import shown_progress
+from harness.cli.progress import shown_progress, silent_progress
 from harness.cli.status import DONE, FAILED
 from harness.errors import UsageError
 from harness.evaluation import Request, evaluate
@@ -22,16 +22,14 @@ def run_command(options: argparse.Namespace) -> int:
 
     request = asked_request(options, options.per_class)
     folder = options.out or default_folder(request, options.profile)
-    run = evaluate(request, RunFolder(folder), shown_progress, options.command_line, told, options.workers)
+    shown, say = (silent_progress, _unsaid) if options.quiet else (shown_progress, told)
+    run = evaluate(request, RunFolder(folder), shown, options.command_line, say, options.workers)
     for note in run.record.notes:
-        print(f"harness: note: {note}", file=sys.stderr)
-    for table in [*tables.verdict_tables(run), *_ladder_tables(run)]:
+        say(f"note: {note}")
+    for table in [] if options.quiet else [*tables.verdict_tables(run), *_ladder_tables(run), *_score_tables(run)]:
         print(rendering.render(table, "text"))
-    if len(run.scores):
-        print(rendering.render(tables.metric_table(run, default_metric(run)), "text"))
-    for file in write_report(run):
-        print(file)
-    print("\n".join(["", *ladder.lines(run)]))
+    files = list(write_report(run))
+    print("\n".join([*ladder.lines(run), "", *map(str, files)]))
     for line in [*queries.metric_faults(run).values(), *queries.check_faults(run).values()]:
         print(f"harness: {line}", file=sys.stderr)
     return FAILED if options.strict and _has_failures(run, request) else DONE
@@ -40,6 +38,17 @@ def run_command(options: argparse.Namespace) -> int:
 def told(line: str) -> None:
     """Say a line on standard error."""
     print(f"harness: {line}", file=sys.stderr)
+
+
+def _unsaid(line: str) -> None:
+    """Say nothing of what is used again or made again."""
+
+
+def _score_tables(run: RunFolder) -> list[pd.DataFrame]:
+    """Return the usual score class by class, where anything has a score."""
+    from harness.report import tables
+
+    return [tables.metric_table(run, default_metric(run))] if len(run.scores) else []
 
 
 def _ladder_tables(run: RunFolder) -> list[pd.DataFrame]:
@@ -71,13 +80,15 @@ def _has_failures(run: RunFolder, request: Request) -> bool:
 
 def table_command(options: argparse.Namespace) -> int:
     """Print a per-class comparison table: of the score that was named, else of the rungs, else of the usual score."""
-    from harness.report import ladder, rendering, tables
+    from harness.report import ladder, paper, rendering, tables
 
     run = RunFolder.existing(options.folder)
     if options.metric or run.ladder.empty or any(getattr(options, key) for key in SCORE_PARTS):
         made = tables.metric_table(run, _asked_metric(options, run), by=options.by)
     else:
         made = ladder.class_table(run, by=options.by, controls=True)
+    if options.format == "latex":
+        made = paper.precise(run, made)
     print(rendering.render(made, options.format))
     return DONE
 
