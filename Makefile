@@ -7,7 +7,7 @@ SETUP := .venv/installed
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: demo test lint types unit arithmetic oldest suites suites-rendered suites-orl bench portability chaos reference
-.PHONY: contract fixtures clean
+.PHONY: contract fixtures site clean
 
 demo: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
@@ -96,6 +96,10 @@ contract: $(SETUP)
 fixtures: $(SETUP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement fixtures/requirements.txt
 	$(BIN)/python fixtures/build.py
+
+# The pages of docs/ as a site, build/site/index.html, which asks nothing of any other; a link that leads nowhere ends it.
+site: $(SETUP)
+	$(BIN)/mkdocs build --strict
 
 $(SETUP): pyproject.toml constraints.txt peers.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 from harness.checks import CHECKS
+from harness.checks.ladder import RUNGS
 from harness.explainers import registered
 from harness.metrics.cards import MetricCard, metric_cards
 
@@ -93,6 +94,27 @@ def checks() -> str:
     )
 
 
+def rungs() -> str:
+    """Return what each rung lets one say, and which checks decide it."""
+    rows = [
+        [
+            f"{rung.number} {rung.name}",
+            f"it {rung.claim}",
+            rung.gap,
+            ", ".join(check.name for check in CHECKS.values() if check.rung == rung.number)
+            or "every clause of the contract",
+        ]
+        for rung in RUNGS
+    ]
+    return _page(
+        "The seven rungs",
+        "From the bottom. A rung is reached where every claim that decides it holds; what is said of an explainer is "
+        "the highest that it reaches without a gap.",
+        ("rung", "reached: of a map may be said", "not reached", "checks that decide it"),
+        rows,
+    )
+
+
 def _page(title: str, said: str, head: tuple[str, ...], rows: list[list[str]]) -> str:
     """Return a page of one table."""
     return f"# {title}\n\n{said}\n\n{GENERATED}\n{_table(head, rows)}\n"
@@ -105,7 +127,7 @@ def _table(head: tuple[str, ...], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-PAGES = {"metrics.md": metrics, "explainers.md": explainers, "checks.md": checks}
+PAGES = {"metrics.md": metrics, "explainers.md": explainers, "checks.md": checks, "rungs.md": rungs}
 
 if __name__ == "__main__":
     for name, made in PAGES.items():

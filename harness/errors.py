@@ -1,5 +1,8 @@
 """What can go wrong, said in one line."""
 
+import difflib
+from collections.abc import Iterable
+
 from harness.names import printable
 
 
@@ -28,3 +31,15 @@ class CheckFault(HarnessError):  # noqa: N818
 
 class DefinitionError(HarnessError):
     """Two things were registered under one name, or a name does not exist."""
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """Return " (did you mean ...?)" for the nearest of the known names, or nothing where none is near.
+
+    Examples
+    --------
+    >>> closest("rendred", ["rendered", "orl"])
+    " (did you mean 'rendered'?)"
+    """
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

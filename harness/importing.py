@@ -1,11 +1,10 @@
 """Python objects that a user names in words: ``file.py:name`` or ``package.module:name``."""
 
-import difflib
 import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from harness.containment import no_exit
 from harness.digest import digest
 from harness.errors import HarnessError, UsageError
+from harness.errors import closest as closest
 from harness.identity import loading
 
 
@@ -78,18 +78,6 @@ def call_without_arguments(text: str) -> Any:
             return found()
     except (Exception, SystemExit) as error:
         raise UsageError(f"{text} raised {reason(error)}; mend it, it is called without arguments") from error
-
-
-def closest(name: str, known: Iterable[str]) -> str:
-    """Return " (did you mean ...?)" for the nearest of the known names, or nothing where none is near.
-
-    Examples
-    --------
-    >>> closest("rendred", ["rendered", "orl"])
-    " (did you mean 'rendered'?)"
-    """
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def reason(error: BaseException) -> str:

@@ -13,8 +13,7 @@ from harness.api.inputs import as_checks, as_faces, as_profile, as_subject
 from harness.api.run import Run
 from harness.arithmetic import AUTO
 from harness.checks import Check
-from harness.cli import shown_progress
-from harness.engines import Job
+from harness.cli import shown_progress, silent_progress
 from harness.errors import UsageError
 from harness.evaluation import Request
 from harness.evaluation import evaluate as evaluated
@@ -131,13 +130,9 @@ def made(
 ) -> Run:
     """Evaluate a request and return its run, in a temporary folder where none is given."""
     folder = Path(tempfile.mkdtemp(prefix="harness-run-") if out is None else out)
-    evaluated(request, RunFolder.sharing(folder), shown_progress if progress else _silent, command, workers=workers)
+    shown = shown_progress if progress else silent_progress
+    evaluated(request, RunFolder.sharing(folder), shown, command, workers=workers)
     run = Run(folder)
     if out is None:
         weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
     return run
-
-
-def _silent(jobs: Sequence[Job]) -> Sequence[Job]:
-    """Pass jobs through without a bar."""
-    return jobs

@@ -1,7 +1,6 @@
 """A finished run as Python and notebooks read it."""
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -10,7 +9,7 @@ import pandas as pd
 from harness.cli import default_metric, write_report
 from harness.errors import UsageError
 from harness.importing import closest
-from harness.report import comparison, ladder, queries, rendering, tables
+from harness.report import comparison, queries, tables
 from harness.store import RunFolder, RunRecord
 
 if TYPE_CHECKING:
@@ -51,10 +50,11 @@ class Run:
         return f"Run({str(self.path)!r}): {asked}"
 
     def _repr_html_(self) -> str:
-        """Return the ladder, over all images and class by class, as a notebook shows it."""
-        found = [ladder.ladder_table(self._folder), ladder.class_table(self._folder)] if len(self.ladder) else []
-        shown = found or tables.verdict_tables(self._folder)
-        return "\n".join(_html(table) for table in shown)
+        """Return the answer, the ladder and the ladder by class as a notebook shows them, in the look of the page."""
+        # matplotlib is slow to import, and tables do not need it.
+        from harness.report import notebook
+
+        return notebook.shown(self._folder)
 
     # ------------------------------------------------------------------ what is stored
 
@@ -188,12 +188,3 @@ class Run:
         if not page.is_file() or page.stat().st_mtime_ns < made.stat().st_mtime_ns:
             list(write_report(self._folder))
         return page
-
-
-def _html(table: pd.DataFrame) -> str:
-    """Return a table of the report as HTML, under its title and over its notes."""
-    title, notes = table.attrs.get("title", ""), table.attrs.get("notes", [])
-    shown = rendering.readable(table)
-    body = shown.to_html(index=False, border=0)
-    below = "".join(f"<br>{escape(note)}" for note in notes)
-    return f"<figure><figcaption><b>{escape(title)}</b></figcaption>{body}<small>{below}</small></figure>"

@@ -1,6 +1,7 @@
 """The command line: reads words, calls the library, prints tables. Its errors are one line and exit status 2."""
 
 import argparse
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import NoReturn
 
 from harness import __version__
 from harness.cli.cleaning import clean_command
+from harness.cli.completion import actions, complete
 from harness.cli.doctor import doctor_command
 from harness.cli.listing import LISTS, list_command
 from harness.cli.making import fetch_command, gallery_command, train_command
@@ -17,6 +19,7 @@ from harness.cli.runs import SHOWN, compare_command, index_command, report_comma
 from harness.cli.status import DONE, WRONG_USE
 from harness.errors import HarnessError, UsageError
 from harness.explainers.asked import load_entry_points
+from harness.importing import closest
 from harness.names import LONGEST, printable
 
 FORMATS = ("text", "md", "csv", "latex", "json")
@@ -26,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 1 a check failed under --strict, 2 wrong use."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        options = command_parser().parse_args(words)
+        parser = command_parser()
+        complete(parser)
+        options = parser.parse_args(words)
         options.command_line = shlex.join(["harness", *words])
         load_entry_points()
         status: int = options.run(options)
@@ -50,7 +55,15 @@ class _OneLine(argparse.ArgumentParser):
     """Says what is wrong in one line instead of printing the usage."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see {self.prog} --help")
+        raise UsageError(f"{message}{self._meant(message)}; see {self.prog} --help")
+
+    def _meant(self, message: str) -> str:
+        """Return the nearest word to one that is unknown."""
+        if (chosen := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)) is not None:
+            return closest(chosen[1], [word.strip(" '") for word in chosen[2].split(",")])
+        if (option := re.search(r"unrecognized arguments: (--[\w-]+)", message)) is not None:
+            return closest(option[1], {word for action in actions(self) for word in action.option_strings})
+        return ""
 
 
 def command_parser() -> argparse.ArgumentParser:
@@ -69,6 +82,7 @@ def command_parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--per-class", metavar="N", type=int, help="images of each predicted class (as the profile says)")
     run.add_argument("--strict", action="store_true", help="exit with 1 where a check failed")
+    run.add_argument("--quiet", action="store_true", help="say the answer and the files alone, and what went wrong")
     run.set_defaults(run=run_command)
 
     table = commands.add_parser("table", help="print a per-class comparison table")

@@ -24,6 +24,11 @@ def shown_progress(jobs: Sequence[Job]) -> Iterator[Job]:
         yield from line_by_line(jobs, partial(print, file=sys.stderr, flush=True), MINUTE)
 
 
+def silent_progress(jobs: Sequence[Job]) -> Sequence[Job]:
+    """Pass jobs through and say nothing."""
+    return jobs
+
+
 def _under_a_bar(jobs: Sequence[Job]) -> Iterator[Job]:
     """Pass jobs through under a bar."""
     with tqdm(jobs, unit="job", dynamic_ncols=True) as bar:

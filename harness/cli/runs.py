@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from harness.cli.asked import asked_request, default_folder
-from harness.cli.progress import shown_progress
+from harness.cli.progress import shown_progress, silent_progress
 from harness.cli.status import DONE, FAILED
 from harness.errors import UsageError
 from harness.evaluation import Request, evaluate
@@ -24,17 +24,15 @@ def run_command(options: argparse.Namespace) -> int:
     request = asked_request(options, options.per_class)
     folder = options.out or default_folder(request, options.profile)
     kept = RunFolder(folder) if options.no_store else RunFolder.sharing(folder)
-    run = evaluate(request, kept, shown_progress, options.command_line, told, options.workers)
+    shown, say = (silent_progress, _unsaid) if options.quiet else (shown_progress, told)
+    run = evaluate(request, kept, shown, options.command_line, say, options.workers)
     for note in run.record.notes:
-        print(f"harness: note: {note}", file=sys.stderr)
-    for table in [*tables.verdict_tables(run), *_ladder_tables(run)]:
+        say(f"note: {note}")
+    for table in [] if options.quiet else [*tables.verdict_tables(run), *_ladder_tables(run), *_score_tables(run)]:
         print(rendering.render(table, "text"))
-    if len(run.scores):
-        print(rendering.render(tables.metric_table(run, default_metric(run)), "text"))
-    for file in write_report(run):
-        print(file)
+    files = list(write_report(run))
     held = _early(run)
-    print("\n".join(["", *ladder.lines(run), *(held.attrs["notes"][-1:] if len(held) else [])]))
+    print("\n".join([*ladder.lines(run), *(held.attrs["notes"][-1:] if len(held) else []), "", *map(str, files)]))
     for line in [*queries.metric_faults(run).values(), *queries.check_faults(run).values()]:
         print(f"harness: {line}", file=sys.stderr)
     return FAILED if options.strict and _has_failures(run, request) else DONE
@@ -43,6 +41,17 @@ def run_command(options: argparse.Namespace) -> int:
 def told(line: str) -> None:
     """Say a line on standard error."""
     print(f"harness: {line}", file=sys.stderr)
+
+
+def _unsaid(line: str) -> None:
+    """Say nothing of what is used again or made again."""
+
+
+def _score_tables(run: RunFolder) -> list[pd.DataFrame]:
+    """Return the usual score class by class, where anything has a score."""
+    from harness.report import tables
+
+    return [tables.metric_table(run, default_metric(run))] if len(run.scores) else []
 
 
 def _ladder_tables(run: RunFolder) -> list[pd.DataFrame]:
@@ -75,7 +84,7 @@ def _has_failures(run: RunFolder, request: Request) -> bool:
 
 def table_command(options: argparse.Namespace) -> int:
     """Print a per-class comparison table: of the score that was named, else of the rungs, else of the usual score."""
-    from harness.report import ladder, rendering, tables
+    from harness.report import ladder, paper, rendering, tables
 
     run = RunFolder.existing(options.folder)
     if options.show:
@@ -84,6 +93,8 @@ def table_command(options: argparse.Namespace) -> int:
         made = tables.metric_table(run, _asked_metric(options, run), by=options.by)
     else:
         made = ladder.class_table(run, by=options.by, controls=True)
+    if options.format == "latex":
+        made = paper.precise(run, made)
     print(rendering.render(made, options.format))
     return DONE
 

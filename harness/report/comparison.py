@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from harness.errors import UsageError
+from harness.errors import UsageError, closest
 from harness.report import queries, wording
 from harness.report.queries import DEFAULT_METRIC
 from harness.statistics import Comparison, holm, pairwise
@@ -95,7 +95,8 @@ def _shared(runs: Sequence[RunFolder], explainers: Sequence[str]) -> list[str]:
     for run, names in zip(runs, held, strict=True):
         unknown = [name for name in explainers if name not in names]
         if unknown:
-            raise UsageError(f"{run.name} holds no explainer {unknown[0]!r}; choose one of: {', '.join(names)}")
+            near = closest(unknown[0], names)
+            raise UsageError(f"{run.name} holds no explainer {unknown[0]!r}{near}; choose one of: {', '.join(names)}")
     common = [name for name in held[0] if all(name in names for names in held)]
     if not common:
         raise UsageError(f"{wording.listed(_labels(runs))} share no explainer; compare runs that do")

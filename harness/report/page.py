@@ -1,6 +1,5 @@
 """One self-contained page of a run: what was asked, the answer, the evidence, and how it came about."""
 
-import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from harness.report import answer, evidence, figures, grids, map_picker, queries
 from harness.report.answer import State
 from harness.report.queries import ALL
 from harness.report.style import DPI
-from harness.report.templating import rendered
+from harness.report.templating import picture_source, rendered
 from harness.store import RunFolder
 
 TABLES = (("deletion-gain", "spectrum-null"), ("insertion-gain", "spectrum-null"))
@@ -204,19 +203,14 @@ def _picture(title: str, path: Path, source: str) -> Picture:
 
 def embedded(paths: Sequence[Path]) -> dict[Path, str]:
     """Return figures as text: as drawn where all fit the page, else in 256 colours, and "" where it is full."""
-    made = {path: _source(path.read_bytes()) for path in paths}
+    made = {path: picture_source(path.read_bytes()) for path in paths}
     if sum(map(len, made.values())) > FIGURES:
-        made = {path: _source(_in_few_colours(path)) for path in paths}
+        made = {path: picture_source(_in_few_colours(path)) for path in paths}
     spent, held = 0, dict[Path, str]()
     for path, source in made.items():
         spent += len(source)
         held[path] = source if spent <= FIGURES else ""
     return held
-
-
-def _source(png: bytes) -> str:
-    """Return a picture as text that a page can hold."""
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def _in_few_colours(path: Path) -> bytes:

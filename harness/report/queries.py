@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from harness.errors import UsageError
+from harness.errors import UsageError, closest
 from harness.store import IDENTITY, RunFolder
 
 DEFAULT_METRIC = "deletion-gain"
@@ -163,9 +163,11 @@ def chosen(run: RunFolder, metric: str, variant: str = "") -> tuple[str, str]:
     name, _, given = metric.partition("/")
     held, wanted = metrics(run), variant or given
     if name not in held:
-        raise UsageError(f"{run.name} holds no metric {name!r}; choose one of: {', '.join(sorted(held)) or 'none'}")
+        near, there = closest(name, held), ", ".join(sorted(held)) or "none"
+        raise UsageError(f"{run.name} holds no metric {name!r}{near}; choose one of: {there}")
     if wanted and wanted not in held[name]:
-        raise UsageError(f"{name} has no variant {wanted!r} in {run.name}; choose one of: {', '.join(held[name])}")
+        near, there = closest(wanted, held[name]), ", ".join(held[name])
+        raise UsageError(f"{name} has no variant {wanted!r} in {run.name}{near}; choose one of: {there}")
     return name, wanted or next((each for each in USUAL if each in held[name]), held[name][0])
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from harness.errors import UsageError
-from harness.report import wording
+from harness.report import latex, wording
 
 WIDTH = 120
 """Columns of a terminal that a text table fits into."""
@@ -73,14 +73,19 @@ def _markdown(table: pd.DataFrame) -> str:
 
 
 def _latex(table: pd.DataFrame) -> str:
-    """Print for a paper that uses booktabs."""
+    """Print for a paper that uses booktabs; :mod:`harness.report.paper` adds intervals and who is best."""
     shown = readable(table)
-    body = tabulate(
-        _strings(shown), list(shown.columns), "latex_booktabs", disable_numparse=True, colalign=_aligned(shown)
-    )
+    below, best = table.attrs.get("below", {}), table.attrs.get("best", {})
+    by_class = str(shown.columns[0]) == "class"
+
+    def shaped(row: str, column: str, text: str) -> str:
+        where, name = (row, column) if by_class else (column, row)
+        return latex.cell(text, below.get(where, {}).get(name, ""), best=best.get(where) == name)
+
+    body = latex.tabulars(shown, _aligned(shown), _fixed(shown), shaped)
     # A name with a line break would end its comment and be read as a command.
     comments = [" ".join(line.split()) for line in (table.attrs.get("title", ""), *table.attrs.get("notes", []))]
-    return "\n".join([*(f"% {line}" for line in comments if line), str(body)])
+    return "\n".join([*(f"% {line}" for line in comments if line), body])
 
 
 def _csv(table: pd.DataFrame) -> str:

@@ -1,5 +1,6 @@
 """One look for every figure: colours that colour-blind readers can tell apart, fonts, panels measured in inches."""
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -119,9 +120,16 @@ def dashes(family: str) -> str:
     return "--" if family == "control" else "-"
 
 
+class Shown(Figure):
+    """A figure that a notebook shows, whether or not pyplot was ever imported there."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
 def canvas(width: float, height: float) -> Figure:
     """Return an empty figure of a size in inches that no window and no pyplot state knows of."""
-    figure = Figure(figsize=(width, height), dpi=DPI)
+    figure = Shown(figsize=(width, height), dpi=DPI)
     FigureCanvasAgg(figure)
     return figure
 
@@ -257,10 +265,17 @@ def chunks(names: Sequence[str], size: int) -> list[list[str]]:
 
 
 def save(figure: Figure, path: Path, dpi: int = DPI) -> Path:
-    """Write a figure as PNG, without the version that would make two equal figures differ."""
+    """Write a figure as PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=dpi, format="png", metadata={"Software": None})
+    path.write_bytes(png(figure, dpi))
     return path
+
+
+def png(figure: Figure, dpi: int = DPI) -> bytes:
+    """Return a figure as PNG, without the version that would make two equal figures differ."""
+    made = io.BytesIO()
+    figure.savefig(made, dpi=dpi, format="png", metadata={"Software": None})
+    return made.getvalue()
 
 
 def save_picture(picture: Image.Image, path: Path, dpi: int) -> Path:

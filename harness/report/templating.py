@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 
 import jinja2
@@ -20,6 +21,17 @@ def rendered(template: str, **contents: object) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template(template).render(**_own(), **contents)
+
+
+def scoped() -> str:
+    """Return the pages' style as rules for one element that lies within a page of somebody else."""
+    text = (TEMPLATES / OWN["style"]).read_text(encoding="utf-8")
+    return re.sub(r"(?m)^(\s*)(:root|body)(?= \{)", r"\1:scope", text)
+
+
+def picture_source(png: bytes) -> str:
+    """Return a picture as text that a page can hold."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def _own() -> dict[str, str]:

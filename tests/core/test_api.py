@@ -108,7 +108,7 @@ def test_maps_of_nobody_are_refused_by_name(asked: dict[str, list[str]], run: ha
 
 def test_a_notebook_shows_the_ladder(run: harness.Run) -> None:
     html = run._repr_html_()
-    assert html.count("<table") == 2
+    assert html.count("<table") == 3
     assert all(name in html for name in ("gradient", "of-the-picture", *CLASSES_BY_NUMBER))
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from harness.errors import UsageError
 from harness.faces.loading import FACES
 from harness.metrics.cards import metric_cards
 from harness.models.bundled import SUBJECTS
+from harness.report import ladder
 from harness.store import RunFolder
 from harness.store.folder import OWN_DIGEST
 from harness.subject import Subject
@@ -79,6 +81,18 @@ def test_a_run_prints_its_verdicts_scores_and_page(place: Path, capsys: pytest.C
         assert said in printed
 
 
+def test_a_run_ends_with_the_answer_and_then_its_files(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ASKED, "--explainer", "gradient", "--out", "printed"]) == 0
+    whole = capsys.readouterr().out.splitlines()
+    assert main([*ASKED, "--explainer", "gradient", "--out", "printed", "--quiet"]) == 0
+    quiet = capsys.readouterr()
+    last = [*ladder.lines(RunFolder.existing(Path("printed"))), "", str(Path("printed", "report.html"))]
+    assert quiet.out.splitlines() == last
+    assert quiet.err == ""
+    assert whole[-len(last) :] == last
+    assert len(whole) > len(last)
+
+
 @pytest.mark.parametrize(
     ("explainer", "status"), [("gradient", 0), ("mine.py:picture", 1), ("mine.py:broken", 1), ("control", 0)]
 )
@@ -113,8 +127,12 @@ def test_images_of_each_class_can_be_limited(place: Path) -> None:
 RUN = ASKED[:5]
 WRONG: dict[str, tuple[list[str], str]] = {
     "no command": ([], "the following arguments are required: COMMAND; see harness --help"),
-    "unknown command": (["ran"], "invalid choice: 'ran'"),
-    "misspelt option": ([*RUN, "--explaner", "gradient"], "unrecognized arguments: --explaner gradient; see harness"),
+    "unknown command": (["ran"], r"invalid choice: 'ran'.* \(did you mean 'run'\?\); see harness --help"),
+    "misspelt option": (
+        [*RUN, "--explaner", "gradient"],
+        r"unrecognized arguments: --explaner gradient \(did you mean '--explainer'\?\); see harness",
+    ),
+    "an option like no other": ([*RUN, "--xyzzy"], "unrecognized arguments: --xyzzy; see harness"),
     "unknown subject": (
         ["run", "--subject", "faces-cn"],
         r"no subject is called 'faces-cn' \(did you mean 'faces-cnn'",
@@ -128,7 +146,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
         [*RUN, "--check", "deletion-spectrm"],
         r"called 'deletion-spectrm' \(did you mean 'deletion-spec",
     ),
-    "unknown profile": ([*RUN, "--profile", "quik"], "argument --profile: invalid choice: 'quik'"),
+    "unknown profile": ([*RUN, "--profile", "quik"], r"--profile: invalid choice: 'quik'.* \(did you mean 'quick'\?\)"),
     "no number of workers": ([*RUN, "--workers", "-1"], "--workers -1 is no number of processes; give 1 or more"),
     "file without a name": ([*RUN, "--explainer", "mine.py"], r"called 'mine\.py'.*file\.py:function"),
     "subject file without a name": (
@@ -154,7 +172,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "no run": (["table", "absent"], r"absent holds no finished run \(no run.json\); make one with: harness run --out"),
     "no run to compare": (["compare", "absent"], "absent holds no finished run"),
     "no run to report": (["report", "absent"], "absent holds no finished run"),
-    "nothing to list": (["list", "networks"], "invalid choice: 'networks'"),
+    "nothing to list": (["list", "checkz"], r"invalid choice: 'checkz'.* \(did you mean 'checks'\?\)"),
     "nothing to fetch": (["fetch", "orll"], "'orll'"),
 }
 
@@ -347,6 +365,24 @@ def test_the_same_evaluation_finds_its_own_folder(place: Path) -> None:
     folder = default_folder(asked_request(options), "quick")
     assert folder == Path("results") / "patches-bright-patches-quick"
     assert not os.path.isabs(folder)
+
+
+@pytest.mark.parametrize(
+    ("typed", "follows"),
+    [("harness tab", "table"), ("harness run --quie", "--quiet"), ("harness run --explainer grad-c", "grad-cam")],
+)
+def test_a_shell_completes_commands_options_and_names(
+    typed: str, follows: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("argcomplete")
+    answer = tmp_path / "answer"
+    asked = {"_ARGCOMPLETE": "1", "COMP_LINE": typed, "COMP_POINT": str(len(typed)), "_ARGCOMPLETE_IFS": "\n"}
+    for name, value in {**asked, "_ARGCOMPLETE_STDOUT_FILENAME": str(answer)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(os, "_exit", sys.exit)  # argcomplete ends the process so
+    with pytest.raises(SystemExit):
+        main([])
+    assert follows in answer.read_text().replace(" ", "\n").split("\n")
 
 
 def test_list_examined_goes_with_metrics(capsys: pytest.CaptureFixture[str]) -> None:
