@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.arithmetic import AUTO
+from harness.engines import ENGINES, LOCAL
 from harness.metrics.score import KINDS
 from harness.profiles import PROFILES
 
@@ -50,6 +51,8 @@ def add_run_options(parser: Any) -> None:
         help="most seconds of one call of an explainer (default: generous beside the pace of network and others)",
     )
     add("--workers", metavar="N", type=int, default=0, help="processes of one thread that work side by side (none)")
+    add("--engine", choices=ENGINES, default=LOCAL, help="where they work: this machine, or Ray (default %(default)s)")
+    add("--address", metavar="A", default="", help="of a Ray cluster, as host:port or auto (default: one started here)")
     add("--out", metavar="DIR", type=Path, help="run folder; the same folder goes on where it stopped")
 
 

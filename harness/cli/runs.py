@@ -22,7 +22,8 @@ def run_command(options: argparse.Namespace) -> int:
 
     request = asked_request(options, options.per_class)
     folder = options.out or default_folder(request, options.profile)
-    run = evaluate(request, RunFolder(folder), shown_progress, options.command_line, told, options.workers)
+    where = {"workers": options.workers, "engine": options.engine, "address": options.address}
+    run = evaluate(request, RunFolder(folder), shown_progress, options.command_line, told, **where)
     for note in run.record.notes:
         print(f"harness: note: {note}", file=sys.stderr)
     for table in [*tables.verdict_tables(run), *_ladder_tables(run)]:

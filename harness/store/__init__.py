@@ -28,6 +28,7 @@ from harness.store.schema import (
     frame,
     joined,
 )
+from harness.store.shelf import AwayFolder, Lender, Shelf
 
 __all__ = [
     "BLANK",
@@ -43,15 +44,18 @@ __all__ = [
     "SCHEMA_VERSION",
     "SCORES",
     "VERDICTS",
+    "AwayFolder",
     "CheckRecord",
     "Cost",
     "Examples",
     "ExplainerRecord",
     "FacesRecord",
+    "Lender",
     "PassesRecord",
     "RunFolder",
     "RunRecord",
     "RungRecord",
+    "Shelf",
     "SubjectRecord",
     "frame",
     "joined",

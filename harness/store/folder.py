@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from harness.errors import UsageError
 from harness.importing import reason
 from harness.names import LONGEST
-from harness.store.pieces import FINISHED, file_name, note, read_piece, sha256
+from harness.store.pieces import FINISHED, Files, file_name, is_whole, note, read_piece, sha256
 from harness.store.record import RunRecord
 from harness.store.schema import BLANK, EFFECTS, EXAMINATIONS, IDENTITY, IMAGES, LADDER, PERSONS, SCHEMA_VERSION, frame
 
@@ -82,7 +82,16 @@ class RunFolder:
 
     def of(self, name: str) -> "RunFolder":
         """Return the folder with pieces that are kept apart, within those of this one, under another name."""
-        return RunFolder(self.path, "-".join(part for part in (self._pieces, name) if part))
+        return RunFolder(self.path, self._within(name))
+
+    def _within(self, name: str) -> str:
+        """Return what a name within this folder's is called."""
+        return "-".join(part for part in (self._pieces, name) if part)
+
+    @property
+    def pieces(self) -> str:
+        """Under which name of the cache pieces are kept."""
+        return self._pieces
 
     # ------------------------------------------------------------------ reading
 
@@ -331,6 +340,19 @@ class RunFolder:
                 self.write_arrays(f"{name}/{file}", {"value": value})
             digests[file] = self._written.pop(f"{name}/{file}")
         self.write_text(f"{name}/{FINISHED}", note(digests))
+
+    def lay(self, name: str, files: Files) -> None:
+        """Keep a piece that was made on another machine, under its name in this folder.
+
+        Raises
+        ------
+        UsageError
+            Where its files are not what their maker wrote, or would lie outside the cache.
+        """
+        if not is_whole(files) or Path(name).parts[:1] != ("cache",) or ".." in Path(name).parts:
+            raise UsageError(f"{name} did not arrive as it was made; run it again into the same folder")
+        for file in (*(each for each in files if each != FINISHED), FINISHED):
+            self._whole(f"{name}/{file}", lambda place, data=files[file]: place.write_bytes(data))
 
     @property
     def _together(self) -> bool:
