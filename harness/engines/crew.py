@@ -70,6 +70,8 @@ def run_on_ray(
     HarnessError
         That a job raised which is no fault of an explainer.
     """
+    if not jobs:
+        return {}, 0.0
     plan = Plan(jobs)
     crew = _Crew(plan, cluster, packed(Parcel(jobs, begin, spent), parts or {}), folder, tell)
     try:

@@ -5,12 +5,15 @@ prompt, is sent as it is, since a worker need not see those files; what is insta
 of the run's folder a worker has one of its own.
 """
 
+import importlib
+import inspect
 import pickle
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from types import FunctionType
 from typing import Any
 
 from ray import cloudpickle
@@ -94,6 +97,32 @@ class _Packer(cloudpickle.CloudPickler):  # type: ignore[misc]
 
     def persistent_id(self, thing: Any) -> str | None:
         return thing.pieces if isinstance(thing, RunFolder) else None
+
+    def reducer_override(self, thing: Any) -> Any:
+        """Write an installed function by its name also where its decorator has put something else under it."""
+        if isinstance(thing, FunctionType) and (kind := kind_of_module(thing.__module__)) is not Kind.OWN:
+            name = (thing.__module__, thing.__qualname__)
+            if getattr(_called(*name), "function", None) is thing:
+                return _function_of, name
+            plain = inspect.unwrap(thing)  # annotations are checked around it in tests, by what cannot be sent
+            if kind is Kind.HOUSE and plain is not thing and "<locals>" in thing.__qualname__:
+                return _itself, (plain,)
+        return super().reducer_override(thing)
+
+
+def _called(module: str, name: str) -> Any:
+    """Return what is called so in a loaded module, None where nothing is."""
+    return getattr(sys.modules.get(module), name, None)
+
+
+def _function_of(module: str, name: str) -> Any:
+    """Return the function that a decorator has put something else in the place of, which holds it."""
+    return getattr(importlib.import_module(module), name).function
+
+
+def _itself(thing: Any) -> Any:
+    """Return what is given."""
+    return thing
 
 
 class _Opener(pickle.Unpickler):
