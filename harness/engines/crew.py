@@ -156,10 +156,10 @@ class _Crew:
         for worker in self._workers:
             if id(worker) in busy:
                 continue
-            if worker.group is None:
+            if worker.group is None or self.plan.next_of(worker.group) is None:
                 worker.group = self.plan.take()
-            if worker.group is not None:
-                worker.job = self.plan.left(worker.group)[0]
+            if worker.group is not None and (next_one := self.plan.next_of(worker.group)) is not None:
+                worker.job, _ = next_one
                 self._asked[worker.actor.do.remote(worker.job)] = worker
 
     def _heard(self, worker: _Worker, asked: Any) -> list[int]:
@@ -173,9 +173,8 @@ class _Crew:
         kind, found = said
         if kind == BROKEN:
             raise found
-        group = worker.group
-        over = self.plan.fault(group, found) if kind == FAULT else self.plan.ended(group, worker.job)
-        if not self.plan.left(group):
+        over = self.plan.fault(worker.job, found) if kind == FAULT else self.plan.ended(worker.job)
+        if self.plan.next_of(worker.group) is None:
             worker.group = worker.job = None
         return over
 
@@ -204,12 +203,13 @@ class _Crew:
             return []
         self._deaths[worker.group] += 1
         if self._deaths[worker.group] < DEATHS:
-            return self.plan.again(worker.group)
+            self.plan.again(worker.group)
+            return []
         job = dict(self.plan.groups[worker.group])[worker.job]
         if not job.explainer:
             raise UsageError(f"{DEATHS} workers of Ray died at {job.title}; give them more memory, or fewer --workers")
         said = f"{job.explainer}: its process died on {DEATHS} workers of Ray"
-        return self.plan.fault(worker.group, said)
+        return self.plan.fault(worker.job, said)
 
     def _drop(self, worker: _Worker) -> None:
         """Do without a worker."""

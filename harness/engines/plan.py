@@ -1,6 +1,8 @@
 """What can be begun of a run's jobs, given what has ended: the same wherever they are done."""
 
+import heapq
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
@@ -17,28 +19,43 @@ Numbered = tuple[int, Job]
 class Plan:
     """What can be begun, given what has ended.
 
+    Of one explainer, jobs that are not free come first, in order; free ones after them, stage by stage, those of one
+    stage beside each other.
+
     Attributes
     ----------
     groups
         Jobs that one worker does in order: those of an explainer that are not free together, every other by itself.
-    faults
-        What each explainer at fault did.
     """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        heads: dict[str, list[Numbered]] = {}
+        heads: dict[str, int] = {}
         self.groups: list[list[Numbered]] = []
+        self._jobs = jobs
+        self._left = set(range(len(jobs)))
+        self._at: dict[int, int] = {}
+        self._faults: dict[str, tuple[int, str]] = {}
+        self._stages: dict[str, Counter[int]] = {}
+        self._waiting: dict[str, dict[int, list[int]]] = {}
+        self._ready: list[int] = []
         for number, job in enumerate(jobs):
-            if not job.explainer or job.free:
-                self.groups.append([(number, job)])
-            elif job.explainer in heads:
-                heads[job.explainer].append((number, job))
+            is_head = bool(job.explainer) and not job.free
+            if is_head and job.explainer in heads:
+                self.groups[heads[job.explainer]].append((number, job))
             else:
-                self.groups.append(heads.setdefault(job.explainer, [(number, job)]))
-        self.faults: dict[str, str] = {}
-        self._unready = set(heads)
-        self._left = {number for number, _ in enumerate(jobs)}
-        self._waiting = list(range(len(self.groups)))
+                group = len(self.groups)
+                if is_head:
+                    heads[job.explainer] = group
+                self._waiting.setdefault(job.explainer, {}).setdefault(_stage(job), []).append(group)
+                self.groups.append([(number, job)])
+            self._stages.setdefault(job.explainer, Counter())[_stage(job)] += 1
+        for name in self._stages:
+            self._open(name)
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """What each explainer at fault did, in the first of its jobs that told of one."""
+        return {name: reason for name, (_, reason) in self._faults.items()}
 
     @property
     def is_over(self) -> bool:
@@ -47,44 +64,59 @@ class Plan:
 
     def take(self) -> int | None:
         """Return the first group that can be begun, which is its taker's now; None where none can."""
-        for group in self._waiting:
-            job = self.groups[group][0][1]
-            if not (job.free and job.explainer in self._unready):
-                self._waiting.remove(group)
+        while self._ready:
+            group = heapq.heappop(self._ready)
+            if self.next_of(group) is not None:
                 return group
         return None
 
-    def ended(self, group: int, number: int) -> list[int]:
+    def next_of(self, group: int) -> Numbered | None:
+        """Return the first job of a group that is not over, None where all are."""
+        jobs, at = self.groups[group], self._at.get(group, 0)
+        while at < len(jobs) and jobs[at][0] not in self._left:
+            at += 1
+        self._at[group] = at
+        return jobs[at] if at < len(jobs) else None
+
+    def ended(self, number: int) -> list[int]:
         """Note the end of a job; return the jobs that are over by it."""
-        last, job = self.groups[group][-1]
-        if number == last and not job.free:
-            self._unready.discard(job.explainer)
         return self._over([number])
 
-    def fault(self, group: int, reason: str) -> list[int]:
-        """Note what an explainer did; return the jobs that are over by it: what no worker has begun, and the group."""
-        name = self.groups[group][0][1].explainer
-        self.faults.setdefault(name, reason)
-        dropped = [each for each in self._waiting if self.groups[each][0][1].explainer == name]
-        self._waiting = [each for each in self._waiting if each not in dropped]
-        return self._over([number for each in (group, *dropped) for number, _ in self.groups[each]])
+    def fault(self, number: int, reason: str) -> list[int]:
+        """Note what an explainer did in a job; return the jobs that are over by it: this one and its later ones.
 
-    def again(self, group: int) -> list[int]:
-        """Put a group back whose taker is lost, before all that waits; return what is over where it is not wanted."""
-        if self.groups[group][0][1].explainer in self.faults:
-            return self._over([number for number, _ in self.groups[group]])
-        self._waiting.insert(0, group)
-        return []
+        Earlier ones are still done: what the first of them tells counts, as where one process does all in order.
+        """
+        name = self._jobs[number].explainer
+        self._faults[name] = min(self._faults.get(name, (number, reason)), (number, reason))
+        return self._over([each for each in range(number, len(self._jobs)) if self._jobs[each].explainer == name])
 
-    def left(self, group: int) -> list[int]:
-        """Return the jobs of a group that have not ended, in order."""
-        return [number for number, _ in self.groups[group] if number in self._left]
+    def again(self, group: int) -> None:
+        """Put a group back whose taker is lost."""
+        heapq.heappush(self._ready, group)
+
+    def _open(self, name: str) -> None:
+        """Let begin what waits for no earlier stage of an explainer any more; what is nobody's waits for nothing."""
+        for stage in sorted(self._stages[name]):
+            for group in self._waiting[name].pop(stage, ()):
+                heapq.heappush(self._ready, group)
+            if name and self._stages[name][stage]:
+                return
 
     def _over(self, numbers: Sequence[int]) -> list[int]:
-        """Return those of the jobs that were not over yet."""
+        """Return those of the jobs that were not over yet, and let begin what waited for them."""
         new = [number for number in numbers if number in self._left]
         self._left -= set(new)
+        for number in new:
+            self._stages[self._jobs[number].explainer][_stage(self._jobs[number])] -= 1
+        for name in {self._jobs[number].explainer for number in new}:
+            self._open(name)
         return new
+
+
+def _stage(job: Job) -> int:
+    """Return the stage of a job: before all others where it is not free."""
+    return job.stage if job.free else -1
 
 
 def outcome(job: Job) -> tuple[str, Any]:
@@ -126,6 +158,8 @@ class AsTheyEnd(Sequence[Job]):
     def __getitem__(self, place: slice) -> Sequence[Job]: ...
 
     def __getitem__(self, place: int | slice) -> Job | Sequence[Job]:
+        if isinstance(place, int) and 0 <= place < len(self._over):  # what a progress bar asks after every job
+            return self._jobs[self._over[place]]
         over = set(self._over)
         order = [*self._over, *(number for number in range(len(self._jobs)) if number not in over)]
         return [self._jobs[number] for number in order[place]] if isinstance(place, slice) else self._jobs[order[place]]

@@ -139,9 +139,8 @@ class _Crew:
         if kind == FREE or worker.group is None:
             worker.group = None
             return []
-        if kind == FAULT:
-            return self.plan.fault(worker.group, said)
-        return self.plan.ended(worker.group, said)
+        number, found = said
+        return self.plan.fault(number, found) if kind == FAULT else self.plan.ended(number)
 
     def _lost(self, worker: _Worker) -> list[int]:
         """Book the death of a worker on the explainer it was at, and hire another; return the jobs that are over."""
@@ -149,11 +148,12 @@ class _Crew:
         worker.line.close()
         self._workers.remove(worker)
         how = _how_it_ended(worker.process.exitcode)
-        job = self.plan.groups[worker.group][0][1] if worker.group is not None else None
-        if worker.group is None or job is None or not job.explainer:
-            raise UsageError(f"a process {how}{f' at {job.title}' if job else ''}; give fewer --workers")
+        at = self.plan.next_of(worker.group) if worker.group is not None else None
+        if at is None or not at[1].explainer:
+            raise UsageError(f"a process {how}{f' at {at[1].title}' if at else ''}; give fewer --workers")
         self.hire(1)
-        return self.plan.fault(worker.group, f"{job.explainer}: its process {how}")
+        number, job = at
+        return self.plan.fault(number, f"{job.explainer}: its process {how}")
 
 
 def _how_it_ended(code: int | None) -> str:
@@ -189,6 +189,6 @@ def _do(group: Sequence[Numbered], line: Connection) -> None:
     """Do the jobs of one group, and say how each ends; none after a fault."""
     for number, job in group:
         kind, said = outcome(job)
-        line.send((kind, number if kind == ENDED else said))
+        line.send((kind, said if kind == BROKEN else (number, said)))
         if kind != ENDED:
             return

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,8 @@ def request(*explainers: Explainer) -> Request:
             return factor * self.inner(images)
 
     subject = Subject(Steeper(), name="tiny", classes=CLASSES, spec=SPEC)
-    return Request(subject, bright_patch_faces(), explainers, checks, SMALL, feed="contiguous:64")
+    profile = replace(SMALL, controls=("random",))
+    return Request(subject, bright_patch_faces(36), explainers, checks, profile, feed="contiguous:64")
 
 
 def digests(run: RunFolder) -> dict[str, str]:
