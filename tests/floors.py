@@ -8,7 +8,7 @@ from typing import Any
 
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 EXTRAS = ("dev",)
-_RANGE = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*>=\s*(?P<floor>[0-9][0-9.]*)(\s*,\s*<\s*[0-9.]+)?")
+_RANGE = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*>=\s*(?P<floor>[0-9][0-9.]*)(\s*,\s*<\s*[0-9.]+)?(\s*;.*)?")
 
 
 def floors(project: Mapping[str, Any]) -> Iterator[str]:

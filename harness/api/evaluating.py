@@ -14,6 +14,7 @@ from harness.api.run import Run
 from harness.arithmetic import AUTO
 from harness.checks import Check
 from harness.cli import shown_progress, silent_progress
+from harness.engines import LOCAL
 from harness.errors import UsageError
 from harness.evaluation import Request
 from harness.evaluation import evaluate as evaluated
@@ -40,6 +41,8 @@ def evaluate(
     device: str = "auto",
     feed: str = AUTO,
     workers: int = 0,
+    engine: str = LOCAL,
+    address: str = "",
     out: Path | str | None = None,
     progress: bool = False,
 ) -> Run:
@@ -63,7 +66,7 @@ def evaluate(
         several; by default the best known of each family. Controls are added.
     checks
         Names or families, one or several; by default all that the images can answer, and every metric is measured.
-    profile, per_class, seed, device, feed, workers
+    profile, per_class, seed, device, feed, workers, engine, address
         As on the command line.
     out
         Folder of the run, which goes on where it stopped; by default a temporary one, which lives as long as the run.
@@ -84,7 +87,8 @@ def evaluate(
         network, images, labels, classes=classes, spec=spec, name=name, explainers=explainers, checks=checks,
         default="all", profile=as_profile(profile, per_class), seed=seed, device=device, feed=feed,
     )  # fmt: skip
-    return made(request, out, progress=progress, command="harness.evaluate", workers=workers)
+    where = {"workers": workers, "engine": engine, "address": address}
+    return made(request, out, progress=progress, command="harness.evaluate", **where)
 
 
 def asked(
@@ -125,13 +129,14 @@ def explainers_of(given: Any) -> tuple[Explainer, ...]:
     return asked_explainers(words)
 
 
-def made(
-    request: Request, out: Path | str | None, *, progress: bool = False, command: str = "", workers: int = 0
-) -> Run:
-    """Evaluate a request and return its run, in a temporary folder where none is given."""
+def made(request: Request, out: Path | str | None, *, progress: bool = False, command: str = "", **where: Any) -> Run:
+    """Evaluate a request and return its run, in a temporary folder where none is given.
+
+    `where` says who does it: ``workers``, ``engine`` and ``address`` as :func:`harness.evaluation.evaluate` takes them.
+    """
     folder = Path(tempfile.mkdtemp(prefix="harness-run-") if out is None else out)
     shown = shown_progress if progress else silent_progress
-    evaluated(request, RunFolder.sharing(folder), shown, command, workers=workers)
+    evaluated(request, RunFolder.sharing(folder), shown, command, **where)
     run = Run(folder)
     if out is None:
         weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)

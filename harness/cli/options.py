@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.arithmetic import AUTO
+from harness.engines import ENGINES, LOCAL
 from harness.metrics.score import KINDS
 from harness.profiles import PROFILES
 
@@ -51,6 +52,8 @@ def add_run_options(parser: Any) -> None:
     )
     add("--workers", metavar="N", type=int, default=0, help="processes of one thread that work side by side (none)")
     add("--no-store", action="store_true", help="make everything anew; take nothing that another run has made")
+    add("--engine", choices=ENGINES, default=LOCAL, help="where they work: this machine, or Ray (default %(default)s)")
+    add("--address", metavar="A", default="", help="of a Ray cluster, as host:port or auto (default: one started here)")
     add("--out", metavar="DIR", type=Path, help="run folder; the same folder goes on where it stopped")
 
 

@@ -25,7 +25,8 @@ def run_command(options: argparse.Namespace) -> int:
     folder = options.out or default_folder(request, options.profile)
     kept = RunFolder(folder) if options.no_store else RunFolder.sharing(folder)
     shown, say = (silent_progress, _unsaid) if options.quiet else (shown_progress, told)
-    run = evaluate(request, kept, shown, options.command_line, say, options.workers)
+    where = {"workers": options.workers, "engine": options.engine, "address": options.address}
+    run = evaluate(request, kept, shown, options.command_line, say, **where)
     for note in run.record.notes:
         say(f"note: {note}")
     for table in [] if options.quiet else [*tables.verdict_tables(run), *_ladder_tables(run), *_score_tables(run)]:

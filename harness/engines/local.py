@@ -20,12 +20,15 @@ class Job:
         Does it and stores what it found.
     free
         Whether it may be done beside the explainer's other free jobs, once those that are not free are done.
+    stage
+        Of a free job: it is begun once the explainer's free jobs of all earlier stages are done.
     """
 
     title: str
     explainer: str
     perform: Callable[[], object]
     free: bool = False
+    stage: int = 0
 
 
 Progress = Callable[[Sequence[Job]], Iterable[Job]]

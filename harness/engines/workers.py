@@ -8,19 +8,19 @@ import multiprocessing
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from typing import Any, overload
+from typing import Any
 
 from harness.engines.local import Job, Progress
-from harness.errors import ExplainerFault, HarnessError, UsageError
+from harness.engines.plan import BROKEN, ENDED, FAULT, AsTheyEnd, Numbered, Plan, outcome
+from harness.errors import UsageError
 from harness.process import end_with_parent
 
-ENDED, FAULT, BROKEN, FREE = "ended", "fault", "broken", "free"
-"""What a worker says: of a job, of an explainer, of the run, of itself."""
+FREE = "free"
+"""What a worker says of itself, beside what its jobs came to."""
 
 
 def run_beside(
@@ -53,82 +53,16 @@ def run_beside(
     """
     if "fork" not in multiprocessing.get_all_start_methods():
         raise UsageError(f"--workers needs a system that can copy a process, which {sys.platform} cannot; leave it out")
-    plan = _Plan(jobs)
+    plan = Plan(jobs)
     crew = _Crew(plan, spent)
     try:
         crew.hire(min(workers, len(plan.groups)))
-        for _ in progress(_AsTheyEnd(jobs, crew.ended())):
+        for _ in progress(AsTheyEnd(jobs, crew.ended())):
             pass
         crew.let_go()
     finally:
         crew.dismiss()
     return plan.faults, crew.seconds
-
-
-Numbered = tuple[int, Job]
-"""A job and its place in the plan."""
-
-
-class _Plan:
-    """What can be begun, given what has ended.
-
-    Attributes
-    ----------
-    groups
-        Jobs that one worker does in order: those of an explainer that are not free together, every other by itself.
-    faults
-        What each explainer at fault did.
-    """
-
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        heads: dict[str, list[Numbered]] = {}
-        self.groups: list[list[Numbered]] = []
-        for number, job in enumerate(jobs):
-            if not job.explainer or job.free:
-                self.groups.append([(number, job)])
-            elif job.explainer in heads:
-                heads[job.explainer].append((number, job))
-            else:
-                self.groups.append(heads.setdefault(job.explainer, [(number, job)]))
-        self.faults: dict[str, str] = {}
-        self._unready = set(heads)
-        self._left = {number for number, _ in enumerate(jobs)}
-        self._waiting = list(range(len(self.groups)))
-
-    @property
-    def is_over(self) -> bool:
-        """Whether every job has ended."""
-        return not self._left
-
-    def take(self) -> int | None:
-        """Return the first group that can be begun, which is its taker's now; None where none can."""
-        for group in self._waiting:
-            job = self.groups[group][0][1]
-            if not (job.free and job.explainer in self._unready):
-                self._waiting.remove(group)
-                return group
-        return None
-
-    def ended(self, group: int, number: int) -> list[int]:
-        """Note the end of a job; return the jobs that are over by it."""
-        last, job = self.groups[group][-1]
-        if number == last and not job.free:
-            self._unready.discard(job.explainer)
-        return self._over([number])
-
-    def fault(self, group: int, reason: str) -> list[int]:
-        """Note what an explainer did; return the jobs that are over by it: what no worker has begun, and the group."""
-        name = self.groups[group][0][1].explainer
-        self.faults.setdefault(name, reason)
-        dropped = [each for each in self._waiting if self.groups[each][0][1].explainer == name]
-        self._waiting = [each for each in self._waiting if each not in dropped]
-        return self._over([number for each in (group, *dropped) for number, _ in self.groups[each]])
-
-    def _over(self, numbers: Sequence[int]) -> list[int]:
-        """Return those of the jobs that were not over yet."""
-        new = [number for number in numbers if number in self._left]
-        self._left -= set(new)
-        return new
 
 
 @dataclass
@@ -144,7 +78,7 @@ class _Worker:
 class _Crew:
     """The processes, and what they have said; `spent` as :func:`run_beside` has it, `seconds` as it returns them."""
 
-    plan: _Plan
+    plan: Plan
     spent: Callable[[], float]
     seconds: float = 0.0
     _workers: list[_Worker] = field(default_factory=list)
@@ -205,9 +139,8 @@ class _Crew:
         if kind == FREE or worker.group is None:
             worker.group = None
             return []
-        if kind == FAULT:
-            return self.plan.fault(worker.group, said)
-        return self.plan.ended(worker.group, said)
+        number, found = said
+        return self.plan.fault(number, found) if kind == FAULT else self.plan.ended(number)
 
     def _lost(self, worker: _Worker) -> list[int]:
         """Book the death of a worker on the explainer it was at, and hire another; return the jobs that are over."""
@@ -215,11 +148,12 @@ class _Crew:
         worker.line.close()
         self._workers.remove(worker)
         how = _how_it_ended(worker.process.exitcode)
-        job = self.plan.groups[worker.group][0][1] if worker.group is not None else None
-        if worker.group is None or job is None or not job.explainer:
-            raise UsageError(f"a process {how}{f' at {job.title}' if job else ''}; give fewer --workers")
+        at = self.plan.next_of(worker.group) if worker.group is not None else None
+        if at is None or not at[1].explainer:
+            raise UsageError(f"a process {how}{f' at {at[1].title}' if at else ''}; give fewer --workers")
         self.hire(1)
-        return self.plan.fault(worker.group, f"{job.explainer}: its process {how}")
+        number, job = at
+        return self.plan.fault(number, f"{job.explainer}: its process {how}")
 
 
 def _how_it_ended(code: int | None) -> str:
@@ -254,44 +188,7 @@ def _work(
 def _do(group: Sequence[Numbered], line: Connection) -> None:
     """Do the jobs of one group, and say how each ends; none after a fault."""
     for number, job in group:
-        try:
-            job.perform()
-        except ExplainerFault as fault:
-            return line.send((FAULT, str(fault)))
-        except HarnessError as error:
-            return line.send((BROKEN, error))
-        except Exception as error:  # as it would end a run in one process, with what it says
-            return line.send((BROKEN, _told_again(error)))
-        line.send((ENDED, number))
-    return None
-
-
-def _told_again(error: Exception) -> Exception:
-    """Return an error that can be sent: it says where it was raised, since its traceback stays behind."""
-    return RuntimeError("".join(traceback.format_exception(error)))
-
-
-class _AsTheyEnd(Sequence[Job]):
-    """Jobs in the order in which they end, as far as that is known; iterating waits for the next."""
-
-    def __init__(self, jobs: Sequence[Job], ended: Iterator[int]) -> None:
-        self._jobs, self._over, self._ended = jobs, list[int](), ended
-
-    def __len__(self) -> int:
-        return len(self._jobs)
-
-    def __iter__(self) -> Iterator[Job]:
-        for number in self._ended:
-            self._over.append(number)
-            yield self._jobs[number]
-
-    @overload
-    def __getitem__(self, place: int) -> Job: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Job]: ...
-
-    def __getitem__(self, place: int | slice) -> Job | Sequence[Job]:
-        over = set(self._over)
-        order = [*self._over, *(number for number in range(len(self._jobs)) if number not in over)]
-        return [self._jobs[number] for number in order[place]] if isinstance(place, slice) else self._jobs[order[place]]
+        kind, said = outcome(job)
+        line.send((kind, said if kind == BROKEN else (number, said)))
+        if kind != ENDED:
+            return

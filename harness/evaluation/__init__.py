@@ -6,5 +6,6 @@ from harness.evaluation.provenance import PACKAGES
 from harness.evaluation.recognition import answers
 from harness.evaluation.request import Request
 from harness.evaluation.runner import Runner
+from harness.evaluation.team import hands_for
 
-__all__ = ["PACKAGES", "Request", "Runner", "answers", "evaluate", "examine", "noted", "prepared"]
+__all__ = ["PACKAGES", "Request", "Runner", "answers", "evaluate", "examine", "hands_for", "noted", "prepared"]

@@ -14,7 +14,7 @@ from harness.checks import examination_table, examined
 from harness.checks.contract import ContractGate
 from harness.digest import digest
 from harness.effects import part_effects
-from harness.engines.local import Progress, run_here
+from harness.engines import LOCAL, Progress, run_here
 from harness.errors import UsageError
 from harness.evaluation.decision import decided
 from harness.evaluation.notes import check_faces, noted
@@ -23,7 +23,7 @@ from harness.evaluation.recognition import Recognised, Tell, answers, silent
 from harness.evaluation.request import Request
 from harness.evaluation.rows import blank_images, evidence_of, examples_of, failed_rows, names_of, persons_of
 from harness.evaluation.runner import Runner
-from harness.evaluation.team import Team, threads_for
+from harness.evaluation.team import Hands, Team, hands_for
 from harness.evaluation_set import EvaluationSet, evaluation_set
 from harness.explainers import Explainer
 from harness.identity import content
@@ -46,6 +46,8 @@ def evaluate(
     command: str = "",
     tell: Tell = silent,
     workers: int = 0,
+    engine: str = LOCAL,
+    address: str = "",
 ) -> RunFolder:
     """Evaluate and store a run; on the same folder it goes on where it was stopped.
 
@@ -65,6 +67,8 @@ def evaluate(
         Processes of one thread each that work side by side. What is found is the same bit for bit however many they
         are; what it cost is not, since what one process still knows another asks again. 0 leaves everything to this
         process and torch's threads.
+    engine, address
+        Where the workers are, as :func:`harness.evaluation.team.hands_for` takes them.
 
     Returns
     -------
@@ -77,15 +81,15 @@ def evaluate(
         Where the faces' classes are not the subject's, two faces have one id, the folder cannot be written, another
         process is at work in it, or there cannot be workers.
     """
-    with folder.alone(), threads_for(workers, request.subject):
-        made = _evaluated(request, folder, progress, command, tell, workers)
+    with folder.alone(), hands_for(request.subject, workers, engine, address) as hands:
+        made = _evaluated(request, folder, progress, command, tell, hands)
     if folder.shared is not None:
         folder.shared.tidy()
     return made
 
 
 def _evaluated(
-    request: Request, folder: RunFolder, progress: Progress, command: str, tell: Tell, workers: int
+    request: Request, folder: RunFolder, progress: Progress, command: str, tell: Tell, hands: Hands
 ) -> RunFolder:
     """Evaluate in a folder that is this process's own meanwhile."""
     started = time.perf_counter()
@@ -100,13 +104,14 @@ def _evaluated(
     # Before anything else: who breaks the contract has no scores. Known maps come from no explainer that could.
     gate = ContractGate(request.subject, request.faces, request.seed, folder.remembered)
     runner = Runner(case, request.measurements(), folder, gate.behaviour)
-    team = Team(workers, folder, progress, runner)
-    if workers > 1:  # who is alone makes them where they are asked for
-        team.run([job for games in _played(runner) for job in runner.shared_jobs("the games", games.pieces(case))])
+    team = Team(hands, folder, progress, runner, tell)
+    if hands.are_others:  # who is alone makes them where they are asked for
+        pieces = [job for games in _played(runner) for job in runner.shared_jobs("the games", games.pieces(case))]
+        team.run(pieces, request)
     known = (*known_maps(case, request.faces, probabilities.argmax(1), runner.shared), *_truths(case, runner))
     jobs = gate.jobs(request.explainers)
     request = replace(request, explainers=request.explainers + known)
-    faults = team.run([*jobs, *runner.plan(request.explainers)])
+    faults = team.run([*jobs, *runner.plan(request.explainers)], request)
     recognised.note(gate.behaviours, tell)
 
     sound = [explainer for explainer in request.explainers if explainer.name not in faults]

@@ -103,14 +103,14 @@ class Runner:
         return [Job(said, SHARED, partial(self.shared, *piece)) for said, piece in named]
 
     def _jobs(self, explainer: Explainer) -> list[Job]:
-        """Return the jobs of one explainer: its maps block by block, then each measurement."""
+        """Return the jobs of one explainer: its maps block by block, in any order, then each measurement."""
         case, name = self.case, explainer.name
         blocks = [
-            Job(f"{name}: maps", name, partial(self._explained, explainer, *self._of(block)))
+            Job(f"{name}: maps", name, partial(self._block, explainer, block), True)
             for block in _blocks(np.arange(len(case.targets)))
         ]
         return blocks + [
-            Job(f"{name}: {measurement.name}", name, partial(self._measure, explainer, measurement), True)
+            Job(f"{name}: {measurement.name}", name, partial(self._measure, explainer, measurement), True, 1)
             for measurement in self._measurements_of(explainer)
         ]
 
@@ -169,9 +169,9 @@ class Runner:
         """Return the seconds of the pieces that this runner and its copies made, as part of every explainer's cost."""
         return float(self._ledger.booked[2]) + self.made_beside
 
-    def _of(self, index: Int[np.ndarray, " m"]) -> tuple[Tensor, Int[np.ndarray, " m"]]:
-        """Return some of the set's images and their targets."""
-        return self.case.images[torch.from_numpy(index)], self.case.targets[index]
+    def _block(self, explainer: Explainer, index: Int[np.ndarray, " m"]) -> Float[np.ndarray, "m h w"]:
+        """Return the maps of some of the set's images; a job holds their numbers, not the images once more."""
+        return self._explained(explainer, self.case.images[torch.from_numpy(index)], self.case.targets[index])
 
     def _explained(
         self,

@@ -1,17 +1,70 @@
-"""Who does the jobs of a run: this process, or copies of it side by side."""
+"""Who does the jobs of a run: this process, copies of it side by side, or workers of Ray."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
-from harness.engines import Job, run_beside, run_here
-from harness.engines.local import Progress
+from harness.arithmetic import arithmetic
+from harness.engines import ENGINES, LOCAL, RAY, Cluster, Job, Progress, cluster, run_beside, run_here
 from harness.errors import UsageError
-from harness.evaluation.runner import Runner
+from harness.evaluation.recognition import Tell, silent
+from harness.evaluation.request import Request
+from harness.evaluation.runner import EXPLAINING_CODE, JUDGING_CODE, Runner, package_digest
 from harness.store import RunFolder
 from harness.subject import Subject
+
+
+@dataclass(frozen=True)
+class Hands:
+    """Who there is beside this process.
+
+    Attributes
+    ----------
+    workers
+        How many copies of this process work side by side; below 2 there is no need of any.
+    cluster
+        On which workers are instead; None for copies of this process.
+    """
+
+    workers: int
+    cluster: Cluster | None = None
+
+    @property
+    def are_others(self) -> bool:
+        """Whether jobs are done elsewhere than in this process."""
+        return self.cluster is not None or self.workers > 1
+
+    def run(
+        self,
+        jobs: Sequence[Job],
+        progress: Progress,
+        folder: RunFolder,
+        request: Request,
+        runner: Runner | None = None,
+        tell: Tell = silent,
+    ) -> tuple[dict[str, str], float]:
+        """Run `jobs` of a request elsewhere, whose pieces come into the folder.
+
+        Returns
+        -------
+        tuple
+            What each explainer at fault did, by name, and the seconds that pieces of the runner took.
+        """
+        spent = float if runner is None else runner.seconds_made
+        if self.cluster is None:
+            with folder.together():
+                return run_beside(jobs, progress, self.workers, spent)
+        from harness.engines.crew import run_on_ray  # it loads Ray, which not everybody has
+
+        for explainer in request.explainers:
+            _ = explainer.digest  # it is what it is here, wherever it is called
+        begin = partial(unfit, request.subject, terms(request.subject))
+        return run_on_ray(
+            jobs, progress, self.cluster, folder, begin=begin, spent=spent, parts=_parts(request), tell=tell
+        )
 
 
 @dataclass(frozen=True)
@@ -20,30 +73,32 @@ class Team:
 
     Attributes
     ----------
-    workers
-        How many copies of this process work side by side; below 2 there is no need of any.
+    hands
+        Who does them.
     folder
         Where all keep their pieces.
     progress
         Wraps the jobs.
     runner
         Whose jobs they are.
+    tell
+        Is told who takes no part.
     """
 
-    workers: int
+    hands: Hands
     folder: RunFolder
     progress: Progress
     runner: Runner
+    tell: Tell = silent
 
-    def run(self, jobs: Sequence[Job]) -> dict[str, str]:
-        """Run `jobs`; return what each explainer at fault did, in the order of the jobs."""
-        if self.workers < 2:
+    def run(self, jobs: Sequence[Job], request: Request) -> dict[str, str]:
+        """Run `jobs` of a request; return what each explainer at fault did, in the order of the jobs."""
+        if not self.hands.are_others:
             found = run_here(jobs, self.progress)
         else:
-            with self.folder.together():
-                faults, seconds = run_beside(jobs, self.progress, self.workers, self.runner.seconds_made)
+            faults, seconds = self.hands.run(jobs, self.progress, self.folder, request, self.runner, self.tell)
             self.runner.made_beside += seconds
-            # What the copies know is in the pieces: this process takes it from there.
+            # What the others know is in the pieces: this process takes it from there.
             found = faults | run_here([job for job in jobs if job.explainer not in faults], _unseen)
         return {job.explainer: found[job.explainer] for job in jobs if job.explainer in found}
 
@@ -54,21 +109,71 @@ def _unseen(jobs: Sequence[Job]) -> Sequence[Job]:
 
 
 @contextmanager
-def threads_for(workers: int, subject: Subject) -> Iterator[None]:
-    """Compute with one thread meanwhile where there are workers, so that their number changes no bit.
+def hands_for(subject: Subject, workers: int, engine: str = LOCAL, address: str = "") -> Iterator[Hands]:
+    """Yield who works beside this process, which computes with one thread meanwhile: their number changes no bit.
+
+    Parameters
+    ----------
+    subject
+        What they are asked about.
+    workers
+        How many; 0 leaves all to this process and torch's threads, or takes as many as a cluster has room for.
+    engine
+        One of :data:`harness.engines.ENGINES`.
+    address
+        Of a cluster of Ray, as :func:`harness.engines.cluster` takes it.
 
     Raises
     ------
     UsageError
-        Where the subject is on a device that copies of a process cannot share.
+        Where there cannot be such, as where the subject is on a device that copies of a process cannot share.
     """
-    if workers < 0:
-        raise UsageError(f"--workers {workers} is no number of processes; give 1 or more, or leave it out")
-    if workers > 1 and subject.device.type != "cpu":
-        raise UsageError(f"--workers is for the CPU, and the network is on {subject.device}; leave it out")
+    _check(subject, workers, engine, address)
     threads = torch.get_num_threads()
-    torch.set_num_threads(1 if workers else threads)
+    torch.set_num_threads(1 if workers or engine == RAY else threads)
     try:
-        yield
+        if engine == LOCAL:
+            yield Hands(workers)
+        else:
+            with cluster(address, workers, on_gpu=subject.device.type == "cuda") as reached:
+                yield Hands(reached.workers, reached)
     finally:
         torch.set_num_threads(threads)
+
+
+def _check(subject: Subject, workers: int, engine: str, address: str) -> None:
+    """Refuse who cannot be had."""
+    if engine not in ENGINES:
+        raise UsageError(f"there is no engine {engine!r}; give one of {', '.join(ENGINES)}")
+    if workers < 0:
+        raise UsageError(f"--workers {workers} is no number of processes; give 1 or more, or leave it out")
+    if address and engine != RAY:
+        raise UsageError(f"--address {address} is that of a Ray cluster; give --engine ray with it, or leave it out")
+    if workers > 1 and engine == LOCAL and subject.device.type != "cpu":
+        raise UsageError(
+            f"--workers is for the CPU, and the network is on {subject.device}; leave it out, or give --engine ray"
+        )
+
+
+def terms(subject: Subject) -> Mapping[str, str]:
+    """Return what has to be the same on all machines of a run, by what it is called."""
+    return {**arithmetic(subject), "this package": package_digest(EXPLAINING_CODE + JUDGING_CODE)}
+
+
+def unfit(subject: Subject, asked: Mapping[str, str]) -> str:
+    """Set a worker up, and return why its numbers would be others than those of the run, "" where they are the same."""
+    torch.set_num_threads(1)
+    here = terms(subject)
+    other = [f"{what} {here[what]}, not {held}" for what, held in asked.items() if here[what] != held]
+    return f"it computes otherwise than this process ({'; '.join(other)})" if other else ""
+
+
+def _parts(request: Request) -> Mapping[str, object]:
+    """Return what of a request may be of a kind that cannot be sent, by what a user calls it."""
+    twin = request.random_labels
+    return {
+        f"the network {request.subject.name!r}": request.subject,
+        **({f"the network {twin.name!r}": twin} if twin is not None else {}),
+        **{f"explainer {explainer.name!r}": explainer for explainer in request.explainers},
+        **{f"metric {card.name!r}": card for card in request.metrics},
+    }

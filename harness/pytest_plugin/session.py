@@ -15,9 +15,9 @@ from harness.api.parametrized import own_folder
 from harness.checks import CHECKS
 from harness.checks.contract import ContractGate
 from harness.cli import asked_request, default_folder, shown_progress, write_report
-from harness.engines import run_beside
+from harness.engines import RAY
 from harness.errors import HarnessError
-from harness.evaluation import Request, evaluate, prepared
+from harness.evaluation import Request, evaluate, hands_for, prepared
 from harness.explainers import Explainer
 from harness.explainers.asked import load_entry_points
 from harness.store import RunFolder
@@ -53,9 +53,9 @@ class Session:
         request = self.request
         folder = prepared(request, self.kept)
         gate = ContractGate(request.subject, request.faces, request.seed, folder.remembered)
-        if self.workers > 1:
-            with folder.together(), self._uncaptured():
-                run_beside(gate.jobs(self.owing), shown_progress, self.workers)
+        if self.workers > 1 or self.where["engine"] == RAY:
+            with self._uncaptured(), hands_for(request.subject, **self.where) as hands:
+                hands.run(gate.jobs(self.owing), shown_progress, folder, request)
         return gate
 
     def evaluated(self) -> RunFolder:
@@ -64,7 +64,7 @@ class Session:
             command = shlex.join(["pytest", *(str(word) for word in self.config.invocation_params.args)])
             try:
                 with self._uncaptured():
-                    self.run = evaluate(self.request, self.kept, shown_progress, command, workers=self.workers)
+                    self.run = evaluate(self.request, self.kept, shown_progress, command, **self.where)
                     list(write_report(self.run))
             except HarnessError as error:
                 pytest.exit(f"harness: {error}", returncode=2)
@@ -79,6 +79,12 @@ class Session:
     def workers(self) -> int:
         """How many processes work side by side; 0 leaves everything to this one."""
         return int(self.config.option.workers)
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """Who does the jobs, as :func:`harness.evaluation.evaluate` takes it."""
+        option = self.config.option
+        return {"workers": self.workers, "engine": option.engine, "address": option.address}
 
     def _uncaptured(self) -> AbstractContextManager[None]:
         """Let progress be seen meanwhile."""
@@ -98,7 +104,8 @@ def session_of(config: pytest.Config) -> Session:
         load_entry_points()
         request = _request(config.option).with_controls()
         folder = own_folder(config.option.out or default_folder(request, config.option.profile))
-        if config.option.workers:  # as the run will be made: the contract's pieces are those of its arithmetic
+        # As the run will be made: the contract's pieces are those of its arithmetic.
+        if config.option.workers or config.option.engine == RAY:
             torch.set_num_threads(1)
         config.stash[SESSION] = Session(config, request, folder)
     return config.stash[SESSION]

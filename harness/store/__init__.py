@@ -1,6 +1,7 @@
 """Run folders: one evaluation, its numbers and its cache. The only place that writes results."""
 
-from harness.store.folder import Examples, RunFolder
+from harness.store.examples import Examples
+from harness.store.folder import RunFolder
 from harness.store.record import (
     CheckRecord,
     Cost,
@@ -29,6 +30,7 @@ from harness.store.schema import (
     joined,
 )
 from harness.store.shared import SharedPieces, shared_pieces
+from harness.store.shelf import AwayFolder, Lender, Shelf
 
 __all__ = [
     "BLANK",
@@ -44,16 +46,19 @@ __all__ = [
     "SCHEMA_VERSION",
     "SCORES",
     "VERDICTS",
+    "AwayFolder",
     "CheckRecord",
     "Cost",
     "Examples",
     "ExplainerRecord",
     "FacesRecord",
+    "Lender",
     "PassesRecord",
     "RunFolder",
     "RunRecord",
     "RungRecord",
     "SharedPieces",
+    "Shelf",
     "SubjectRecord",
     "frame",
     "joined",

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +20,8 @@ from filelock import FileLock, Timeout
 from harness.errors import UsageError
 from harness.importing import reason
 from harness.names import LONGEST
-from harness.store.pieces import FINISHED, file_name, note, read_piece, sha256
+from harness.store.examples import Examples
+from harness.store.pieces import FINISHED, Files, file_name, is_whole, note, read_piece, sha256
 from harness.store.record import RunRecord
 from harness.store.schema import BLANK, EFFECTS, EXAMINATIONS, IDENTITY, IMAGES, LADDER, PERSONS, SCHEMA_VERSION, frame
 from harness.store.shared import SharedPieces, shared_pieces
@@ -30,30 +31,6 @@ TURNS = "cache/turns"
 """Where copies of a process that work together keep from making one piece twice."""
 OWN_DIGEST = "digest of the rest"
 """Under which ``run.json`` says what it says itself."""
-
-
-@dataclass(frozen=True)
-class Examples:
-    """A few images with the maps of every explainer, for figures.
-
-    Attributes
-    ----------
-    pictures
-        Grey, 0 to 1, shape (k, h, w); a few a class, the first one that the network got right where there is one.
-    images, labels, targets
-        Source index, true class ("" where unknown) and explained class of each.
-    explainers
-        Names, length e.
-    maps
-        Shape (e, k, h, w), signed.
-    """
-
-    pictures: np.ndarray
-    images: np.ndarray
-    labels: np.ndarray
-    targets: np.ndarray
-    explainers: np.ndarray
-    maps: np.ndarray
 
 
 class RunFolder:
@@ -86,12 +63,21 @@ class RunFolder:
 
     def of(self, name: str) -> "RunFolder":
         """Return the folder with pieces that are kept apart, within those of this one, under another name."""
-        return RunFolder(self.path, "-".join(part for part in (self._pieces, name) if part), self.shared)
+        return RunFolder(self.path, self._within(name), self.shared)
 
     @classmethod
     def sharing(cls, path: Path) -> "RunFolder":
         """Return a folder that shares pieces with this user's other runs."""
         return cls(path, shared=shared_pieces())
+
+    def _within(self, name: str) -> str:
+        """Return what a name within this folder's is called."""
+        return "-".join(part for part in (self._pieces, name) if part)
+
+    @property
+    def pieces(self) -> str:
+        """Under which name of the cache pieces are kept."""
+        return self._pieces
 
     # ------------------------------------------------------------------ reading
 
@@ -331,20 +317,23 @@ class RunFolder:
         if held is None:
             with self._in_turn(name):
                 held = _if(holds, read_piece(self.path / name)) if self._together else None
-                held = held or _if(holds, self._from_others(key, self.path / name))
+                held = held or _if(holds, read_piece(self.path / name) if self.taken(name) else None)
                 if held is None:
                     self._write_piece(name, make())
                     held = read_piece(self.path / name)
-                    if self.shared is not None:
-                        self.shared.give(self._pieces, key, self.path / name)
+                    self.given(name)
         if held is None:
             raise UsageError(f"{self.path / name} does not hold what was just written; choose another --out")
         return held
 
-    def _from_others(self, key: str, place: Path) -> dict[str, Any] | None:
-        """Return a piece that another run has made, which is kept here from now on; None where there is none."""
-        taken = self.shared is not None and self.shared.take(self._pieces, key, place)
-        return read_piece(place) if taken else None
+    def taken(self, name: str) -> bool:
+        """Take a piece that another run has made, whole or damaged; whether there was one."""
+        return self.shared is not None and self.shared.take(name, self.path / name)
+
+    def given(self, name: str) -> None:
+        """Let other runs have a piece."""
+        if self.shared is not None:
+            self.shared.give(name, self.path / name)
 
     def _write_piece(self, name: str, parts: Mapping[str, Any]) -> None:
         """Write the files of a piece, and last what says that they are whole."""
@@ -357,6 +346,19 @@ class RunFolder:
                 self.write_arrays(f"{name}/{file}", {"value": value})
             digests[file] = self._written.pop(f"{name}/{file}")
         self.write_text(f"{name}/{FINISHED}", note(digests))
+
+    def lay(self, name: str, files: Files) -> None:
+        """Keep a piece that was made on another machine, under its name in this folder.
+
+        Raises
+        ------
+        UsageError
+            Where its files are not what their maker wrote, or would lie outside the cache.
+        """
+        if not is_whole(files) or Path(name).parts[:1] != ("cache",) or ".." in Path(name).parts:
+            raise UsageError(f"{name} did not arrive as it was made; run it again into the same folder")
+        for file in (*(each for each in files if each != FINISHED), FINISHED):
+            self._whole(f"{name}/{file}", lambda place, data=files[file]: place.write_bytes(data))
 
     @property
     def _together(self) -> bool:

@@ -9,13 +9,15 @@ import json
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 FINISHED = "complete"
 """The file of a piece that is written last: the digest of each of its files."""
+Files: TypeAlias = dict[str, bytes]
+"""The files of a piece by name, the last one last."""
 
 
 def file_name(part: str, value: Any) -> str:
@@ -40,6 +42,27 @@ def read_piece(folder: Path) -> dict[str, Any] | None:
         return {Path(name).stem: _read(folder, str(name), noted[name]) for name in noted}
     except Exception:  # damaged bytes make a reader stumble over anything
         return None
+
+
+def packed(folder: Path) -> Files | None:
+    """Return the files of a piece as they are, to be sent; None where it is not there or not what was written."""
+    try:
+        noted = (folder / FINISHED).read_bytes()
+        files = {str(name): (folder / name).read_bytes() for name in json.loads(noted)}
+    except Exception:  # damaged bytes make a reader stumble over anything
+        return None
+    files[FINISHED] = noted
+    return files if is_whole(files) else None
+
+
+def is_whole(files: Files) -> bool:
+    """Whether files that were sent are those of one piece, and what their maker wrote."""
+    try:
+        noted = json.loads(files[FINISHED])
+        found = {name: hashlib.sha256(data).hexdigest() for name, data in files.items() if name != FINISHED}
+        return bool(found == noted) and all(Path(name).name == name for name in found)
+    except Exception:  # damaged bytes make a reader stumble over anything
+        return False
 
 
 def _read(folder: Path, name: str, expected: str) -> Any:

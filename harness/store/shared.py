@@ -46,9 +46,9 @@ class SharedPieces:
     path: Path
     limit: int = LIMIT
 
-    def take(self, within: str, key: str, into: Path) -> bool:
-        """Bring the files of a piece into a folder, whole or damaged; whether there were any."""
-        kept = self._at(within, key)
+    def take(self, name: str, into: Path) -> bool:
+        """Bring the files of a piece, whole or damaged, into a folder; whether there were any."""
+        kept = self._at(name)
         try:
             files = [kept / FINISHED, *(file for file in kept.iterdir() if file.name != FINISHED)]
             os.utime(files[0])
@@ -59,9 +59,9 @@ class SharedPieces:
             return False
         return True
 
-    def give(self, within: str, key: str, piece: Path) -> None:
+    def give(self, name: str, piece: Path) -> None:
         """Keep a copy of a piece that was just made, in place of the one that is there."""
-        kept = self._at(within, key)
+        kept = self._at(name)
         with suppress(OSError):
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -116,9 +116,10 @@ class SharedPieces:
                 used = max((each.st_mtime for each in files), default=folder.stat().st_mtime)
                 yield used, sum(each.st_size for each in files), folder
 
-    def _at(self, within: str, key: str) -> Path:
+    def _at(self, name: str) -> Path:
         """Return the folder of a piece."""
-        return self.path / _surroundings() / (within or "any") / key
+        place = Path(name)
+        return self.path / _surroundings() / place.parent.name / place.name
 
 
 def shared_pieces(environment: Mapping[str, str] = os.environ) -> SharedPieces | None:

@@ -54,6 +54,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "matplotlib": ("report/", "gallery/", "api/run.py"),
     "h5py": ("models/",),
     "PIL": ("faces/", "report/", "gallery/"),
+    "ray": ("engines/",),
 }
 """Where an outside package may be imported."""
 
@@ -189,6 +190,7 @@ PLANTED = {
     "an import inside a function": ("metrics/new.py", "def f():\n    from harness.subject import Subject"),
     "captum outside the explainers": ("metrics/new.py", "from captum.attr import Saliency"),
     "lime outside the explainers": ("evaluation/new.py", "import lime.lime_image"),
+    "ray outside the engines": ("evaluation/new.py", "from ray import cloudpickle"),
     "pytest in a check": ("checks/new.py", "import pytest"),
     "matplotlib in the evaluation": ("evaluation/new.py", "import matplotlib.pyplot as plt"),
     "a check writes": ("checks/new.py", "Path('x').write_text('')"),
