@@ -64,6 +64,7 @@ bench: $(SETUP)
 	$(BIN)/python benchmarks/lime_overhead.py
 	$(BIN)/python -m benchmarks.metrics_parity
 	$(BIN)/python benchmarks/planted_faults.py
+	$(BIN)/python -m benchmarks.engines
 
 # Plays other machines on this one: tests, contract and both quick suites under each; goes on where it was stopped.
 portability: $(SETUP)

@@ -111,10 +111,6 @@ class Subject:
         """Say which network it is, so that settings that hold one can be named by their text."""
         return f"Subject({self.name!r}, {self.digest}{self.behaviour and f', {self.behaviour}'})"
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out what was folded: by what it is told again are addresses, which elsewhere are another's."""
-        return {**vars(self), "_folded": None}
-
     @property
     def digest(self) -> str:
         """Name of weights, code, attributes, classes, input, map layer and the files that it was made from."""
@@ -291,8 +287,10 @@ class Subject:
         A layer's units lie along its second axis: a convolution's filters, a dense layer's outputs. The layer ""
         stands for the logits; of a layer that runs several times the first counts.
         """
+        found = []
         with torch.no_grad():
-            found = [self._first_means(batch, layer).float() for batch in self._fed(images, self.feed.forward_batch)]
+            for batch in self._fed(images, self.feed.forward_batch):
+                found.append(self._first_means(batch, layer).float())
         return torch.cat(found)
 
     def unit_gradients(
