@@ -17,12 +17,14 @@ from tiny import (
     tiny_network,
 )
 
+from harness.checks import CHECKS
 from harness.evaluation import Request
 from harness.evaluation.runner import Runner
 from harness.explainers import registered
 from harness.explainers.base import COMPLETENESS
 from harness.metrics.cards import described, gain_of, metric_cards
 from harness.metrics.score import Score
+from harness.profiles import PROFILES, Profile
 from harness.store import IDENTITY, RunFolder
 from harness.subject import Subject
 
@@ -138,3 +140,15 @@ def test_what_is_listed_has_a_card() -> None:
 
 def test_a_metric_that_is_no_longer_measured_is_missed(scores: pd.DataFrame) -> None:
     assert missing(scores[names_in(scores) != "sensitivity-n"]) == {"sensitivity-n"}
+
+
+def names_of_measurements(profile: Profile) -> set[str]:
+    """What a run of everything measures in a profile."""
+    request = Request(parts_subject(), acting_faces(6), (), (), profile, everything=True)
+    return {each.name for each in request.measurements()}
+
+
+def test_the_quickest_profile_leaves_out_what_is_shown_alone_and_has_passes_of_its_own() -> None:
+    left_out = names_of_measurements(PROFILES["standard"]) - names_of_measurements(PROFILES["quick"])
+    assert left_out == {"masked", "coherency", "information", "soundness", "part-checks", "part-targets"}
+    assert not left_out & frozenset().union(*(check.needs for check in CHECKS.values()))

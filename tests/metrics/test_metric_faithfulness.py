@@ -425,6 +425,12 @@ def test_what_lies_outside_the_ends_counts_as_the_end():
     assert faith.softmax_information_curve(sizes, said) == pytest.approx([area_by_hand([(0, 0), (1, 1)])], abs=EXACT)
 
 
+@pytest.mark.parametrize(("answer", "height"), [(1.0, 1.0), (0.1, 0.0)])
+def test_an_answer_beyond_the_whole_picture_or_below_the_blurred_counts_as_theirs(answer, height):
+    found = faith.softmax_information_curve(np.array([[100, 150, 200]]), np.array([[0.2, answer, 0.9]]))
+    assert found == pytest.approx([area_by_hand([(0, 0), (0.5, height), (1, 1)])], abs=EXACT)
+
+
 def test_accuracy_is_a_curve_of_zeros_and_ones():
     recognised = np.array([[False, False, True, True], [False, True, False, True]])
     first = area_by_hand([(0, 0), (0.2, 0), (0.6, 1), (1, 1)])
