@@ -201,7 +201,7 @@ def _by_heads(
     heads = given["num_heads"]
     with rules:
         query, key, value = (
-            functional.linear(tokens, weight, bias).unflatten(-1, (heads, -1)).permute(1, 2, 0, 3)
+            functional.linear(tokens, weight, bias).view(*tokens.shape[:2], heads, -1).permute(1, 2, 0, 3)
             for tokens, weight, bias in zip(
                 (given["query"], given["key"], given["value"]), weights, biases, strict=True
             )

@@ -66,7 +66,8 @@ def _through_few(
         )
     kept = shares * _on_most_relevant(subject, shares, channels)
     (pixels,) = torch.autograd.grad(output, leaf, kept)
-    return pixels.sum(1) * chosen.detach()[:, :, None]
+    found: Tensor = pixels.sum(1) * chosen.detach()[:, :, None]
+    return found
 
 
 def _on_most_relevant(subject: Subject, shares: Tensor, channels: int) -> Tensor:

@@ -38,10 +38,12 @@ def low_passed(maps: Float[Tensor, "n h w"], cutoff: float) -> Float[Tensor, "n 
     height, width = maps.shape[-2:]
     # In double precision, in which what a transform adds up does not show in a map.
     spectrum = torch.fft.rfft2(maps.double()) * _kept(height, width, cutoff).to(maps.device)
-    return torch.fft.irfft2(spectrum, s=(height, width)).to(maps.dtype)
+    found: Tensor = torch.fft.irfft2(spectrum, s=(height, width))
+    return found.to(maps.dtype)
 
 
 def _kept(height: int, width: int, cutoff: float) -> Bool[Tensor, "h half"]:
     """Return which frequencies of a real transform are kept."""
     down, across = torch.fft.fftfreq(height, dtype=torch.float64), torch.fft.rfftfreq(width, dtype=torch.float64)
-    return (down[:, None] ** 2 + across**2).sqrt() <= cutoff
+    kept: Tensor = (down[:, None] ** 2 + across**2).sqrt() <= cutoff
+    return kept

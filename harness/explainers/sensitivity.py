@@ -5,6 +5,7 @@ and are not those that metrics use. What is asked of the network is the same for
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -93,7 +94,7 @@ def hsic(
 
 def sobol_sequence(points: int, dimensions: int, seed: int) -> Float64[np.ndarray, "points dimensions"]:
     """Return the first points of a scrambled Sobol sequence, evenly spread in the unit cube."""
-    engine = torch.quasirandom.SobolEngine(dimensions, scramble=True, seed=seed % 2**63)
+    engine = torch.quasirandom.SobolEngine(dimensions, True, seed % 2**63)  # type: ignore[no-untyped-call]
     found: Float64[np.ndarray, "points dimensions"] = engine.draw(points, dtype=torch.float64).numpy()
     return found
 
@@ -153,10 +154,10 @@ def _answers(
 
     def ask(image: Tensor) -> tuple[Tensor]:
         mean = image.mean((1, 2), keepdim=True)
-        parts = (torch.lerp(mean, image, part[:, cells][:, None]) for part in shares.split(64))
+        parts = (torch.lerp(mean, image, part[:, cells][:, None]) for part in torch.split(shares, 64))
         return (logits_at(subject, parts),)
 
-    return [remembered(subject, lambda image=image: ask(image), name, image, shown, cells)[0] for image in images]
+    return [remembered(subject, partial(ask, image), name, image, shown, cells)[0] for image in images]
 
 
 def _on_cells(
