@@ -3,10 +3,11 @@
 ``python benchmarks/architectures.py`` makes a small network of random weights, drawn from a seed, of each architecture
 of the packages ``transformers`` and ``timm`` (and one of ``torchvision``), has every method explain two pictures, and
 writes ``docs/architectures.md``. Budgets are small: asked is whether a method runs, not how good its map is. A refusal
-is one line of this project; anything else that is raised is a defect, is printed, and ends the command with status 1,
-as does a layer that is a patch embedding, a shortcut, or one that something of the picture gets around. ``--only NAME``
-and ``--method NAME`` (repeatable) limit it, and then no page is written; what every method was found to do is kept in
-``--results`` and used again while packages, methods, the way to the layer and the architecture's settings are the same.
+is one line of this project; anything else that is raised, and what is no map, is a defect, is printed, and ends the
+command with status 1, as does a layer that is a patch embedding, a shortcut, or one that something of the picture gets
+around. ``--only NAME`` and ``--method NAME`` (repeatable) limit it, and then no page is written; what every method was
+found to do is kept in ``--results`` and used again while packages, methods, the way to the layer and the architecture's
+settings are the same.
 """
 
 import argparse
@@ -253,8 +254,9 @@ def outcome(subject: Subject, asked: Mapping[str, Explainer], made_with: str, sa
         try:
             explainer.maps(subject, images, targets, SEED)
         except ExplainerFault as fault:
-            ours = fault.__cause__ is None or isinstance(fault.__cause__, HarnessError)
-            (refused if ours else raised)[name] = str(fault.__cause__ if ours and fault.__cause__ else fault)
+            # What is no map, such as one of NaN, is a defect as what is raised by others is.
+            ours = isinstance(fault.__cause__, HarnessError)
+            (refused if ours else raised)[name] = str(fault.__cause__ if ours else fault)
     layer = "" if map_fault(subject) else subject.cam_layer
     return Outcome(
         subject.name,

@@ -196,8 +196,9 @@ def finer_cam(
         chosen = logits.gather(1, classes[:, None])
         away = (logits - chosen).abs().scatter(1, classes[:, None], torch.inf)
         near = away.topk(min(rivals, logits.shape[1] - 1), largest=False).indices
-        weights = logits.softmax(1).gather(1, near)
-        return (weights * (chosen - logits.gather(1, near))).sum(1) / weights.sum(1)
+        rivals_logits = logits.gather(1, near)
+        # Their probabilities, as shares of their sum: which may be too small to be divided by.
+        return (rivals_logits.softmax(1) * (chosen - rivals_logits)).sum(1)
 
     maps, gradients, _ = _score_gradients(subject, images, targets, score)
     return enlarged((gradients.mean((2, 3), keepdim=True) * maps).sum(1).relu(), images)

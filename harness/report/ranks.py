@@ -69,7 +69,8 @@ class Ranked:
 
     def difference(self, alpha: float) -> float:
         """Return how far mean ranks must lie apart to be told apart."""
-        return critical_difference(*self.places.shape, alpha)
+        n, k = self.places.shape
+        return critical_difference(n, k, alpha)
 
     def together(self, alpha: float) -> list[tuple[int, ...]]:
         """Return the groups of methods that are not told apart, as places in `names`."""

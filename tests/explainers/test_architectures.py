@@ -30,13 +30,18 @@ def breaks(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
     raise IndexError("3 is out of range")
 
 
-ASKED: dict[str, Explainer] = {each.__name__: wrapped(each) for each in (runs, refuses, breaks)}
+def undefined(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    return images[:, 0] * torch.nan
+
+
+ASKED: dict[str, Explainer] = {each.__name__: wrapped(each) for each in (runs, refuses, breaks, undefined)}
 
 
 def test_a_refusal_is_told_from_a_defect() -> None:
     made = architectures.outcome(subject(network()), ASKED, "", silent)
     assert made.refused == {"refuses": "'small' has no ears; use another explainer"}
-    assert made.raised == {"breaks": "breaks raised IndexError: 3 is out of range"}
+    assert made.raised["breaks"] == "breaks raised IndexError: 3 is out of range"
+    assert made.raised["undefined"].startswith("undefined returned NaN or infinity")
     assert (made.layer, made.fault) == ("5", "")
 
 

@@ -124,6 +124,23 @@ def test_eigen_cam_is_high_where_channels_are(of: Subject) -> None:
         assert torch.corrcoef(torch.stack([found.flatten(), level.flatten()]))[0, 1] > 0
 
 
+def test_finer_cam_is_finite_where_the_rivals_have_no_probability_left() -> None:
+    """Logits so far apart that the probabilities of all but one are zero in single precision."""
+    network = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), Far())
+    made = Subject(network, name="far", classes="abc", spec=InputSpec(12, 12), cam_layer="1")
+    images = torch.rand(1, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    target = made.logits(images).argmax(1)
+    assert made.probabilities(images).sort().values[0, :2].eq(0).all()
+    assert np.isfinite(np.asarray(EXPLAINERS["finer-cam"](made, images, target))).all()
+
+
+class Far(nn.Module):
+    """Logits a thousand apart."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.tensor([0.0, 1000.0, 2000.0])
+
+
 def test_finer_cam_equals_pytorch_grad_cams_for_the_predicted_class(of: Subject) -> None:
     images = pictures()
     predicted = of.logits(images).argmax(1)
