@@ -113,7 +113,8 @@ class _Crew:
     def __post_init__(self) -> None:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         shelf = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Shelf)
-        self._shelf = shelf.options(scheduling_strategy=here).remote(self.folder.path, self.folder.shared)
+        options = shelf.options(scheduling_strategy=here)
+        self._shelf: Any = options.remote(self.folder.path, self.folder.shared)
         self._sent = ray.put(self.parcel)  # once; each node fetches it once
         self._hand = ray.remote(num_cpus=1, num_gpus=self.cluster.gpus, scheduling_strategy="SPREAD")(Hand)
 

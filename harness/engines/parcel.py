@@ -16,13 +16,15 @@ from io import BytesIO
 from types import FunctionType
 from typing import Any
 
-from ray import cloudpickle
+import ray.cloudpickle
 
 from harness.engines.local import Job
 from harness.errors import UsageError
 from harness.identity.sources import Kind, file_of, kind_of_module
 from harness.importing import reason
 from harness.store import RunFolder
+
+cloudpickle: Any = ray.cloudpickle  # without types
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -358,7 +358,7 @@ class RunFolder:
         if not is_whole(files) or Path(name).parts[:1] != ("cache",) or ".." in Path(name).parts:
             raise UsageError(f"{name} did not arrive as it was made; run it again into the same folder")
         for file in (*(each for each in files if each != FINISHED), FINISHED):
-            self._whole(f"{name}/{file}", lambda place, data=files[file]: place.write_bytes(data))
+            self._whole(f"{name}/{file}", partial(_put, files[file]))
 
     @property
     def _together(self) -> bool:
@@ -484,6 +484,11 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
     """Read arrays under their names."""
     with np.load(file, allow_pickle=False) as held:
         return {name: held[name] for name in held.files}
+
+
+def _put(data: bytes, file: Path) -> None:
+    """Write bytes as they are."""
+    file.write_bytes(data)
 
 
 def _savez(file: Path, arrays: Mapping[str, Any]) -> None:
