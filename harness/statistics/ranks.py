@@ -77,7 +77,9 @@ def nemenyi(scores: Num[np.ndarray, "n k"]) -> Float[np.ndarray, "k k"]:
     ranks = average_ranks(scores)
     p: np.ndarray = studentized_range.sf(np.abs(ranks[:, None] - ranks) / _unit(n, k), k, np.inf)
     np.fill_diagonal(p, 1.0)
-    return np.clip(p, 0.0, 1.0)
+    # The integral may leave [0, 1] by its rounding.
+    held: np.ndarray = np.clip(p, 0.0, 1.0)
+    return held
 
 
 def _unit(n: int, k: int) -> float:
@@ -147,4 +149,4 @@ def kendall_w(ratings: Num[np.ndarray, "m k"]) -> float:
     m, k = ratings.shape
     if m < 2 or k < 2:
         return float("nan")
-    return friedman(ratings).statistic / (m * (k - 1))
+    return float(friedman(ratings).statistic / (m * (k - 1)))
