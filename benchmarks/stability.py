@@ -7,6 +7,7 @@ when two more explainers are asked for.
 
     python benchmarks/stability.py                            # of results/reference, and small runs of faces-additive
     python benchmarks/stability.py --run results/orl --seeds 0
+    python benchmarks/stability.py --decisions 0 --seeds 2 --per-class 2 --explainer gradient
 """
 
 import argparse
@@ -20,6 +21,7 @@ import pandas as pd
 
 from harness.checks import CHECKS, EVERYTHING, Evidence
 from harness.cli.progress import shown_progress
+from harness.digest import digest
 from harness.evaluation import Request, evaluate
 from harness.evaluation.decision import decided, stored_evidence, stored_families, stored_faults
 from harness.evaluation.planted import PAIRS, pool_profile
@@ -29,7 +31,8 @@ from harness.store import RunFolder
 
 SEEDS = 5
 ALONE = ("deeplift", "occlusion", "gradient", "grad-cam")
-MORE = ("saliency", "lrp-epsilon")
+MORE = ("saliency", "lrp-epsilon", "input-x-gradient", "smoothgrad")
+"""The first two that are not asked for come to the others."""
 ROW = ["explainer", "check", "class"]
 RUNG = ["explainer", "class", "rung"]
 
@@ -88,7 +91,7 @@ def of_stored(run: RunFolder, seeds: int) -> list[dict[str, object]]:
 
 def small(seed: int, explainers: Sequence[str], per_class: int, subject: str, out: Path) -> RunFolder:
     """Run a few explainers on a few images of each class; what was made before is kept."""
-    pair, folder = PAIRS[subject], RunFolder(out / f"{subject}-{seed}-{len(explainers)}")
+    pair, folder = PAIRS[subject], RunFolder(out / f"{subject}-{seed}-{per_class}-{digest(*explainers)}")
     request = Request(
         pair.subject,
         pair.faces,
@@ -100,14 +103,15 @@ def small(seed: int, explainers: Sequence[str], per_class: int, subject: str, ou
     return evaluate(request, folder, shown_progress, " ".join(sys.argv))
 
 
-def of_small(seeds: int, per_class: int, subject: str, out: Path) -> list[dict[str, object]]:
+def of_small(seeds: int, explainers: Sequence[str], per_class: int, subject: str, out: Path) -> list[dict[str, object]]:
     """Return what becomes of decisions when everything is drawn anew, and when two more explainers are asked for."""
-    runs = [small(seed, ALONE, per_class, subject, out) for seed in range(seeds)]
+    others = [name for name in MORE if name not in explainers][:2]
+    runs = [small(seed, explainers, per_class, subject, out) for seed in range(seeds)]
     rows = []
     if len(runs) > 1:
         tables = [run.verdicts for run in runs], [run.ladder for run in runs]
         rows.append(shares(f"{subject}: everything drawn from other seeds", *tables))
-    first, more = runs[0], small(0, (*ALONE, *MORE), per_class, subject, out)
+    first, more = runs[0], small(0, [*explainers, *others], per_class, subject, out)
     pairs = (first.verdicts, more.verdicts), (first.ladder, more.ladder)
     return [*rows, shares(f"{subject}: two more explainers in the run", *pairs)]
 
@@ -116,14 +120,18 @@ def main(words: Sequence[str] | None = None) -> int:
     """Print the table; return 1 where company changes a verdict."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, default=Path("results/reference"))
+    parser.add_argument("--decisions", type=int, default=SEEDS, help="of the stored run; 0 leaves it (%(default)s)")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="small runs; 0 makes none (default %(default)s)")
     parser.add_argument("--subject", default="faces-additive", choices=list(PAIRS), help="of small runs")
+    parser.add_argument("--explainer", metavar="E", action="append", help=f"of small runs ({', '.join(ALONE)})")
     parser.add_argument("--per-class", type=int, default=6, help="images of small runs (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("results/stability"))
     asked = parser.parse_args(words)
-    rows = of_stored(RunFolder.existing(asked.run), SEEDS)
+    rows = of_stored(RunFolder.existing(asked.run), asked.decisions) if asked.decisions else []
     if asked.seeds:
-        rows += of_small(asked.seeds, asked.per_class, asked.subject, asked.out)
+        rows += of_small(asked.seeds, asked.explainer or ALONE, asked.per_class, asked.subject, asked.out)
+    if not rows:
+        parser.error("nothing is compared: give --decisions or --seeds")
     table = pd.DataFrame(rows)
     print(table.to_markdown(index=False))
     company = table["compared"].str.contains("explainers")

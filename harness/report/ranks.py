@@ -69,8 +69,7 @@ class Ranked:
 
     def difference(self, alpha: float) -> float:
         """Return how far mean ranks must lie apart to be told apart."""
-        n, k = self.places.shape
-        return critical_difference(n, k, alpha)
+        return critical_difference(len(self.places), len(self.names), alpha)
 
     def together(self, alpha: float) -> list[tuple[int, ...]]:
         """Return the groups of methods that are not told apart, as places in `names`."""

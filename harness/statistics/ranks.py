@@ -77,8 +77,9 @@ def nemenyi(scores: Num[np.ndarray, "n k"]) -> Float[np.ndarray, "k k"]:
     ranks = average_ranks(scores)
     p: np.ndarray = studentized_range.sf(np.abs(ranks[:, None] - ranks) / _unit(n, k), k, np.inf)
     np.fill_diagonal(p, 1.0)
-    clipped: np.ndarray = np.clip(p, 0.0, 1.0)
-    return clipped
+    # The integral may leave [0, 1] by its rounding.
+    held: np.ndarray = np.clip(p, 0.0, 1.0)
+    return held
 
 
 def _unit(n: int, k: int) -> float:
