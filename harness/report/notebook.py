@@ -16,7 +16,7 @@ def shown(run: RunFolder) -> str:
         "notebook.html",
         scoped=scoped(),
         lead=answer.answer(run).lead,
-        picture=picture_source(style.png(ladder_figure(run))) if shares(run) else "",
+        picture=picture_source(style.png(ladder_figure(run))) if len(run.ladder) and shares(run) else "",
         tables=[(_unlinked(table), kind) for table, kind in tables if table is not None],
     )
 
