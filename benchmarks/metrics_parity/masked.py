@@ -1,12 +1,11 @@
 """Metrics of the picture times its map beside their references."""
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import torch
-from explainer_cases import reference
 
-import benchmarks.explainers_parity  # noqa: F401, makes the next one known
 from benchmarks.metrics_parity.setup import IMAGES, MAPS, NETWORK, PICTURES, TARGETS, Array, Pair, target_output
 from harness.metrics import faithfulness as faith
 
@@ -60,4 +59,5 @@ def _probability(target: int) -> Any:
 
 def _package(name: str) -> Any:
     """Return one of their modules of metrics."""
-    return reference(f"pytorch_grad_cam.metrics.{name}")
+    import_module("benchmarks.explainers_parity")  # which makes known where the next one lies
+    return import_module("explainer_cases").reference(f"pytorch_grad_cam.metrics.{name}")
