@@ -65,6 +65,7 @@ bench: $(SETUP)
 	$(BIN)/python -m benchmarks.metrics_parity
 	$(BIN)/python benchmarks/planted_faults.py
 	$(BIN)/python -m benchmarks.engines
+	$(BIN)/python -m benchmarks.speed
 
 # Plays other machines on this one: tests, contract and both quick suites under each; goes on where it was stopped.
 portability: $(SETUP)
