@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -371,17 +372,13 @@ def test_the_same_evaluation_finds_its_own_folder(place: Path) -> None:
     ("typed", "follows"),
     [("harness tab", "table"), ("harness run --quie", "--quiet"), ("harness run --explainer grad-c", "grad-cam")],
 )
-def test_a_shell_completes_commands_options_and_names(
-    typed: str, follows: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_shell_completes_commands_options_and_names(typed: str, follows: str, tmp_path: Path) -> None:
     pytest.importorskip("argcomplete")
     answer = tmp_path / "answer"
     asked = {"_ARGCOMPLETE": "1", "COMP_LINE": typed, "COMP_POINT": str(len(typed)), "_ARGCOMPLETE_IFS": "\n"}
-    for name, value in {**asked, "_ARGCOMPLETE_STDOUT_FILENAME": str(answer)}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(os, "_exit", sys.exit)  # argcomplete ends the process so
-    with pytest.raises(SystemExit):
-        main([])
+    environment = os.environ | asked | {"_ARGCOMPLETE_STDOUT_FILENAME": str(answer)}
+    # A process of its own: argcomplete ends it, and takes files for its own that others may have open.
+    subprocess.run([sys.executable, "-m", "harness"], env=environment, check=True)
     assert follows in answer.read_text().replace(" ", "\n").split("\n")
 
 
