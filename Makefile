@@ -7,7 +7,7 @@ SETUP := .venv/installed
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: demo test lint types unit arithmetic oldest suites suites-rendered suites-orl bench portability chaos reference
-.PHONY: contract fixtures site clean
+.PHONY: contract fixtures site cluster clean
 
 demo: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
@@ -26,7 +26,12 @@ types: $(SETUP)
 
 unit: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
-	$(BIN)/python -m pytest tests -n 2 --dist loadfile
+	$(BIN)/python -m pytest tests -n 2 --dist loadfile --ignore tests/core/test_ray.py
+
+# The engine on a cluster of Ray: three nodes on this machine, which Ray gives up where they take half a minute to start,
+# so that they are tested with the machine to themselves.
+cluster: $(SETUP)
+	$(BIN)/python -m pytest tests/core/test_ray.py
 
 # The tests of numbers again, as two other machines would compute them.
 arithmetic: $(SETUP)

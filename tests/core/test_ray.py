@@ -98,6 +98,15 @@ def test_faults_and_deaths_cost_their_own_explainers(nodes: Any, tmp_path: Path)
     assert not [file for file in tmp_path.iterdir() if file.name.endswith(f"-by-{os.getpid()}")]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C reaches this process, which those that pytest-xdist starts do not let it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_the_workers(nodes: Any, tmp_path: Path) -> None:
     def interrupts() -> None:
         while not [*tmp_path.glob("a-maps-by-*")]:
