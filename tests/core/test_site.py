@@ -140,9 +140,9 @@ def test_links_lead_within_the_site_or_are_text() -> None:
 
 def fenced(page: str, language: str = "") -> list[str]:
     """The blocks of a page in a language, without their titles."""
-    return re.findall(
-        rf"^```{language}(?: title=\S+)?\n(.*?)^```", (DOCS / page).read_text(encoding="utf-8"), re.M | re.S
-    )
+    text = (DOCS / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(\w*)(?: title=\S+)?\n(.*?)^```$", text, re.M | re.S)
+    return [block for named, block in blocks if named == language]
 
 
 def commands(page: str) -> list[list[str]]:
