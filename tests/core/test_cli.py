@@ -128,7 +128,7 @@ def test_images_of_each_class_can_be_limited(place: Path) -> None:
 RUN = ASKED[:5]
 WRONG: dict[str, tuple[list[str], str]] = {
     "no command": ([], "the following arguments are required: COMMAND; see harness --help"),
-    "unknown command": (["ran"], r"invalid choice: 'ran'.* \(did you mean 'run'\?\); see harness --help"),
+    "unknown command": (["runn"], r"invalid choice: 'runn'.* \(did you mean 'run'\?\); see harness --help"),
     "misspelt option": (
         [*RUN, "--explaner", "gradient"],
         r"unrecognized arguments: --explaner gradient \(did you mean '--explainer'\?\); see harness",
