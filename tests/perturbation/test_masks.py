@@ -111,9 +111,7 @@ def test_colours_share_what_is_not_kept_and_their_number_is_one_at_least() -> No
     painted = colour_mask_bank(M, (16, 12), grid=4, colours=3, kept_fraction=0.4, seed=1)
     assert painted.shape == (M, 3, 16, 12)
     # Four corners of a cell in each of three colours are added.
-    assert painted.sum(1).max() <= 1 + rounding(
-        painted.dtype.name, 12
-    )
+    assert painted.sum(1).max() <= 1 + rounding(painted.dtype.name, 12)
     # A pixel's share of a colour is a mean of draws of .2, each of a standard deviation of .4 at most.
     assert np.abs(painted.mean(0) - 0.2).max() < 6 * 0.4 / M**0.5
     with pytest.raises(ValueError, match="at least one"):
