@@ -94,7 +94,7 @@ def table_command(options: argparse.Namespace) -> int:
         made = tables.metric_table(run, _asked_metric(options, run), by=options.by)
     else:
         made = ladder.class_table(run, by=options.by, controls=True)
-    if options.format == "latex":
+    if options.format == "latex" and not options.show:
         made = paper.precise(run, made)
     print(rendering.render(made, options.format))
     return DONE

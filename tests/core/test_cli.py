@@ -15,7 +15,7 @@ import torch
 from harness.checks import CHECKS
 from harness.checks.asked import asked_checks
 from harness.cli import asked_request, default_folder, main, runs
-from harness.cli.main import command_parser
+from harness.cli.main import FORMATS, command_parser
 from harness.errors import UsageError
 from harness.faces.loading import FACES
 from harness.metrics.cards import metric_cards
@@ -24,6 +24,8 @@ from harness.report import ladder
 from harness.store import RunFolder
 from harness.store.folder import OWN_DIGEST
 from harness.subject import Subject
+
+ROOT = Path(__file__).parents[2]
 
 SUBJECT = "from tiny import patch_subject as make\n"
 FACES_FILE = "from tiny import bright_patch_faces as make\n"
@@ -380,6 +382,15 @@ def test_a_shell_completes_commands_options_and_names(typed: str, follows: str, 
     # A process of its own: argcomplete ends it, and takes files for its own that others may have open.
     subprocess.run([sys.executable, "-m", "harness"], env=environment, check=True)
     assert follows in answer.read_text().replace(" ", "\n").split("\n")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("what", runs.SHOWN)
+def test_what_stands_beside_verdicts_is_shown_in_every_form(
+    what: str, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["table", str(ROOT / "results" / "reference"), "--show", what, "--format", form]) == 0
+    assert "integrated" in capsys.readouterr().out
 
 
 def test_list_examined_goes_with_metrics(capsys: pytest.CaptureFixture[str]) -> None:
