@@ -29,6 +29,8 @@ SWITCH, OFF = "HARNESS_STORE", "off"
 LIMIT = 4 * 2**30
 """Bytes that stay: some sixty quick runs."""
 HOUR = 3600.0
+ROOM = "explanation-pieces"
+"""A folder of our own within the one that is named, so that nothing else that lies there is ever taken for a piece."""
 
 
 @dataclass(frozen=True)
@@ -139,12 +141,12 @@ def shared_pieces(environment: Mapping[str, str] = os.environ) -> SharedPieces |
     if asked == OFF:
         return None
     try:
-        path = Path(asked) if asked else cache_folder() / "pieces"
-        if asked and path.exists() and not path.is_dir():
+        within = Path(asked) if asked else cache_folder()
+        if asked and within.exists() and not within.is_dir():
             raise UsageError(f"{SWITCH}={asked} is no folder; name another, or {OFF}")
     except (RuntimeError, OSError):
         return None
-    return SharedPieces(path)
+    return SharedPieces(within / ROOM)
 
 
 @cache

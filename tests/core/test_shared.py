@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("unchecked")
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SharedPieces:
     """Pieces that the runs of this test share."""
     monkeypatch.setenv("HARNESS_STORE", str(tmp_path / "store"))
-    return SharedPieces(tmp_path / "store")
+    return SharedPieces(tmp_path / "store" / shared.ROOM)
 
 
 def asked(*names: str, scale: float = 1.0) -> Request:
@@ -150,6 +150,16 @@ def test_what_a_killed_process_left_goes_too(store: SharedPieces) -> None:
     assert not left.exists()
 
 
+def test_what_else_lies_in_the_folder_that_is_named_stays(store: SharedPieces, tmp_path: Path) -> None:
+    theirs = tmp_path / "store" / "a" / "b" / "c" / "theirs.txt"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
+    RunFolder.sharing(tmp_path / "run").remembered("key", lambda: {"value": np.array(1)})
+    assert main(["clean", "--store"]) == 0
+    assert theirs.read_text() == "theirs"
+    assert not pieces_of(tmp_path / "store")
+
+
 def test_tidying_looks_once_an_hour(store: SharedPieces, tmp_path: Path) -> None:
     small = replace(store, limit=0)
     RunFolder.sharing(tmp_path / "a").remembered("key", lambda: {"value": np.array(1)})
@@ -186,7 +196,7 @@ def test_processes_that_give_at_once_leave_whole_pieces(store: SharedPieces, tmp
 def test_where_it_is(tmp_path: Path) -> None:
     assert shared_pieces({"HARNESS_STORE": "off"}) is None
     found = shared_pieces({"HARNESS_STORE": str(tmp_path / "new")})
-    assert found == SharedPieces(tmp_path / "new")
+    assert found == SharedPieces(tmp_path / "new" / shared.ROOM)
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="is no folder; name another, or off"):
         shared_pieces({"HARNESS_STORE": str(tmp_path / "file")})
