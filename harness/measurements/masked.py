@@ -31,8 +31,8 @@ OF_PROBABILITIES: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] =
 class Masked:
     """Average drop, increase and gain of the picture times its map, and how much of the picture that keeps.
 
-    Input units are multiplied, as the reference implementations do it, so that what the map leaves out has the value 0
-    of the network's input. Only positive relevance keeps anything.
+    Pixels are multiplied, so that what the map leaves out is black however the network states its input, where an
+    implementation that multiplies input units leaves whatever 0 stands for. Only positive relevance keeps anything.
 
     Attributes
     ----------
@@ -102,9 +102,10 @@ class Coherency:
 
 
 def masked_pictures(case: EvaluationSet, masks: Float[np.ndarray, "n h w"]) -> Float[Tensor, "n c h w"]:
-    """Return each picture times its mask, in input units; a picture without a mask as it is."""
-    kept = torch.from_numpy(np.where(np.isnan(masks), 1.0, masks))[:, None]
-    return case.images * kept.to(case.images.device, case.images.dtype)
+    """Return each picture, pixel by pixel, times its mask, in input units; a picture without a mask as it is."""
+    kept = torch.from_numpy(np.where(np.isnan(masks), 1.0, masks))[:, None].to(case.images)
+    black = torch.tensor(case.subject.spec.shade(0.0))[:, None, None].to(case.images)
+    return torch.lerp(black, case.images, kept)
 
 
 def kept_probability(case: EvaluationSet, masks: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:

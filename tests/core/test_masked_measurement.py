@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import AGAIN, EXACT, SIDE, bright_patch_faces, make_case, names_in, oracle_of, patch_subject
-from torch import Tensor
+from tiny import AGAIN, CLASSES, EXACT, SIDE, bright_patch_faces, make_case, names_in, oracle_of, patch_subject
+from torch import Tensor, nn
 
 from harness.evaluation_set import EvaluationSet
 from harness.measurements import Attributions, Coherency, Masked
 from harness.metrics import faithfulness as faith
 from harness.perturbation import spectrum_null
+from harness.subject import InputSpec, Subject
 
 NAMES = ("average-drop", "average-increase", "average-gain")
 
@@ -27,9 +28,10 @@ def asked(case: EvaluationSet, pictures: Tensor) -> np.ndarray:
 
 
 def times(case: EvaluationSet, maps: np.ndarray) -> Tensor:
-    """Each picture times the map, which is positive, from 0 to 1."""
+    """Each picture's pixels times the map, which is positive, from 0 to 1."""
     low, high = maps.min(axis=(1, 2), keepdims=True), maps.max(axis=(1, 2), keepdims=True)
-    return case.images * torch.from_numpy((maps - low) / (high - low))[:, None].float()
+    black = case.subject.spec.low
+    return black + (case.images - black) * torch.from_numpy((maps - low) / (high - low))[:, None].float()
 
 
 def test_every_score_is_that_of_the_picture_times_its_map(patch_case: EvaluationSet) -> None:
@@ -41,6 +43,35 @@ def test_every_score_is_that_of_the_picture_times_its_map(patch_case: Evaluation
         # Probabilities in single precision, divided by what they leave to 1 or by themselves.
         close = AGAIN / min(whole.min(), (1 - whole).min())
         np.testing.assert_allclose(values(scores, name), wanted, atol=close, err_msg=name)
+
+
+class Restated(nn.Module):
+    """A network of pixels from 0 to 1 that is told them in other units."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.network(images * 0.25 + 0.5)
+        return logits
+
+
+def test_how_a_network_states_its_input_changes_no_score() -> None:
+    plain = Subject(
+        patch_subject().network, name="plain", classes=CLASSES, spec=InputSpec(SIDE, SIDE, mean=(0.0,), std=(1.0,))
+    )
+    other = Subject(
+        Restated(plain.network), name="other", classes=CLASSES, spec=InputSpec(SIDE, SIDE, mean=(0.5,), std=(0.25,))
+    )
+    cases = [make_case(subject, bright_patch_faces()) for subject in (plain, other)]
+    found = [Masked(1).measure(Attributions(case, oracle_of(case))).scores for case in cases]
+    whole = asked(cases[0], cases[0].images)
+    # What rounds a pixel is steepened five times by the network, and divided as above.
+    close = 5 * AGAIN / min(whole.min(), (1 - whole).min())
+    for name in NAMES:
+        one, two = (values(scores, name) for scores in found)
+        np.testing.assert_allclose(one, two, atol=close, err_msg=name)
 
 
 @pytest.mark.parametrize("name", [*NAMES, "adcc-complexity"])
