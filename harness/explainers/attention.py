@@ -162,7 +162,7 @@ def attending(met: Matrices) -> Rewriting:
             met.append(weights)
         return weights
 
-    def ofproducts(_function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+    def of_products(_function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
         weights, values = products(*args, **kwargs)
         met.append(weights)
         return weights @ values
@@ -173,7 +173,7 @@ def attending(met: Matrices) -> Rewriting:
         met.append(weights)
         return mixed, weights.mean(1) if given.get("need_weights", True) else None
 
-    rules = {"softmax": of_scores, "scaled_dot_product_attention": ofproducts}
+    rules = {"softmax": of_scores, "scaled_dot_product_attention": of_products}
     return Rewriting({**rules, "multi_head_attention_forward": of_heads})
 
 
