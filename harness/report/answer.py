@@ -191,7 +191,7 @@ def _lead(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
     }
     for state, phrase in told.items():
         if by_state[state]:
-            parts.append(f"{phrase[0].upper()}{phrase[1:]} {wording.listed(by_state[state])}.")
+            parts.append(f"{wording.begun(phrase)} {wording.listed(by_state[state])}.")
     return " ".join(parts)
 
 

@@ -66,7 +66,7 @@ def curves_figure(run: RunFolder, metric: str, explainers: Sequence[str] = (), c
                 wording.folded(where, 14), (0.5, 1), (0, 13), xycoords="axes fraction", textcoords="offset points",
                 ha="center", va="bottom", fontsize=8,
             )  # fmt: skip
-        heading(figure, f"{metric.capitalize()} curves, most relevant pixels {done} first")
+        heading(figure, f"{wording.begun(metric)} curves, most relevant pixels {done} first")
         around(figure, f"fraction of pixels {done}", "target's probability")
         _curve_legend(figure, _NULL_LINES)
     return figure

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from harness.report import queries
+from harness.report import queries, wording
 from harness.report.curve_figures import cascade_figure, curves_figure
 from harness.report.effects import effects_figure
 from harness.report.gain_figures import gains_figure, overview_figure, recall_figure
@@ -95,7 +95,7 @@ def plates(run: RunFolder) -> Iterator[Plate]:
     yield from _galleries(run)
     for metric in ("deletion-gain", "insertion-gain"):
         if metric in metrics:
-            plate = Plate(metric, f"{metric.capitalize()}, class by class", _GAINS, _nothing)
+            plate = Plate(metric, f"{wording.begun(metric)}, class by class", _GAINS, _nothing)
             yield from _pages(plate, chunks(everyone, few), partial(gains_figure, run, metric))
     for metric in ("deletion", "insertion"):
         if metric in curves:
@@ -156,7 +156,7 @@ def _curve_plates(run: RunFolder, metric: str) -> Iterator[Plate]:
     caption = f"{_CURVES[metric]} {_NO_CONTROLS}" + (f" No images of: {', '.join(absent)}." if absent else "")
     for number, page in enumerate(pages):
         yield Plate(
-            _numbered(metric, number), f"{metric.capitalize()} curves", caption,
+            _numbered(metric, number), f"{wording.begun(metric)} curves", caption,
             partial(curves_figure, run, metric, *page),
         )  # fmt: skip
 

@@ -221,7 +221,7 @@ def checks_said(about: dict[str, Any]) -> list[str]:
     if exceeds["effect"] is not None:
         reached = round(exceeds["effect"] * exceeds["n"])
         found.append(f"Higher than every image: {reached} of {exceeds['n']} ({exceeds['verdict']}).")
-        found += [f"{exceeds['reason'][0].upper()}{exceeds['reason'][1:]}."] if exceeds["reason"] else []
+        found += [f"{wording.begun(exceeds['reason'])}."] if exceeds["reason"] else []
     if random["effect"] is None:
         found.append(f"Random weights: not judged ({random['reason']}).")
     else:
@@ -327,7 +327,7 @@ def _outputs_figure(held: StoredGallery, title: str) -> Figure:
 
 def _note(text: str) -> str:
     """Return a note as a sentence of its own."""
-    return f" {text[0].upper()}{text[1:]}." if text else ""
+    return f" {wording.begun(text)}." if text else ""
 
 
 def _mosaic(block: Shaped[np.ndarray, "f h w"], across: int) -> Float[np.ndarray, "hh ww"]:

@@ -11,6 +11,7 @@ import matplotlib.font_manager
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
+from harness.report import wording
 from harness.report.gallery_answer import QUESTION, GalleryAnswer, gallery_answer
 from harness.report.gallery_figures import PRINT_DPI, SHOWN, GalleryPlate, checks_said, gallery_plates
 from harness.report.gallery_queries import StoredGallery
@@ -141,7 +142,7 @@ def _poster(held: StoredGallery, said: GalleryAnswer, drawn: Sequence[_Drawn]) -
     ]
     for name, sentences in said.parts:
         words += [_text(name, 24, bold=True), *(_text(sentence, 19) for sentence in sentences)]
-    words += [_text(note[0].upper() + note[1:] + ".", 19) for note in held.about["notes"]]
+    words += [_text(wording.begun(note) + ".", 19) for note in held.about["notes"]]
     figures = [
         [_shown(each.path)] + ([] if each.plate.carries_caption else [_text(each.plate.caption, 19)]) for each in drawn
     ]

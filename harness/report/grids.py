@@ -170,7 +170,7 @@ def _ladder(run: RunFolder) -> Grid:
     ]
     gaps = {each.name: each for each in run.record.rungs}
     head = [Name(str(each), below=gaps[each].claim if each in gaps else "") for each in map(str, table.columns)]
-    return Grid(str(table.attrs["title"]).capitalize(), [Name("explainer"), *head], rows, table.attrs["notes"])
+    return Grid(wording.begun(str(table.attrs["title"])), [Name("explainer"), *head], rows, table.attrs["notes"])
 
 
 def _rung_cell(run: RunFolder, text: str, row: Mapping[str, Any] | None) -> Cell:
@@ -207,7 +207,7 @@ def by_class(run: RunFolder) -> Grid | None:
     numbers = "; ".join(f"{each.number} {each.claim}" for each in run.record.rungs)
     notes = [f"The first number is the rung: {numbers}.", *table.attrs["notes"][len(run.record.rungs) :]]
     head = [Name("class"), Name("images"), *(explainer(run, name) for name in names)]
-    return Grid(str(table.attrs["title"]).capitalize(), head, rows, notes)
+    return Grid(wording.begun(str(table.attrs["title"])), head, rows, notes)
 
 
 def _class_cell(text: str, belief: Belief) -> Cell:
@@ -231,7 +231,7 @@ def verdicts(run: RunFolder, title: str, checks: Sequence[str]) -> Grid:
     ]
     metric = {each.name: each.metric for each in run.record.checks}
     head = [Name(name, {"claim": name, "metric": metric.get(name, "")}, below=usual[name]) for name in checks]
-    return Grid(title.capitalize(), [Name("explainer"), *head], rows)
+    return Grid(wording.begun(title), [Name("explainer"), *head], rows)
 
 
 def _usual(rows: Any) -> str:
@@ -312,7 +312,7 @@ def metrics(run: RunFolder) -> Grid:
         for metric, row in table.iterrows()
     ]
     head = [Name("metric"), *map(Name, facts), *(explainer(run, name) for name in names)]
-    return Grid(str(table.attrs["title"]).capitalize(), head, rows, table.attrs["notes"])
+    return Grid(wording.begun(str(table.attrs["title"])), head, rows, table.attrs["notes"])
 
 
 def _digits(value: Any) -> str:
@@ -325,4 +325,4 @@ def plain(table: pd.DataFrame, of: str) -> Grid:
     shown = rendering.readable(table)
     rows = [(Name(str(row[0]), {of: str(row[0])}), [Cell(str(text)) for text in row[1:]]) for row in shown.to_numpy()]
     head = [Name(str(name)) for name in shown.columns]
-    return Grid(str(table.attrs["title"]).capitalize(), head, rows, table.attrs["notes"])
+    return Grid(wording.begun(str(table.attrs["title"])), head, rows, table.attrs["notes"])

@@ -79,6 +79,17 @@ def interval(low: float, high: float) -> str:
     return f"{number(low, signed=True)} to {number(high, signed=True)}"
 
 
+def begun(text: str) -> str:
+    """Return a text as a sentence or title begins; its other letters, such as those of names, stay.
+
+    Examples
+    --------
+    >>> begun("the alpha of Krippendorff")
+    'The alpha of Krippendorff'
+    """
+    return text[:1].upper() + text[1:]
+
+
 def listed(names: Iterable[str]) -> str:
     """Return names as a sentence lists them.
 

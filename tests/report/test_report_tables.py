@@ -104,7 +104,8 @@ def test_the_variant_may_stand_in_the_metric(run: RunFolder) -> None:
 
 
 def test_an_unknown_metric_is_refused_with_those_there_are(run: RunFolder) -> None:
-    with pytest.raises(UsageError, match="no metric 'delition-gain'; choose one of: deletion-auc, deletion-gain"):
+    said = r"no metric 'delition-gain' \(did you mean 'deletion-gain'\?\); choose one of: deletion-auc, deletion-gain"
+    with pytest.raises(UsageError, match=said):
         tables.metric_table(run, "delition-gain")
 
 
