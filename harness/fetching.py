@@ -17,8 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from harness.digest import file_sha256
-from harness.errors import UsageError
-from harness.importing import closest
+from harness.errors import UsageError, closest
 
 
 @dataclass(frozen=True)

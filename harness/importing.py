@@ -11,8 +11,7 @@ from typing import Any
 
 from harness.containment import no_exit
 from harness.digest import digest
-from harness.errors import HarnessError, UsageError
-from harness.errors import closest as closest
+from harness.errors import HarnessError, UsageError, closest
 from harness.identity import loading
 
 

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from harness.checks import CHECKS, Check
 from harness.checks.asked import asked_checks
 from harness.cli import asked_device
-from harness.errors import UsageError
+from harness.errors import UsageError, closest
 from harness.evaluation.request import has_evidence
 from harness.faces.arrays import from_dataset
 from harness.faces.faceset import FaceSet
 from harness.faces.loading import load_faces
 from harness.faces.naming import aligned
 from harness.faces.pictures import pixels
-from harness.importing import closest, reason
+from harness.importing import reason
 from harness.models.loading import load_subject
 from harness.profiles import PROFILES, Profile
 from harness.subject import InputSpec, Subject, evaluated

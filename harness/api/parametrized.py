@@ -15,10 +15,9 @@ from harness.api.inputs import as_checks, as_profile
 from harness.api.judging import CONTRACT, ClaimFailed, Judgement, judgements
 from harness.arithmetic import AUTO
 from harness.checks import CHECKS, Check, Verdict
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, UsageError, closest
 from harness.explainers import Explainer
 from harness.faces.faceset import FaceSet
-from harness.importing import closest
 from harness.profiles import Profile
 from harness.subject import InputSpec, Subject
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from harness.cli import default_metric, write_report
-from harness.errors import UsageError
-from harness.importing import closest
+from harness.errors import UsageError, closest
 from harness.report import comparison, queries, tables
 from harness.store import RunFolder, RunRecord
 

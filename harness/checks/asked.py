@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from harness.checks.base import Check
 from harness.checks.own import OwnJudge, sound
 from harness.checks.registry import CHECKS, USER, all_checks, register
-from harness.errors import DefinitionError, UsageError
-from harness.importing import closest, load_object
+from harness.errors import DefinitionError, UsageError, closest
+from harness.importing import load_object
 
 ENTRY_POINTS = "harness.checks"
 """Group of entry points under which other packages offer checks."""

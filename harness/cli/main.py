@@ -17,9 +17,8 @@ from harness.cli.making import fetch_command, gallery_command, train_command
 from harness.cli.options import add_feed, add_metric_options, add_run_options, seed
 from harness.cli.runs import SHOWN, compare_command, index_command, report_command, run_command, table_command
 from harness.cli.status import DONE, WRONG_USE
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, UsageError, closest
 from harness.explainers.asked import load_entry_points
-from harness.importing import closest
 from harness.names import LONGEST, printable
 
 FORMATS = ("text", "md", "csv", "latex", "json")

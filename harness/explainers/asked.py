@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness.errors import DefinitionError, UsageError
+from harness.errors import DefinitionError, UsageError, closest
 from harness.explainers.base import Explainer, alike, check_name, register, registered, wrapped
 from harness.explainers.settings import apart, read_settings
-from harness.importing import closest, has_signature, load_object
+from harness.importing import has_signature, load_object
 
 DEFAULT = (
     "gradient",

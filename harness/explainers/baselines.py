@@ -8,8 +8,7 @@ from jaxtyping import Float
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from harness.errors import UsageError
-from harness.importing import closest
+from harness.errors import UsageError, closest
 from harness.subject import InputSpec, Subject
 
 SHADES = {"black": 0.0, "grey": 0.5, "white": 1.0}

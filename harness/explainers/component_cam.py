@@ -4,10 +4,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from harness.errors import UsageError
+from harness.errors import UsageError, closest
 from harness.explainers.base import explainer
 from harness.explainers.cam import SHARED, as_pictures, enlarged, layer_and_gradients
-from harness.importing import closest
 from harness.subject import Subject
 
 KERNELS = ("sigmoid", "rbf")

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from harness.errors import UsageError
+from harness.errors import UsageError, closest
 from harness.explainers.base import Explainer
-from harness.importing import closest
 
 TRUTHS = {"true": True, "yes": True, "false": False, "no": False}
 

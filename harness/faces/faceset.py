@@ -8,9 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
 from harness.digest import digest
-from harness.errors import UsageError
+from harness.errors import UsageError, closest
 from harness.faces.pictures import pixels
-from harness.importing import closest
 from harness.names import name_fault, one_line
 
 EXPRESSIONS = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
 
-from harness.errors import UsageError
+from harness.errors import UsageError, closest
 from harness.faces.arrays import from_dataset, load_arrays
 from harness.faces.faceset import FaceSet
 from harness.faces.ferplus import holds_votes, load_votes
@@ -17,7 +17,7 @@ from harness.faces.orl import load_orl
 from harness.faces.rendered import load_rendered, load_rendered_shortcut
 from harness.faces.tables import load_table
 from harness.fetching import OUTSIDE
-from harness.importing import call_without_arguments, closest
+from harness.importing import call_without_arguments
 
 
 @dataclass(frozen=True)

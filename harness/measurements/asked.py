@@ -4,8 +4,8 @@ import importlib.metadata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from harness.errors import DefinitionError, MetricFault, UsageError
-from harness.importing import closest, load_object
+from harness.errors import DefinitionError, MetricFault, UsageError, closest
+from harness.importing import load_object
 from harness.measurements.own import asked_for, measurement_of
 from harness.metrics.cards import USER, MetricCard, card, metric_cards, register
 

@@ -6,9 +6,9 @@ from typing import Any, TypeGuard
 import torch
 from torch import nn
 
-from harness.errors import UsageError
+from harness.errors import UsageError, closest
 from harness.identity import Reads, content, reads_of, watched
-from harness.importing import call_without_arguments, closest, load_module, load_object
+from harness.importing import call_without_arguments, load_module, load_object
 from harness.models.bundled import SUBJECTS
 from harness.models.training import load_trained
 from harness.models.weights import put_weights
