@@ -94,8 +94,7 @@ def overhead() -> list[dict[str, Any]]:
                 [Job(f"{n}", f"{n}", partial(work, folder, f"{n}", seconds, size), free=True) for n in range(count)]
                 for folder in (here, there)
             )
-            with here.together():
-                _, alone = paced(lambda jobs, progress: run_beside(jobs, progress, WORKERS), local)
+            _, alone = paced(lambda jobs, progress: run_beside(jobs, progress, WORKERS), local)
             there.path.mkdir(parents=True, exist_ok=True)
             start, beside = paced(partial(_on_ray, run_on_ray, reached, there.path), ray)
             rows.append(

@@ -55,8 +55,7 @@ class Hands:
         """
         spent = float if runner is None else runner.seconds_made
         if self.cluster is None:
-            with folder.together():
-                return run_beside(jobs, progress, self.workers, spent)
+            return run_beside(jobs, progress, self.workers, spent)
         from harness.engines.crew import run_on_ray  # it loads Ray, which not everybody has
 
         for explainer in request.explainers:

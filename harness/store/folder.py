@@ -28,7 +28,7 @@ from harness.store.shared import SharedPieces, shared_pieces
 
 Read = TypeVar("Read")
 TURNS = "cache/turns"
-"""Where copies of a process that work together keep from making one piece twice."""
+"""Where those who need the same piece at once keep from making it twice."""
 OWN_DIGEST = "digest of the rest"
 """Under which ``run.json`` says what it says itself."""
 
@@ -316,7 +316,7 @@ class RunFolder:
         held = _if(holds, read_piece(self.path / name))
         if held is None:
             with self._in_turn(name):
-                held = _if(holds, read_piece(self.path / name)) if self._together else None
+                held = _if(holds, read_piece(self.path / name))  # made meanwhile
                 held = held or _if(holds, read_piece(self.path / name) if self.taken(name) else None)
                 if held is None:
                     self._write_piece(name, make())
@@ -360,31 +360,21 @@ class RunFolder:
         for file in (*(each for each in files if each != FINISHED), FINISHED):
             self._whole(f"{name}/{file}", partial(_put, files[file]))
 
-    @property
-    def _together(self) -> bool:
-        """Whether several processes work in this folder as one: then who needs a piece waits for who makes it."""
-        return (self.path / TURNS).is_dir()
-
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Let copies of this process work here meanwhile, so that no piece is made twice."""
-        turns = self.path / TURNS
-        turns.mkdir(parents=True, exist_ok=True)
-        try:
-            yield
-        finally:
-            shutil.rmtree(turns, ignore_errors=True)
-
     @contextmanager
     def _in_turn(self, name: str) -> Iterator[None]:
-        """Keep the other processes from making a piece meanwhile; the wait counts in `waited`."""
-        if not self._together:
-            yield
-            return
+        """Keep others from making a piece meanwhile, which they then find; the wait counts in `waited`."""
         began = time.perf_counter()
-        with FileLock(self.path / TURNS / hashlib.sha256(name.encode()).hexdigest()):
+        lock = FileLock(self.path / TURNS / hashlib.sha256(name.encode()).hexdigest())
+        try:
+            (self.path / TURNS).mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        try:
             self.waited += time.perf_counter() - began
             yield
+        finally:
+            lock.release()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -410,6 +400,7 @@ class RunFolder:
             shutil.rmtree(self.path / TURNS, ignore_errors=True)  # of a command that was killed
             yield
         finally:
+            shutil.rmtree(self.path / TURNS, ignore_errors=True)
             lock.release()
 
     def _belongs(self, name: str, write: Callable[[Path], object]) -> None:

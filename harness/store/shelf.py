@@ -97,11 +97,6 @@ class AwayFolder(RunFolder):
         """Return the folder with pieces that are kept apart, within those of this one, under another name."""
         return AwayFolder(self.path, self._lender, self._within(name))
 
-    @property
-    def _together(self) -> bool:
-        """What another made may have come while this worker waited."""
-        return True
-
     @contextmanager
     def _in_turn(self, name: str) -> Iterator[None]:
         """Bring the piece from the shelf, or keep others from making it meanwhile; the wait counts in `waited`."""

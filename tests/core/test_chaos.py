@@ -56,7 +56,7 @@ def answered(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> Ended:
 def test_spoilt_input_is_one_line(
     kind: object, world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stands(*_anything: object) -> None:
+    def stands(*_anything: object, **_more: object) -> None:
         raise UsageError("nothing is wrong with it")  # and it would be evaluated
 
     monkeypatch.chdir(world)

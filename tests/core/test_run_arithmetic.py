@@ -1,10 +1,12 @@
 """One run has one feed and pieces of one arithmetic, and says which."""
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
+import numpy as np
 import pytest
 import torch
 from tiny import CLASSES, SPEC, tiny_network
@@ -33,17 +35,33 @@ def test_the_first_process_chooses_and_every_other_follows(folder: RunFolder, mo
 
 
 def test_of_processes_that_begin_at_once_one_chooses(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    together, subjects = Barrier(4), [fresh() for _ in range(4)]
-    feeds = {id(subject): Feed(False, size, size) for subject, size in zip(subjects, (16, 32, 64, 128), strict=True)}
+    together, measured = Barrier(4), []
 
     def tuned(self: Subject) -> Subject:
+        measured.append(self)
+        time.sleep(0.05)  # in which the others come to ask, too
+        return self.fed(Feed(False, 2 ** len(measured), 16))
+
+    def settled(subject: Subject) -> Feed:
         together.wait()
-        return self.fed(feeds[id(self)])
+        return settle_feed(subject, folder).feed
 
     monkeypatch.setattr(Subject, "tuned", tuned)
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda subject: settle_feed(subject, folder).feed, subjects))
-    assert len(set(found)) == 1
+        assert set(pool.map(settled, [fresh() for _ in range(4)])) == {Feed(False, 2, 16)}
+    assert len(measured) == 1
+
+
+def test_a_piece_that_several_need_at_once_is_made_once_and_whole(folder: RunFolder) -> None:
+    together, made = Barrier(4), []
+
+    def asked(number: int) -> int:
+        together.wait()
+        return int(folder.remembered("piece", lambda: {"value": np.array(made.append(number) or number)})["value"])
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(asked, range(4))) == set(made)
+    assert len(made) == 1
 
 
 def test_a_subject_of_its_own_has_a_feed_of_its_own(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

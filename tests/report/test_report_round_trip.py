@@ -15,12 +15,12 @@ REFERENCE = RunFolder.existing(Path(__file__).parents[2] / "results" / "referenc
 @pytest.mark.parametrize("by", ["class", "explainer"])
 def test_a_csv_has_every_digit_and_every_count(by: str) -> None:
     table = tables.metric_table(REFERENCE, "settled-pairs", by=by)
-    read = pd.read_csv(StringIO(rendering.render(table, "csv")), index_col=0, float_precision="round_trip")
+    read = pd.read_csv(StringIO(rendering.render(table, "csv")), index_col=0, dtype=str)  # Python reads every digit
     by_class = table if by == "class" else table.T
     read = read if by == "class" else read.T
     for name in table.attrs["explainers"]:
-        assert list(read[name].astype(float)) == list(by_class[name].astype(float)), name
-        assert list(read[f"{name} defined"].astype(int)) == [
+        assert list(read[name].map(float)) == list(by_class[name].astype(float)), name
+        assert list(read[f"{name} defined"].map(float)) == [
             table.attrs["defined"][where][name] for where in by_class.index
         ]
 
