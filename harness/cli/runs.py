@@ -181,8 +181,8 @@ def _rungs_lost(options: argparse.Namespace, runs: Sequence[RunFolder]) -> int:
     lost = losses.lost_rungs(asked)
     if options.junit:
         losses.write_junit(asked, options.junit)
-    for one in lost:
-        print(f"harness: {one}", file=sys.stderr)
+    for line in losses.lines(lost):
+        print(f"harness: {line}", file=sys.stderr)
     print(f"{len(lost)} of {len(asked)} rungs lost from {runs[0].name} to {runs[1].name}", file=sys.stderr)
     return FAILED if lost else DONE
 
