@@ -14,6 +14,7 @@ seeds cost themselves alone. Intervals are of 99 %, over people; that of ROAR, K
 """
 
 import argparse
+import copy
 import json
 import os
 import sys
@@ -25,11 +26,13 @@ from functools import cached_property, lru_cache
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
+from safetensors.torch import load_file, save_file
 
 from harness.digest import digest
 from harness.errors import UsageError
@@ -64,6 +67,7 @@ HELD_SHARE, SPLIT_SEED = 0.2, 0
 WHOLE = Trial("nobody", 0.0, 0)
 BLOCK = 64
 
+Row = dict[str, Any]
 Asked = tuple[str, Trial]
 """A protocol's name and one training of it."""
 
@@ -241,7 +245,9 @@ def _read(path: Path) -> Iterator[tuple[str, list[bool]]]:
         yield held["key"], held["right"]
 
 
-def removal_rows(place: Place, protocols: Sequence[str], shares: Sequence[float], seeds: int, workers: int) -> list:
+def removal_rows(
+    place: Place, protocols: Sequence[str], shares: Sequence[float], seeds: int, workers: int
+) -> list[Row]:
     """Return a row for each protocol, share and ranking."""
     for made in place.made:
         place.maps(made)  # once, before processes need them
@@ -268,10 +274,10 @@ def _by_seed(found: dict[Asked, np.ndarray], trials: Sequence[Asked]) -> np.ndar
     return np.stack([found[each] for each in trials])
 
 
-def _row(protocol: str, share: float, ranking: str, right: np.ndarray, beside: np.ndarray | None, place: Place) -> dict:
+def _row(protocol: str, share: float, ranking: str, right: np.ndarray, beside: np.ndarray | None, place: Place) -> Row:
     """Return what is said of one ranking: accuracy, the spread of its seeds, and how far it is from random maps."""
     each, accuracy = right.mean(axis=1), people_interval(right.mean(axis=0), place.persons)
-    row = {
+    row: Row = {
         "protocol": protocol,
         "share": share,
         "ranking": ranking,
@@ -292,7 +298,7 @@ def _row(protocol: str, share: float, ranking: str, right: np.ndarray, beside: n
 # ---------------------------------------------------------------------- single deletions
 
 
-def deletion_rows(place: Place) -> list[dict]:
+def deletion_rows(place: Place) -> list[Row]:
     """Return a row for each explainer: its correlation on the network as it is and on the copy that knows deletions."""
     chosen = torch.from_numpy(place.asked)
     images, targets = place.images[chosen], place.labels[place.asked]
@@ -312,14 +318,20 @@ def deletion_rows(place: Place) -> list[dict]:
 def fine_tuned(place: Place) -> Subject:
     """Return the copy of the network that has gone on learning with patches deleted."""
     chosen = torch.from_numpy(~place.asked)
-    _say(f"{place.subject_name} goes on learning with single patches deleted")
-    network = adapted(
-        place.subject.network, place.images[chosen], torch.from_numpy(place.labels[~place.asked]), deleted_one, seed=0
-    )
+    path = place.folder / f"in-domain-{digest(place.subject.digest, place.faces.digest)}.safetensors"
+    if path.exists():
+        network = copy.deepcopy(place.subject.network)
+        network.load_state_dict(load_file(path))
+    else:
+        _say(f"{place.subject_name} goes on learning with single patches deleted")
+        labels = torch.from_numpy(place.labels[~place.asked])
+        network = adapted(place.subject.network, place.images[chosen], labels, deleted_one, seed=0)
+        save_file(network.state_dict(), path.with_suffix(".partial"))
+        os.replace(path.with_suffix(".partial"), path)
     return place.subject.with_network(network, f"{place.subject.name}-in-domain")
 
 
-def _correlation(name: str, ranking: str, scores: np.ndarray, whole: float, deleted: float, place: Place) -> dict:
+def _correlation(name: str, ranking: str, scores: np.ndarray, whole: float, deleted: float, place: Place) -> Row:
     """Return what is said of one explainer on one network."""
     defined = np.isfinite(scores)
     persons = None if place.persons is None else place.persons[defined]
@@ -340,21 +352,23 @@ def _correlation(name: str, ranking: str, scores: np.ndarray, whole: float, dele
 # ---------------------------------------------------------------------- what is said
 
 
-def _between(estimate: float, low: float, high: float, sign: str = "") -> str:
-    """Return a number with its interval."""
-    return "" if np.isnan(estimate) else f"{estimate:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
+def _between(rows: pd.DataFrame, columns: Sequence[str], sign: str = "") -> list[str]:
+    """Return a number with its interval for each row, "" where there is none."""
+    return [
+        "" if np.isnan(estimate) else f"{estimate:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
+        for estimate, low, high in rows.reindex(columns=list(columns)).to_numpy(float)
+    ]
 
 
 def removal_table(rows: pd.DataFrame) -> str:
     """Return ROAR, KAR and mask in words of a reader."""
-    beyond = rows.reindex(columns=["beyond_random", "beyond_low", "beyond_high"]).to_numpy(float)
     said = {
         "protocol": rows["protocol"],
         "share": [f"{share:.0%}" for share in rows["share"]],
         "ranking": rows["ranking"],
-        "right": [_between(*each) for each in rows[["accuracy", "low", "high"]].to_numpy(float)],
+        "right": _between(rows, ("accuracy", "low", "high")),
         "seeds": [f"{a:.3f} to {b:.3f}" for a, b in rows[["lowest_seed", "highest_seed"]].to_numpy(float)],
-        "beyond random": [_between(*each, sign="+") for each in beyond],
+        "beyond random": _between(rows, ("beyond_random", "beyond_low", "beyond_high"), "+"),
     }
     return pd.DataFrame(said).to_markdown(index=False)
 
@@ -362,12 +376,12 @@ def removal_table(rows: pd.DataFrame) -> str:
 def deletion_table(rows: pd.DataFrame) -> str:
     """Return the correlations, a column a network."""
     said = rows.assign(
-        text=[_between(*each, sign="+") for each in rows[["correlation", "low", "high"]].to_numpy(float)],
+        text=_between(rows, ("correlation", "low", "high"), "+"),
         of=[f"{d} of {n}" for d, n in rows[["defined", "n"]].to_numpy(int)],
     )
-    wide = said.pivot(index="ranking", columns="network", values=["text", "of"])
+    correlations, counts = (said.pivot(index="ranking", columns="network", values=what) for what in ("text", "of"))
+    wide = correlations.join(counts.add_suffix(", defined"))
     order = said[said["network"] == "deletions in domain"].sort_values("correlation", ascending=False)["ranking"]
-    wide.columns = [network if what == "text" else f"defined, {network}" for what, network in wide.columns]
     return wide.loc[list(order)].reset_index().to_markdown(index=False)
 
 

@@ -56,7 +56,7 @@ def _seen(run: RunFolder, check: CheckRecord, held: pd.DataFrame) -> dict[str, s
     ends = [check.margin + float(end) for end in (beyond.abs().min(), beyond.abs().max())]
     if check.at_most:
         ends = [2 * check.margin - end for end in ends]
-    largest = {str(key): value for key, value in held.loc[held["n"].idxmax()].items()}
+    largest = {str(key): value for key, value in held.nlargest(1, "n").iloc[0].items()}
     return {
         "n": answer.counted(largest),
         "margin": f"{'below' if check.at_most else 'above'} {check.margin:g}",
