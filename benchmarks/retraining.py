@@ -391,7 +391,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--subject", default="faces-cnn")
     parser.add_argument("--faces", default="rendered")
     parser.add_argument("--explainer", action="append", help=f"by default {' and '.join(BEST_KNOWN)}")
-    parser.add_argument("--protocol", nargs="+", choices=(*DEGRADED, IDSDS), default=["roar", "kar", IDSDS])
+    parser.add_argument("--protocol", nargs="+", choices=(*DEGRADED, IDSDS), default=[*DEGRADED, IDSDS])
     parser.add_argument("--share", type=float, nargs="+", default=[0.3, 0.7])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=Learning().epochs)
