@@ -92,7 +92,7 @@ def command_parser() -> argparse.ArgumentParser:
         choices=SHOWN,
         default="",
         help="instead: who is told apart by ranks; how reliable scores are; how far explainers agree; when asking "
-        "could have stopped",
+        "could have stopped; what claims could have shown; what it cost",
     )
     table.add_argument("--by", choices=("class", "explainer"), default="class", help="rows (default %(default)s)")
     table.add_argument("--format", choices=FORMATS, default="text", help="(default %(default)s)")

@@ -100,13 +100,13 @@ def table_command(options: argparse.Namespace) -> int:
     return DONE
 
 
-SHOWN = ("ranks", "reliability", "agreement", "early")
+SHOWN = ("ranks", "reliability", "agreement", "early", "power", "cost")
 """What ``table --show`` shows."""
 
 
 def _agreement(options: argparse.Namespace, run: RunFolder) -> pd.DataFrame:
     """Return the table that ``--show`` asks for; ranks of the score that is named, else of those that decide."""
-    from harness.report import queries, ranks, tables
+    from harness.report import queries, ranks, tables, workings
 
     named = bool(options.metric) or any(getattr(options, key) for key in SCORE_PARTS)
     if named and options.show != "ranks":
@@ -116,7 +116,8 @@ def _agreement(options: argparse.Namespace, run: RunFolder) -> pd.DataFrame:
         if made.empty:
             raise UsageError(f"{options.metric} ranks nobody in {run.name}: it needs a better end and two methods")
         return made
-    held = tables.agreement_tables(run) if options.show != "early" else {"early": _early(run)}
+    apart = {"early": _early, "power": workings.power_table, "cost": workings.cost_table}
+    held = {options.show: apart[options.show](run)} if options.show in apart else tables.agreement_tables(run)
     held = {name: table for name, table in held.items() if len(table)}
     if options.show not in held:
         raise UsageError(f"{run.name} holds {_LACKING[options.show]}")
@@ -128,6 +129,7 @@ _LACKING = {
     "reliability": "no score that ranks three methods",
     "agreement": "no maps of two methods; make the run again to keep them",
     "early": "no settled pairs of a method; ask for --check cells",
+    "power": "no claim that decides; ask for --check cells",
 }
 
 
@@ -179,8 +181,8 @@ def _rungs_lost(options: argparse.Namespace, runs: Sequence[RunFolder]) -> int:
     lost = losses.lost_rungs(asked)
     if options.junit:
         losses.write_junit(asked, options.junit)
-    for one in lost:
-        print(f"harness: {one}", file=sys.stderr)
+    for line in losses.lines(lost):
+        print(f"harness: {line}", file=sys.stderr)
     print(f"{len(lost)} of {len(asked)} rungs lost from {runs[0].name} to {runs[1].name}", file=sys.stderr)
     return FAILED if lost else DONE
 

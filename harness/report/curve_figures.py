@@ -141,9 +141,15 @@ _ORDERS = {
 }
 
 
+def _drawn(run: RunFolder, metric: str) -> list[str]:
+    """Return who has curves, and every method, whose lack of them is to be seen; a map that is given has none."""
+    methods = queries.methods(run)
+    return [name for name in queries.families(run) if name in methods or queries.curves(run, metric, name)]
+
+
 def cascade_figure(run: RunFolder, metric: str = "randomization-cascade", explainers: Sequence[str] = ()) -> Figure:
     """Return, panel by explainer, how alike a map stays while layers of the network are randomised in some order."""
-    names = list(explainers) or list(queries.families(run))
+    names = list(explainers) or _drawn(run, metric)
     order, layers = metric.removesuffix("-absolute"), queries.layers(run)
     ticks = ["trained", *(layers[::-1] if order == "randomization-bottom-up" else layers)]
     held = {name: queries.curves(run, metric, name) for name in names}

@@ -1,7 +1,7 @@
 """Rungs that were reached in one run and are not in a later one: what continuous integration stops at."""
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from harness.report.queries import ALL
 from harness.store import RunFolder
 
 REACHED, REFUTED = "yes", "no"
+SAID = ("reached", "effect", "low", "high", "n", "unit", "reason")
+"""What a line says of the later run."""
 MARKED = {REFUTED: "refuted", "open": "open", "not applicable": "not applicable", REACHED: "reached", "": "not asked"}
 """What a line calls the state of a rung."""
 
@@ -116,6 +118,17 @@ def lost_rungs(kept: list[Kept]) -> list[Kept]:
         if (one.rung == 1 or (one.explainer, one.where) not in broken)
         and (one.where == ALL or one.explainer not in everywhere)
     ]
+
+
+def lines(lost: Sequence[Kept]) -> list[str]:
+    """Return a line a lost rung; classes of which the later run says what it says over all images share that line."""
+    whole = {(one.explainer, one.rung): one for one in lost if one.where == ALL}
+    told: dict[Kept, list[str]] = {}
+    for one in lost:
+        over_all = whole.get((one.explainer, one.rung), one)
+        alike = all(one.after.get(key) == over_all.after.get(key) for key in SAID)
+        told.setdefault(over_all if alike else one, []).extend([one.where] * (one is not over_all and alike))
+    return [f"{one}" + (f"; so for {wording.listed(classes)}" if classes else "") for one, classes in told.items()]
 
 
 def write_junit(kept: list[Kept], path: Path) -> None:

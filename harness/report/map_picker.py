@@ -102,7 +102,7 @@ def _shown(
             name,
             beliefs[name, where].state if (name, where) in beliefs else State.UNJUDGED,
             name in methods,
-            *_map_source(held.maps[made.index(name), i]),
+            *_map_source(held.maps[made.index(name), i], unknown=name in queries.oracles(run)),
         )
         for name in order
         if name in made
@@ -135,12 +135,15 @@ def _small(values: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "a b"]:
     return np.asarray(Image.fromarray(values.astype(np.float32)).resize(size, Image.Resampling.BOX))
 
 
-def _map_source(map_: Float[np.ndarray, "h w"]) -> tuple[str, str]:
-    """Return a signed map as text, white at zero, red for and blue against; or what is wrong with it."""
+def _map_source(map_: Float[np.ndarray, "h w"], *, unknown: bool = False) -> tuple[str, str]:
+    """Return a signed map as text, white at zero, red for and blue against; or what is wrong with it.
+
+    Of a map of known worth that is constant, the truth is `unknown` for this picture: nothing was asked there.
+    """
     if not np.isfinite(map_).all():
         return "", "no map"
     if map_.min() == map_.max():
-        return "", "a constant map"
+        return "", "not known for this picture" if unknown else "a constant map"
     level = np.clip(_small(map_.astype(np.float32)) / limits(map_), -1, 1)
     picture = Image.fromarray(np.round(127.5 * (level + 1)).astype(np.uint8), mode="L")
     picture.putpalette(_palette().tobytes())

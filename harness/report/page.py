@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from harness.report import answer, evidence, figures, grids, map_picker, queries, tables, wording
+from harness.report import answer, evidence, figures, grids, map_picker, queries, tables, wording, workings
 from harness.report.answer import State
 from harness.report.queries import ALL
 from harness.report.style import DPI
@@ -102,7 +102,9 @@ def _contents(run: RunFolder, beside: Sequence[pd.DataFrame]) -> dict[str, Any]:
         "evidence_note": evidence.shortened(run),
         "nulls": wording.NULLS,
         "rule": _rule(run),
+        "power": grids.plain(workings.power_table(run), "claim"),
         "provenance": _provenance(run),
+        "cost": grids.plain(workings.cost_table(run), "explainer"),
         "explainers": _explainers(run),
         "choices": _choices(run),
     }

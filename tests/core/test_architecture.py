@@ -26,7 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"truth"}),
     frozenset({"networks", "explainers", "models", "effects"}),
     frozenset({"oracles", "arithmetic"}),
-    frozenset({"measurements", "engines", "gallery"}),
+    frozenset({"measurements", "engines", "gallery", "retraining"}),
     frozenset({"checks"}),
     frozenset({"evaluation"}),
     frozenset({"report"}),
@@ -65,7 +65,13 @@ WRITERS = ("store/folder.py", "fetching.py", "models/training.py", "report/style
 """Modules that write files; everything else hands whole texts and tables to a run folder."""
 
 GLOBAL_DRAWS = frozenset({"rand", "randn", "randint", "randperm", "normal", "manual_seed", "seed", "shuffle", "choice"})
-DRAWERS = ("explainers/_randomness.py", "checks/contract/calls.py", "checks/contract/clauses.py", "models/training.py")
+DRAWERS = (
+    "explainers/_randomness.py",
+    "checks/contract/calls.py",
+    "checks/contract/clauses.py",
+    "models/training.py",
+    "retraining/learning.py",
+)
 """Modules that touch global generators, to put them back."""
 
 

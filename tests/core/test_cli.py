@@ -390,7 +390,7 @@ def test_what_stands_beside_verdicts_is_shown_in_every_form(
     what: str, form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["table", str(ROOT / "results" / "reference"), "--show", what, "--format", form]) == 0
-    assert ("settled" if what == "reliability" else "integrated") in capsys.readouterr().out
+    assert {"reliability": "settled", "power": "cells-edges"}.get(what, "integrated") in capsys.readouterr().out
 
 
 def test_list_examined_goes_with_metrics(capsys: pytest.CaptureFixture[str]) -> None:

@@ -266,6 +266,20 @@ def test_the_page_fits_its_window_and_is_not_blank(width: int, scheme: str, brow
     assert written_on[-len(seen) // 3 :].any()
 
 
+def test_what_goes_on_beyond_the_edge_fades_until_it_is_scrolled_to(browser: Any, written: Path) -> None:
+    held = opened(browser, written, width=390)
+    box = held.get_by_role("group", name="What decides")
+    fades = "part => part.classList.contains('more') && getComputedStyle(part).maskImage !== 'none'"
+    box.scroll_into_view_if_needed()
+    assert box.evaluate(fades)
+    box.evaluate("part => { part.scrollLeft = part.scrollWidth; }")
+    held.wait_for_function("part => !part.classList.contains('more')", arg=box.element_handle())
+    held.context.close()
+    wide = opened(browser, written, width=2400)
+    assert not wide.get_by_role("group", name="What decides").evaluate(fades)
+    wide.context.close()
+
+
 def test_a_print_holds_the_tables_whole_and_nothing_to_click(browser: Any, written: Path) -> None:
     a4_across = 1030  # pixels between the margins
     held = opened(browser, written, width=a4_across, scheme="dark")

@@ -8,7 +8,7 @@ from tiny import a_record, an_explainer
 
 from harness.checks.ladder import RUNGS
 from harness.errors import UsageError
-from harness.report.losses import kept_rungs, lost_rungs, write_junit
+from harness.report.losses import kept_rungs, lines, lost_rungs, write_junit
 from harness.store import LADDER, RunFolder, SubjectRecord, frame
 
 STOOD = {"lime": ["yes", "yes", "yes"], "grad-cam": ["yes", "no", "open"], "edges": ["yes", "yes", "yes"]}
@@ -95,3 +95,13 @@ def test_runs_without_a_ladder_or_of_other_classes_are_refused() -> None:
         kept_rungs(Run("old", STOOD), Run("empty", {}))
     with pytest.raises(UsageError, match="judge other classes"):
         kept_rungs(Run("old", STOOD), Run("other", STOOD, classes=("Happy", "Sad")))
+
+
+def test_classes_that_say_what_all_images_say_share_a_line() -> None:
+    new = Run("new", {**STOOD, "lime": ["yes", "yes", "no"], "grad-cam": ["no", "no", "open"]})
+    new.ladder.loc[(new.ladder["explainer"] == "lime") & (new.ladder["class"] == "Happy"), "effect"] = 0.125
+    said = lines(lost_rungs(kept_rungs(Run("old", STOOD), new)))
+    assert [line.split(" has lost")[0] for line in said] == ["lime", "lime for Happy", "grad-cam"]
+    same = lines(lost_rungs(kept_rungs(Run("old", STOOD), Run("new", {**STOOD, "lime": ["yes", "yes", "no"]}))))
+    assert len(same) == 1
+    assert same[0].endswith("cells-edges: why; so for Happy")

@@ -210,6 +210,16 @@
     place.scrollIntoView({ block: "center" });
   }
 
+  // ---------------------------------------------------------------- wide tables
+
+  // What goes on beyond the edge of the window fades there, so that a reader scrolls.
+  function fade(part) {
+    const look = () => part.classList.toggle("more", part.scrollWidth - part.clientWidth - part.scrollLeft > 1);
+    part.addEventListener("scroll", look, { passive: true });
+    new ResizeObserver(look).observe(part);
+    if (part.firstElementChild) new ResizeObserver(look).observe(part.firstElementChild);
+  }
+
   // ---------------------------------------------------------------- searching
 
   function search(form) {
@@ -232,6 +242,7 @@
   }
 
   all("table.sortable").forEach(sortable);
+  all(".wide").forEach(fade);
   if (tip) tips();
   if (pick) choosePictures();
   listen(one("#filter"), "change", filter);
