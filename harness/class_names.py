@@ -64,7 +64,7 @@ def in_order(given: Any, whose: str) -> tuple[Any, ...]:
     """
     if isinstance(given, Mapping):
         return _numbered(given, whose)
-    if isinstance(given, str | bytes | set | frozenset) or not isinstance(given, Iterable):
+    if isinstance(given, bytes | set | frozenset) or not isinstance(given, Iterable):
         raise UsageError(f"{whose}: its classes are a {type(given).__name__}; give a list of their names in order")
     return tuple(given)
 
