@@ -50,7 +50,13 @@ def noted(request: Request) -> tuple[str, ...]:
             else "colour pictures become grey (ITU-R 601 luma) for the network"
         )
     if any(explainer.facts.family == "cam" for explainer in request.explainers):
-        notes.append(f"class activation maps read layer {subject.cam_layer}")
+        times = subject.runs[subject.cam_layer]
+        notes.append(
+            f"class activation maps read layer {subject.cam_layer}"
+            if times == 1
+            else f"layer {subject.cam_layer} runs {times} times a pass, so that no class activation map reads it; name "
+            "another as cam_layer"
+        )
     return tuple(notes)
 
 

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from tiny import CLASSES, SPEC, tiny_network
+from torch import Tensor, nn
 
 from harness.evaluation.notes import answer_notes, noted
 from harness.evaluation.request import Request
+from harness.explainers import registered
 from harness.faces.faceset import FaceSet
 from harness.profiles import PROFILES
 from harness.subject import InputSpec, Subject
@@ -42,6 +44,28 @@ def test_dark_pictures_are_said(images: np.ndarray) -> None:
 )
 def test_another_size_is_said(size: tuple[int, int], said: str) -> None:
     assert said in told(np.random.default_rng(0).integers(0, 256, (6, *size)).astype(np.uint8))
+
+
+class Twice(nn.Module):
+    """One activation after both convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3)
+        self.act, self.read = nn.ReLU(), nn.Linear(4, len(CLASSES))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.read(self.act(self.two(self.act(self.one(x)))).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [("two", "read layer two"), ("act", "layer act runs 2 times a pass, so that no class activation")],
+)
+def test_the_layer_of_class_activation_maps_is_said(layer: str, said: str, images: np.ndarray) -> None:
+    subject = Subject(Twice(), name="twice", classes=CLASSES, spec=SPEC, cam_layer=layer)
+    faces, methods = FaceSet("f", images, CLASSES), (registered()["grad-cam"],)
+    assert said in "; ".join(noted(Request(subject, faces, methods, (), PROFILES["quick"], seed=0)))
 
 
 def answered(labels: list[int], turned: dict[int, int]) -> tuple[str, ...]:
