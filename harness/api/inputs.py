@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from harness.checks import CHECKS, Check
 from harness.checks.asked import asked_checks
+from harness.class_names import in_order
 from harness.cli import asked_device
 from harness.errors import UsageError, closest
 from harness.evaluation.request import has_evidence
@@ -18,6 +19,7 @@ from harness.faces.faceset import FaceSet
 from harness.faces.loading import load_faces
 from harness.faces.naming import aligned
 from harness.faces.pictures import pixels
+from harness.faces.stated import stated_classes
 from harness.importing import reason
 from harness.models.loading import load_subject
 from harness.profiles import PROFILES, Profile
@@ -67,7 +69,7 @@ def as_subject(
     own = getattr(given, "spec", None)
     reads = spec or (own if isinstance(own, InputSpec) else _inferred_spec(images))
     where = asked_device(device)
-    names = tuple(classes) if classes is not None else _class_names(given, images, reads, called)
+    names = _class_names(given, images, reads, called) if classes is None else in_order(classes, f"network {called!r}")
     return Subject(given, name=called, classes=names, spec=reads, device=where)
 
 
@@ -91,8 +93,8 @@ def _inferred_spec(images: Any) -> InputSpec:
 
 def _class_names(network: nn.Module, images: Any, spec: InputSpec, name: str) -> tuple[str, ...]:
     """Return the names that the network or the images state, else a number for each of its outputs."""
-    for holder in (network, images):
-        stated = getattr(holder, "classes", None)
+    own = getattr(network, "classes", None)
+    for stated in (own, stated_classes(images, IMAGES)):
         if isinstance(stated, list | tuple) and stated and all(isinstance(each, str) for each in stated):
             return tuple(stated)
     copy = evaluated(network, name)

@@ -17,7 +17,7 @@ from harness.effects import part_effects
 from harness.engines import LOCAL, Progress, run_here
 from harness.errors import UsageError
 from harness.evaluation.decision import decided
-from harness.evaluation.notes import check_faces, noted
+from harness.evaluation.notes import answer_notes, check_faces, noted
 from harness.evaluation.provenance import about_explainer, about_metrics, passes_of, provenance, seconds_before
 from harness.evaluation.recognition import Recognised, Tell, answers, silent
 from harness.evaluation.request import Request
@@ -34,6 +34,7 @@ from harness.measurements import (
     confusion,
 )
 from harness.measurements.cells import of_the_network
+from harness.models.soundness import finite_answers
 from harness.oracles.known import has_truth, known_maps, oracles, truths
 from harness.store import BLANK, EFFECTS, RunFolder, frame
 from harness.truth.images import Games
@@ -152,7 +153,7 @@ def _evaluated(
         case,
         made.broken,
         command=command,
-        notes=(*notes, *case.notes),
+        notes=(*notes, *answer_notes(request.faces, probabilities.argmax(1)), *case.notes),
         explainers=explainers,
         metrics=about_metrics(request, found),
         shared_cost=runner.cost(),
@@ -228,7 +229,8 @@ def _probabilities(request: Request, folder: RunFolder) -> Float[np.ndarray, "n 
     subject, faces = request.subject, request.faces
 
     def predict() -> dict[str, np.ndarray]:
-        return {"probabilities": subject.probabilities(subject.prepare(faces.images)).double().cpu().numpy()}
+        found = subject.probabilities(subject.prepare(faces.images)).double().cpu().numpy()
+        return {"probabilities": finite_answers(subject, faces, found)}
 
     key = digest("probabilities", subject.digest, faces.digest)
     found: np.ndarray = folder.remembered(key, predict)["probabilities"]

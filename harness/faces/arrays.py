@@ -10,9 +10,10 @@ from jaxtyping import Int, UInt8
 from PIL import Image
 
 from harness.errors import UsageError
-from harness.faces.faceset import FaceSet
-from harness.faces.naming import expression_classes, numbered_classes, places_by_name
+from harness.faces.faceset import EXPRESSIONS, FaceSet
+from harness.faces.naming import expression_classes, numbered_classes, order_notes, places_by_name
 from harness.faces.pictures import picture_pixels, pixels
+from harness.faces.stated import LABEL_KEYS, PICTURE_KEYS, stated_classes
 from harness.importing import reason
 
 
@@ -39,6 +40,7 @@ def load_arrays(path: Path, subject_classes: Sequence[str] | None = None) -> Fac
     if "images" not in arrays:
         raise UsageError(f"{path} has no array 'images'; it has {', '.join(arrays) or 'nothing'}")
     classes, labels = _classes_and_labels(path, arrays, numbered_classes(subject_classes))
+    numbered = labels is not None and "classes" not in arrays and arrays["labels"].dtype.kind != "U"
     return FaceSet(
         name=path.stem,
         images=pixels(arrays["images"], f"{path}: images"),
@@ -47,6 +49,7 @@ def load_arrays(path: Path, subject_classes: Sequence[str] | None = None) -> Fac
         ids=_numbers(path, arrays, "ids") if "ids" in arrays else np.arange(len(arrays["images"])),
         persons=_numbers(path, arrays, "persons") if "persons" in arrays else None,
         names=tuple(map(str, arrays["names"].ravel().tolist())) if "names" in arrays else (),
+        notes=order_notes(subject_classes) if numbered else (),
     )
 
 
@@ -59,12 +62,14 @@ def from_dataset(
     ----------
     dataset
         Has a length and gives a picture, (picture, label), more values of which the rest is not read, or a dictionary
-        with ``image`` and ``label``. A picture is a PIL image, an array (h, w) or (h, w, 3) of 0 to 255, or a tensor
-        (c, h, w) or (h, w) of bytes 0 to 255 or of numbers 0 to 1; a label a number, a name, or one-hot.
+        with ``image`` (``img``) and ``label`` (``labels``, ``target``, ``class``). A picture is a PIL image, an array
+        (h, w) or (h, w, 3) of 0 to 255, or a tensor (c, h, w) or (h, w) of bytes 0 to 255 or of numbers 0 to 1; a label
+        a number, a name, or one-hot.
     name
         What tables call the set.
     classes
-        Names that its labels index; by default its own ``classes``, else those of the subject, else FER2013's.
+        Names that its labels index; by default those that it states (:func:`harness.faces.stated.stated_classes`), else
+        those of the subject, as which the network learnt them, else FER2013's.
     subject_classes
         The subject's, where there is one.
 
@@ -76,15 +81,15 @@ def from_dataset(
     """
     found: list[np.ndarray] = []
     labels: list[Any] = []
-    named = classes if classes is not None else getattr(dataset, "classes", None)
-    named = tuple(map(str, named)) if named is not None else numbered_classes(subject_classes)
+    named = _names(dataset, name, classes, subject_classes)
+    notes = dict[str, None]()
     for number in range(len(dataset)):
         what = f"{name}: item {number}"
         try:
             item = dataset[number]
         except Exception as error:
             raise UsageError(f"{what} raised {reason(error)}; mend the dataset") from error
-        picture, label = _parts(item, what)
+        picture, label = _parts(item, what, notes)
         found.append(_item_pixels(picture, what))
         labels.append(None if label is None else _item_label(label, named, what))
         if found[-1].shape != found[0].shape:
@@ -101,15 +106,31 @@ def from_dataset(
         images=np.stack(found),
         classes=named,
         labels=None if labels[0] is None else np.array(labels, dtype=np.int64),
+        notes=tuple(notes),
     )
 
 
-def _parts(item: Any, what: str) -> tuple[Any, Any]:
-    """Return an item's picture and label."""
+def _names(
+    dataset: Any, name: str, classes: Sequence[str] | None, subject_classes: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Return the names that label numbers index."""
+    named = tuple(classes) if classes is not None else stated_classes(dataset, name)
+    if named is not None:
+        return named
+    return EXPRESSIONS if subject_classes is None else tuple(subject_classes)
+
+
+def _parts(item: Any, what: str, notes: dict[str, None]) -> tuple[Any, Any]:
+    """Return an item's picture and label; note what else there is where there is no label."""
     if isinstance(item, Mapping):
-        if "image" not in item:
+        picture = next((key for key in PICTURE_KEYS if key in item), None)
+        if picture is None:
             raise UsageError(f"{what} is a dictionary of {', '.join(map(str, item))}; give one with image and label")
-        return item["image"], item.get("label")
+        label = next((key for key in LABEL_KEYS if key in item), None)
+        if label is None and len(item) > 1:
+            others = ", ".join(str(key) for key in item if key != picture)
+            notes[f"items without a label: there is {others}, but none of {', '.join(LABEL_KEYS)}"] = None
+        return item[picture], None if label is None else item[label]
     if isinstance(item, tuple | list):
         return (item[0], None) if len(item) == 1 else (item[0], item[1])
     return item, None
@@ -170,8 +191,10 @@ def _check_length(path: Path, arrays: dict[str, np.ndarray], key: str) -> None:
 def _item_pixels(picture: Any, what: str) -> UInt8[np.ndarray, "h w *colour"]:
     """Return one item's picture as bytes."""
     if isinstance(picture, torch.Tensor):
-        array = picture.detach().cpu().numpy()
-        array = array.transpose(1, 2, 0) if array.ndim == 3 else array
+        held = picture.detach().cpu()
+        array = (held.double() if held.is_floating_point() else held).numpy()
+        last = array.ndim == 3 and array.shape[2] in (1, 3) and array.shape[0] not in (1, 3)
+        array = array.transpose(1, 2, 0) if array.ndim == 3 and not last else array
         if np.issubdtype(array.dtype, np.floating):
             if not ((array >= 0) & (array <= 1)).all():
                 raise UsageError(f"{what} has values outside 0 to 1; take Normalize out of the dataset's transforms")

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
+from harness.class_names import class_names
 from harness.digest import digest
 from harness.errors import UsageError, closest
 from harness.faces.pictures import pixels
@@ -93,10 +94,9 @@ class FaceSet:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", pixels(self.images, f"image set {self.name!r}: images"))
-        object.__setattr__(self, "classes", tuple(self.classes))
-        for what, name in [("name", self.name), *(("class", each) for each in self.classes)]:
-            if name_fault(name):
-                raise UsageError(f"image set {self.name!r:.60}: its {what} {name!r:.60} is {name_fault(name)}")
+        if name_fault(self.name):
+            raise UsageError(f"image set {self.name!r:.60}: its name is {name_fault(self.name)}")
+        object.__setattr__(self, "classes", class_names(self.classes, f"image set {self.name!r}"))
         if len(self.images) == 0:
             raise UsageError(f"image set {self.name!r} has no images; give a set with at least one")
         if not len(self.ids):
@@ -111,7 +111,10 @@ class FaceSet:
                     f"image set {self.name!r} has {len(self.images)} images but {len(values)} {what}; give one each"
                 )
         self._check_names()
+        for what in ("labels", "ids", "persons"):
+            self._check_numbers(what)
         self._check_labels()
+        self._check_maps()
 
     def _check_names(self) -> None:
         """Every name is one line of text, and names one image."""
@@ -129,17 +132,37 @@ class FaceSet:
                     "give each image a name of its own"
                 )
 
+    def _check_numbers(self, what: str) -> None:
+        """Labels, ids and persons are one whole number an image; persons may be names, which are numbered."""
+        given = getattr(self, what)
+        if given is None:
+            return
+        values = np.asarray(given)
+        if what == "persons" and values.ndim == 1 and values.dtype.kind == "U":
+            values = np.unique(values, return_inverse=True)[1].astype(np.int64)
+        if values.ndim != 1 or not np.issubdtype(values.dtype, np.integer):
+            each = "the number of its class" if what == "labels" else "a whole number"
+            held = f"{what} are {values.dtype} of shape {values.shape}"
+            raise UsageError(f"image set {self.name!r}: {held}; give {each} for each image")
+        object.__setattr__(self, what, values)
+
+    def _check_maps(self) -> None:
+        """Evidence and parts are of the pictures' size, and evidence is finite."""
+        size = self.images.shape[1:3]
+        for what, maps in {**self.evidence, **({} if self.parts is None else {"parts": self.parts})}.items():
+            if maps.shape[1:] != size:
+                raise UsageError(
+                    f"image set {self.name!r}: {what} are of shape {maps.shape}, but its pictures are "
+                    f"{size[0]} x {size[1]}; give one value a pixel"
+                )
+            if not np.isfinite(maps).all():
+                raise UsageError(f"image set {self.name!r}: {what} hold NaN or infinity; give a number for each pixel")
+
     def _check_labels(self) -> None:
         """Every label must name a class."""
         if self.labels is None:
             return
-        labels = np.asarray(self.labels)
-        if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-            raise UsageError(
-                f"image set {self.name!r}: labels are {labels.dtype} of shape {labels.shape}; give the number of its "
-                "class for each image"
-            )
-        object.__setattr__(self, "labels", labels)
+        labels = self.labels
         bad = np.flatnonzero((labels < 0) | (labels >= len(self.classes)))
         if len(bad):
             raise UsageError(

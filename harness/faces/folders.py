@@ -1,7 +1,6 @@
 """Pictures in folders named after their classes, such as ``test/angry/17.jpg``."""
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +17,7 @@ from harness.names import one_line
 
 _SPLITS = frozenset({"train", "training", "valid", "validation", "val", "test", "publictest", "privatetest"})
 _TEST, _TRAINING = ("test",), ("train", "training")
-_HIDDEN = (".", "__")
+_HIDDEN = (".", "__MACOSX", "__pycache__")
 
 
 def load_folder(
@@ -30,8 +29,9 @@ def load_folder(
 
     A class is matched by its folder's name, in any case and order. Where all names are expressions, classes are
     FER2013's in FER2013's order; otherwise the names, sorted. A folder of pictures without class folders gives an
-    unlabelled set. Every file that Pillow knows as a picture is read, folders within a class folder's included; how
-    many other files lie there is noted.
+    unlabelled set. Every file that Pillow knows as a picture is read, folders within a class folder's and linked ones
+    included; it is noted how many other files lie there, which splits are not read, and of which files only the first
+    of several frames is.
 
     Parameters
     ----------
@@ -51,19 +51,16 @@ def load_folder(
     """
     name = path.resolve().name if split is None else f"{path.resolve().name}#{split}"
     held = _held(path, split, training)
-    notes, names = _notes(path, held), tuple(path_name(file, path) for file in held.pictures)
-    if not held.owners:
-        return FaceSet(
-            name=name,
-            images=stacked_pictures(held.pictures),
-            classes=numbered_classes(classes),
-            notes=notes,
-            names=names,
-        )
-    named = expression_classes(sorted(set(held.owners)))
-    labels = places_by_name(held.owners, named)
+    names = tuple(path_name(file, path) for file in held.pictures)
+    images, seen_of_them = stacked_pictures(held.pictures)
+    named = expression_classes(sorted(set(held.owners))) if held.owners else numbered_classes(classes)
     return FaceSet(
-        name=name, images=stacked_pictures(held.pictures), classes=named, labels=labels, notes=notes, names=names
+        name=name,
+        images=images,
+        classes=named,
+        labels=places_by_name(held.owners, named) if held.owners else None,
+        notes=(*_split_notes(path, split, training), *_notes(path, held), *seen_of_them),
+        names=names,
     )
 
 
@@ -131,17 +128,33 @@ def _notes(path: Path, held: _Held) -> tuple[str, ...]:
     return (f"{count} in {path} not read, since Pillow knows no picture there: first {held.others[0]}",)
 
 
+def _split_notes(path: Path, split: str | None, training: bool) -> tuple[str, ...]:
+    """Return which splits are not read where none was asked for."""
+    read = _roots(path, split, _TRAINING if training else _TEST)
+    left = [folder.name for folder in _subfolders(path) if folder not in read] if read != [path] else []
+    if split is not None or not left:
+        return ()
+    chosen = ", ".join(folder.name for folder in read)
+    return (f"of {path} the split {chosen} is read, not {', '.join(left)}; #all reads all, #{left[0]} another",)
+
+
 def read_picture(path: Path) -> UInt8[np.ndarray, "h w *colour"]:
-    """Return one picture, upright, grey (h, w) or colour (h, w, 3).
+    """Return one picture, upright, grey (h, w) or colour (h, w, 3); of several frames the first.
 
     Raises
     ------
     UsageError
         Where it cannot be read, or its pixels cannot be made 8 bits a channel; see :func:`picture_pixels`.
     """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[UInt8[np.ndarray, "h w *colour"], int]:
+    """Return one picture, and how many frames its file holds; what a camera adds to its own JPEG is no frame."""
     try:
         with Image.open(path) as picture:
-            return picture_pixels(ImageOps.exif_transpose(picture), f"picture {path}")
+            frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+            return picture_pixels(ImageOps.exif_transpose(picture), f"picture {path}"), frames
     except UsageError:
         raise
     except Exception as error:  # damaged bytes make a reader stumble over anything
@@ -149,15 +162,18 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "h w *colour"]:
         raise UsageError(f"picture {path} cannot be read ({what}); replace or remove it") from error
 
 
-def stacked_pictures(paths: Sequence[Path]) -> UInt8[np.ndarray, "n h w *colour"]:
-    """Return pictures as one array, colour where any has colour.
+def stacked_pictures(paths: Sequence[Path]) -> tuple[UInt8[np.ndarray, "n h w *colour"], tuple[str, ...]]:
+    """Return pictures as one array, colour where any has colour, and what a reader should know of how they were read.
 
     Raises
     ------
     UsageError
         Naming the first that cannot be read, or is of another size than the first.
     """
-    pictures = [read_picture(path) for path in paths]
+    read = [_read(path) for path in paths]
+    pictures = [picture for picture, _ in read]
+    moving = [path for path, (_, frames) in zip(paths, read, strict=True) if frames > 1]
+    notes = (f"of {len(moving)} files that hold several frames the first is read: {moving[0]}",) if moving else ()
     height, width = pictures[0].shape[:2]
     for path, picture in zip(paths, pictures, strict=True):
         if picture.shape[:2] != (height, width):
@@ -167,12 +183,15 @@ def stacked_pictures(paths: Sequence[Path]) -> UInt8[np.ndarray, "n h w *colour"
             )
     if len({picture.ndim for picture in pictures}) > 1:
         pictures = [np.repeat(p[..., None], 3, axis=2) if p.ndim == 2 else p for p in pictures]
-    return np.stack(pictures)
+    return np.stack(pictures), notes
 
 
 def _roots(path: Path, split: str | None, preferred: tuple[str, ...]) -> list[Path]:
     """Return the folders that hold the class folders."""
-    splits = {folder.name.casefold(): folder for folder in _subfolders(path)}
+    folders = _subfolders(path)
+    splits = {folder.name.casefold(): folder for folder in folders}
+    if splits.keys() <= _SPLITS and len(splits) < len(folders):
+        raise UsageError(f"folder {path} has a split twice, as {', '.join(each.name for each in folders)}; rename one")
     if not splits or not splits.keys() <= _SPLITS:
         if split is not None and split.casefold() != "all":
             raise UsageError(f"folder {path} has no splits to choose {split!r} from; leave out #{split}")
@@ -193,14 +212,24 @@ def _subfolders(path: Path) -> list[Path]:
 
 def _files(folder: Path) -> list[Path]:
     """Return the visible files right in a folder, sorted."""
-    return _plain(entry for entry in folder.iterdir() if not entry.name.startswith(".") and not entry.is_dir())
+    return _plain(entry for entry in folder.iterdir() if not entry.name.startswith(_HIDDEN) and not entry.is_dir())
 
 
 def _files_below(folder: Path) -> list[Path]:
     """Return the visible files in a folder and in those within it, sorted."""
-    found = [Path(where) / name for where, _, names in os.walk(folder) for name in names]
-    seen = [file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
-    return _plain(seen)
+    return _plain(_walked(folder, frozenset(folder.resolve().parents)))
+
+
+def _walked(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+    """Yield visible files below a folder; a link back to one of those `above`, which would have no end, is passed."""
+    above |= {folder.resolve()}
+    for entry in folder.iterdir():
+        if entry.name.startswith(_HIDDEN):
+            continue
+        if not entry.is_dir():
+            yield entry
+        elif entry.resolve() not in above:
+            yield from _walked(entry, above)
 
 
 def _plain(files: Iterable[Path]) -> list[Path]:
@@ -209,7 +238,7 @@ def _plain(files: Iterable[Path]) -> list[Path]:
     strange = [file for file in found if file.exists() and not file.is_file()]
     if strange:
         raise UsageError(f"{strange[0]} is a pipe, socket or device and no picture; remove it")
-    return [file for file in found if file.is_file()]
+    return found  # a link that leads nowhere too: it cannot be read, and says so
 
 
 @cache

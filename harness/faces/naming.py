@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Int
 
+from harness.class_names import seen
 from harness.errors import UsageError
 from harness.faces.faceset import EXPRESSIONS, FaceSet
 from harness.names import MEAN_FACE, MEAN_IMAGE
@@ -16,18 +17,22 @@ _OTHER_WORDS = {
     "sadness": "sad", "surprised": "surprise",
 }  # fmt: skip
 
+_JOINING = re.compile(r"(?<=[^\W\d_])[-\u2010-\u2015.'\u2019](?=[^\W\d_])")
+"""What stands between two letters and joins them: a hyphen, a dot or an apostrophe."""
+
 
 def places_by_name(names: Sequence[str], classes: Sequence[str]) -> Int[np.ndarray, " k"]:
     """Return the index in `classes` of each name, -1 where there is none.
 
-    A name means the class that is written just so; else the one that differs in case and spaces alone; else in
-    punctuation, or as a noun from an adjective.
+    A name means the class that is written just so, however its letters are coded; else the one that differs in case
+    and spaces alone; else in hyphens, dots and apostrophes within words, or as a noun from an adjective. Signs and
+    what stands beside digits are kept: "A+" is not "A-", "-1" not "1", "1.5" not "15".
 
     Raises
     ------
     UsageError
         Where a name might be either of two classes, or two names would both be one class and are no two words for one
-        expression: "A+" and "A-" are not both "a".
+        expression.
 
     Examples
     --------
@@ -50,7 +55,7 @@ def places_by_name(names: Sequence[str], classes: Sequence[str]) -> Int[np.ndarr
 
 def _place(name: str, classes: Sequence[str]) -> int:
     """Return the index of the class that a name means, -1 where it means none."""
-    for form in (str, _plain, _key):
+    for form in (str, seen, _plain, _key):
         held = [place for place, known in enumerate(classes) if form(known) == form(name) != ""]
         if len(held) > 1:
             either = " or ".join(repr(classes[place]) for place in held)
@@ -117,14 +122,30 @@ def numbered_classes(classes: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(classes)
 
 
+def order_notes(classes: Sequence[str] | None) -> tuple[str, ...]:
+    """Return what to know of label numbers that are FER2013's though the subject's classes stand in another order.
+
+    Examples
+    --------
+    >>> order_notes(EXPRESSIONS), order_notes(["cat"])
+    ((), ())
+    """
+    ordered = list(range(len(EXPRESSIONS)))
+    if classes is None or not are_expressions(classes) or places_by_name(classes, EXPRESSIONS).tolist() == ordered:
+        return ()
+    listed = ", ".join(f"{number} {name}" for number, name in enumerate(EXPRESSIONS))
+    return (f"label numbers are FER2013's ({listed}), not places among the subject's classes",)
+
+
 def _plain(name: str) -> str:
-    """Return a name without case and spaces."""
-    return re.sub(r"[\s_]+", "", name.casefold())
+    """Return a name without case and spaces, but for those between digits."""
+    spaced = re.sub(r"[\s_]+", " ", seen(seen(name).casefold()))
+    return re.sub(r" (?!\d)|(?<!\d) ", "", spaced)
 
 
 def _key(name: str) -> str:
-    """Return a name without case, spaces, punctuation and grammar."""
-    plain = re.sub(r"[\W_]+", "", name.casefold())
+    """Return a name without case, spaces, what joins words, and grammar."""
+    plain = _JOINING.sub("", _plain(name))
     return _OTHER_WORDS.get(plain, plain)
 
 

@@ -6,17 +6,19 @@ column ``path``, ``file`` or ``filename``, within the table's folder, beside ``l
 """
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 
 from harness.errors import UsageError
 from harness.faces.faceset import FaceSet
 from harness.faces.folders import stacked_pictures
-from harness.faces.naming import expression_classes, numbered_classes, places_by_name
+from harness.faces.naming import expression_classes, numbered_classes, order_notes, places_by_name
 from harness.names import one_line
 
 TEST_USAGES = ("publictest", "privatetest")
@@ -30,7 +32,8 @@ USAGES = (*TRAINING_USAGES, *TEST_USAGES)
 
 _LABELLED = (("emotion", "pixels"), ("label", "feature"))
 _UNLABELLED = ({"id", "feature"}, {"pixels"})
-_PATHS, _PATH_LABELS = ("path", "file", "filename"), ("label", "class", "emotion")
+_PATHS = ("path", "file", "filename")
+_PATH_LABELS = ("label", "labels", "class", "emotion", "target", "category")
 
 
 def load_table(
@@ -52,7 +55,8 @@ def load_table(
     training
         Read ``Training`` by default, not the test splits.
     classes
-        The subject's classes, which label numbers index unless all of them are expressions. A label may be a name.
+        The subject's classes, which label numbers index unless all of them are expressions. A label may be a name, and
+        is one where classes are called by numbers and every label is such a name.
 
     Raises
     ------
@@ -61,30 +65,58 @@ def load_table(
     """
     columns = _columns(path)
     wanted = _wanted(path, columns, usage, TRAINING_USAGES if training else TEST_USAGES)
-    named = numbered_classes(classes)
+    notes = _notes(path, columns, usage, wanted, classes)
     if columns.listed:
-        return _listed(path, usage, columns, wanted, named)
-    pixels, labels, ids, side = bytearray(), [], [], 0
+        return _listed(path, usage, columns, wanted, numbered_classes(classes), notes)
+    pixels, texts, ids, side = bytearray(), list[str](), list[int](), 0
     for number, row in _wanted_rows(path, columns, wanted):
         picture = _picture(_Cell(path, number, columns.names[columns.pixels]), row[columns.pixels], side)
         side = side or isqrt(len(picture))
         pixels += picture
         ids.append(number)
         if columns.label is not None:
-            labels.append(_label(_Cell(path, number, columns.names[columns.label]), row[columns.label], named))
+            texts.append(row[columns.label])
     if not ids:
         raise UsageError(f"{path} has no rows below its header; give a table with at least one picture")
     return FaceSet(
         name=path.stem if usage is None else f"{path.stem}#{usage}",
         images=np.frombuffer(pixels, np.uint8).reshape(-1, side, side),
-        classes=named,
-        labels=np.array(labels, dtype=np.int64) if columns.label is not None else None,
+        classes=numbered_classes(classes),
+        labels=_labels(path, columns, ids, texts, numbered_classes(classes)) if columns.label is not None else None,
         ids=np.array(ids, dtype=np.int64),
+        notes=notes,
     )
 
 
+def _notes(
+    path: Path, columns: "_Columns", usage: str | None, wanted: frozenset[str] | None, classes: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Return what a reader should know of which rows and columns are read, and of which classes numbers are."""
+    notes = list(order_notes(classes)) if columns.label is not None else []
+    if notes and not _NUMBER.fullmatch(next(_wanted_rows(path, columns, wanted))[1][columns.label or 0].strip()):
+        notes = []
+    if (
+        usage is None
+        and wanted is not None
+        and any(_usage(row, columns) not in wanted for _, row in _rows(path, columns))
+    ):
+        notes.append(f"of {path} only rows of Usage {' and '.join(sorted(wanted))} are read; #all reads every row")
+    known = {columns.pixels, columns.label, columns.usage}
+    others = [name.strip() for place, name in enumerate(columns.names) if place not in known]
+    if columns.listed and columns.label is None and others:
+        notes.append(
+            f"{path} has no column of labels that is known ({', '.join(_PATH_LABELS)}); {', '.join(others)} is not read"
+        )
+    return tuple(notes)
+
+
 def _listed(
-    path: Path, usage: str | None, columns: "_Columns", wanted: frozenset[str] | None, named: Sequence[str]
+    path: Path,
+    usage: str | None,
+    columns: "_Columns",
+    wanted: frozenset[str] | None,
+    named: Sequence[str],
+    notes: tuple[str, ...],
 ) -> FaceSet:
     """Return the pictures of the files that a table lists; labels that are not all numbers are names of classes."""
     rows = list(_wanted_rows(path, columns, wanted))
@@ -100,17 +132,20 @@ def _listed(
     classes, labels = tuple(named), None
     if columns.label is not None:
         texts = [row[columns.label].strip() for _, row in rows]
-        if not all(text.isdecimal() for text in texts):
+        if all(text.isdecimal() for text in texts):
+            labels = _labels(path, columns, [number for number, _ in rows], texts, classes)
+        else:
             classes = expression_classes(sorted(set(texts)))
-        cells = [_Cell(path, number, columns.names[columns.label]) for number, _ in rows]
-        labels = np.array([_label(cell, text, classes) for cell, text in zip(cells, texts, strict=True)], np.int64)
+            labels = places_by_name(texts, classes)
+    images, seen_of_them = stacked_pictures(files)
     return FaceSet(
         name=path.stem if usage is None else f"{path.stem}#{usage}",
-        images=stacked_pictures(files),
+        images=images,
         classes=classes,
         labels=labels,
         ids=np.array([number for number, _ in rows], dtype=np.int64),
         names=tuple(one_line(Path(row[columns.pixels].strip()).as_posix()) for _, row in rows),
+        notes=(*notes, *seen_of_them),
     )
 
 
@@ -279,16 +314,42 @@ def _picture(cell: _Cell, text: str, side: int) -> bytes:
     return picture
 
 
+def _labels(
+    path: Path, columns: _Columns, rows: Sequence[int], texts: Sequence[str], classes: Sequence[str]
+) -> Int[np.ndarray, " n"]:
+    """Return the number of each row's class, by numbers or by names.
+
+    Where classes are called by numbers, a column is of names where each of its labels is one and not all could be
+    numbers of classes, or those mean the same; where they mean others nothing tells which was meant.
+    """
+    said = [text.strip() for text in texts]
+    cells = [_Cell(path, row, columns.names[columns.label or 0]) for row in rows]
+    if said and set(said) <= set(classes):
+        named = np.array([classes.index(text) for text in said], np.int64)
+        as_numbers = [int(text) if _NUMBER.fullmatch(text) else -1 for text in said]
+        differ = [place for place, number in enumerate(as_numbers) if number != named[place]]
+        if differ and all(0 <= number < len(classes) for number in as_numbers):
+            first = said[differ[0]]
+            raise cells[differ[0]].error(
+                f"{first} may be the class called {first!r} or the one numbered so, {classes[int(first)]!r}; call the "
+                "subject's classes by words, such as 'grade 1'"
+            )
+        return named
+    return np.array([_label(cell, text, classes) for cell, text in zip(cells, said, strict=True)], np.int64)
+
+
+_NUMBER = re.compile(r"[+-]?\d+")
+
+
 def _label(cell: _Cell, text: str, classes: Sequence[str]) -> int:
     """Return a class's number."""
     last = len(classes) - 1
-    known = places_by_name([text.strip()], classes)[0] if not text.strip().lstrip("+-").isdecimal() else -1
-    if known >= 0:
-        return int(known)
-    try:
-        label = int(text)
-    except ValueError:
-        raise cell.error(f"{text[:20]!r} is not a number; write 0 ({classes[0]}) to {last}") from None
+    if not _NUMBER.fullmatch(text):
+        known = int(places_by_name([text], classes)[0])
+        if known < 0:
+            raise cell.error(f"{text[:20]!r} is not a number; write 0 ({classes[0]}) to {last}")
+        return known
+    label = int(text)
     if not 0 <= label <= last:
         raise cell.error(f"there is no class {label}; write 0 ({classes[0]}) to {last} ({classes[last]})")
     return label

@@ -16,6 +16,7 @@ from harness.gallery.choosing import NONE, random_right, surest_right
 from harness.gallery.layers import activation_after, activation_layers, convolution_layers, filter_outputs
 from harness.gallery.regions import speaking_regions
 from harness.gallery.units import asked_layers, stored_layer
+from harness.models.soundness import finite_answers
 from harness.store import FILTERS, RunFolder, joined
 from harness.subject import Subject
 
@@ -37,7 +38,7 @@ def fill(gallery: Gallery, folder: RunFolder, run: RunFolder, command: str = "")
     subject, faces = gallery.subject, gallery.faces
     gallery.check()
     images = subject.prepare(faces.images)
-    probabilities = subject.probabilities(images).double().cpu().numpy()
+    probabilities = finite_answers(subject, faces, subject.probabilities(images).double().cpu().numpy())
     shown = min(MOST_CLASSES, len(subject.classes))
     chance = random_right(faces.labels, probabilities.argmax(1), len(subject.classes), gallery.seed)[:shown]
     surest = surest_right(faces.labels, probabilities)[:shown]

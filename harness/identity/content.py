@@ -40,6 +40,12 @@ NO_PART = frozenset(
 )
 """What Python notes in a class."""
 
+_PLAIN = (
+    *(bool, int, float, str, tuple, Tensor),
+    *(types.FunctionType, types.MethodType, functools.partial),
+)
+"""What counts of a library's layer: what it computes with, and what was put in place of its own methods."""
+
 _PROCESS = uuid.uuid4().hex
 _unread: list[object] = []  # kept, so that no other object gets their place
 _MODULE_OWN = frozenset(vars(nn.Module()))
@@ -290,7 +296,7 @@ class _Reader:
     # ------------------------------------------------------------------ networks
 
     def _network(self, network: nn.Module) -> Iterator[str]:
-        """Yield a network's class, weights, buffers, hooks and attributes; of a library's layer the plain ones."""
+        """Yield a network's class, weights, buffers, hooks and attributes; of a library's layer what is plain."""
         yield self.name(type(network))
         yield network.extra_repr()
         for table in (network._parameters, network._buffers, network._modules):
@@ -298,7 +304,7 @@ class _Reader:
         yield from (digest(table, *map(self.name, vars(network)[table].values())) for table in _MODULE_HOOKS)
         own = self._kind(type(network).__module__) is not Kind.FOREIGN
         for key, held in vars(network).items():
-            if key not in _MODULE_OWN and (own or isinstance(held, bool | int | float | str | tuple | Tensor)):
+            if key not in _MODULE_OWN and (own or isinstance(held, _PLAIN)):
                 yield digest(key, self.name(held))
 
 

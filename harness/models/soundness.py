@@ -50,11 +50,11 @@ def sound_network(subject: Subject, faces: FaceSet, *, gradients: bool = True) -
     ------
     UsageError
         Naming what is wrong, and how to mend it: one class alone, weights or answers that are not finite, another
-        precision than single, an answer that differs from one time to the next or with the images beside, one answer to
-        every image, probabilities instead of logits, an input changed in place, or no gradient at the input; and
-        pictures of 0 and 1 alone.
+        precision than single, an answer that differs from one time to the next, with the images beside or where
+        gradients are asked for, one answer to every image, probabilities instead of logits, an input changed in place,
+        or no gradient at the input; and pictures of 0 and 1 alone.
     """
-    if faces.images.max() == 1:
+    if faces.images.max() <= 1:
         raise UsageError(
             f"images {faces.name!r} have no pixel above 1 of 255, which is black; multiply by 255 what is 0 to 1"
         )
@@ -73,6 +73,7 @@ def _examined(subject: Subject, images: Float[Tensor, "n c h w"], gradients: boo
             "second logit, of what is not the class: zero, where the first is that of a sigmoid"
         )
     _check_weights(subject)
+    _check_precision(subject, images)
     logits = _answer(subject, subject.network, images)
     _check_input(subject, images)
     if len(images) > 1 and bool((logits == logits[:1]).all()):
@@ -80,9 +81,9 @@ def _examined(subject: Subject, images: Float[Tensor, "n c h w"], gradients: boo
             f"subject {subject.name!r} answers {len(images)} different images alike; check its weights, and the mean "
             "and std of its InputSpec"
         )
-    if gradients:
-        _check_gradient(subject, images)
     _check_repetition(subject, images, logits)
+    if gradients:
+        _check_gradient(subject, images, logits)
     _check_company(subject, images, logits)
     return _check_outputs(subject, logits)
 
@@ -96,11 +97,11 @@ def _images(subject: Subject, faces: FaceSet) -> Float[Tensor, "n c h w"]:
     return torch.cat([pictures, noise.to(pictures)])
 
 
-def _answer(subject: Subject, network: nn.Module, images: Tensor) -> Float[Tensor, "n k"]:
-    """Return the network's logits."""
+def _answer(subject: Subject, network: nn.Module, images: Tensor, *, deriving: bool = False) -> Float[Tensor, "n k"]:
+    """Return the network's logits; `deriving` asks as for gradients."""
     try:
-        with torch.no_grad():
-            logits: Tensor = network(images.clone())
+        with torch.set_grad_enabled(deriving):
+            logits: Tensor = network(images.clone().requires_grad_(deriving))
     except Exception as error:  # whatever a user's network raises
         count = f"{len(images)} images at once" if len(images) > 1 else "an image alone"
         raise UsageError(
@@ -130,6 +131,25 @@ def _check_weights(subject: Subject) -> None:
             )
         if not bool(torch.isfinite(value).all()):
             raise UsageError(f"subject {subject.name!r} has NaN or infinity in {name}; give weights that are finite")
+
+
+def _check_precision(subject: Subject, images: Float[Tensor, "n c h w"]) -> None:
+    """Refuse another precision than single on the way: what it rounds off would be taken for what the network does."""
+    found: dict[torch.dtype, str] = {}
+
+    def note(name: str, output: object) -> None:
+        if isinstance(output, Tensor) and output.is_floating_point():
+            found.setdefault(output.dtype, name)
+
+    with torch.no_grad(), subject.listening(list(subject.runs), note):
+        _answer(subject, subject.network, images)
+    other = next((dtype for dtype in found if dtype != torch.float32), None)
+    if other is not None:
+        where = f"layer {found[other]}" if found[other] else "its answer"
+        raise UsageError(
+            f"subject {subject.name!r} computes in {str(other).removeprefix('torch.')} ({where}), as autocast does; "
+            "give it in single precision throughout"
+        )
 
 
 def _check_input(subject: Subject, images: Tensor) -> None:
@@ -176,23 +196,28 @@ def _is_quantised(network: nn.Module) -> bool:
     return any("quantized" in type(module).__module__ for module in network.modules())
 
 
-def _is_rounding(subject: Subject, once: Sequence[Tensor], otherwise: Sequence[Tensor]) -> bool:
-    """Whether two ways of asking differ by rounding alone, since in double precision they hardly differ."""
+def _is_rounding(
+    subject: Subject, once: Sequence[Tensor], otherwise: Sequence[Tensor], *, deriving: bool = False
+) -> bool:
+    """Whether two ways of asking differ by rounding alone, since in double precision they hardly differ.
+
+    The other way may ask as for gradients.
+    """
     try:
         precise = copied(subject.network).double()
-        first, second = (
-            torch.cat([_answer(subject, precise, batch.double()) for batch in batches]) for batches in (once, otherwise)
-        )
+        first = torch.cat([_answer(subject, precise, batch.double()) for batch in once])
+        second = torch.cat([_answer(subject, precise, batch.double(), deriving=deriving) for batch in otherwise])
     except UsageError:  # a network that holds itself to single precision
-        return _is_single_rounding(subject, once, otherwise)
+        return _is_single_rounding(subject, once, otherwise, deriving=deriving)
     return float((first - second).abs().max()) <= _ROUNDING * float(first.abs().max())
 
 
-def _is_single_rounding(subject: Subject, once: Sequence[Tensor], otherwise: Sequence[Tensor]) -> bool:
+def _is_single_rounding(
+    subject: Subject, once: Sequence[Tensor], otherwise: Sequence[Tensor], *, deriving: bool
+) -> bool:
     """Judge by single precision alone: by the fan-ins of all layers, taken as one chain of sums."""
-    first, second = (
-        torch.cat([_answer(subject, subject.network, batch) for batch in batches]) for batches in (once, otherwise)
-    )
+    first = torch.cat([_answer(subject, subject.network, batch) for batch in once])
+    second = torch.cat([_answer(subject, subject.network, batch, deriving=deriving) for batch in otherwise])
     fan_ins = sum(weight[0].numel() for weight in subject.network.parameters() if weight.ndim > 1)
     bound = rounding("float32", max(1, fan_ins), scale=float(first.abs().max()))
     return float((first - second).abs().max()) <= bound
@@ -213,17 +238,52 @@ def _check_outputs(subject: Subject, logits: Float[Tensor, "n k"]) -> tuple[str,
     loose = near * (1 + float(logits.abs().max()))
     if bool((logits <= 0).all()) and bool(((shares - 1).abs() <= loose).all()):
         return (f"{subject.name} returns logarithms of probabilities: they are what is called its logits here",)
+    if bool((logits >= 0).all()):
+        _check_shares(subject, logits, near, loose)
     if within:
         return (f"all outputs of {subject.name} lie in 0 to 1: if they are sigmoids, give what they are made of",)
     return ()
 
 
-def _check_gradient(subject: Subject, images: Tensor) -> None:
-    """Refuse a network through which no gradient reaches the input."""
+def _check_shares(subject: Subject, logits: Float[Tensor, "n k"], near: float, loose: float) -> None:
+    """Refuse outputs above 0 that are shares of some whole, or logarithms of probabilities less their sign."""
+    wholes = logits.double().sum(1)
+    if bool((wholes > 0).all()) and bool(((wholes / wholes[0] - 1).abs() <= near).all()):
+        raise UsageError(
+            f"subject {subject.name!r} returns shares of {float(wholes[0]):.4g} (each of {len(logits)} rows adds up to "
+            "it), which are no logits; leave out its softmax and what multiplies it"
+        )
+    if bool((((-logits.double()).exp().sum(1) - 1).abs() <= loose).all()):
+        raise UsageError(
+            f"subject {subject.name!r} returns logarithms of probabilities less their sign, of which the likeliest "
+            "class has the lowest; give logits"
+        )
+
+
+def finite_answers(subject: Subject, faces: FaceSet, answers: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+    """Return a network's answers to all pictures of a set, where none is NaN: which class that would be nothing tells.
+
+    Raises
+    ------
+    UsageError
+        Naming the first picture that is answered so.
+    """
+    bad = np.flatnonzero(~np.isfinite(answers).all(axis=1))
+    if len(bad):
+        raise UsageError(
+            f"subject {subject.name!r} answers NaN or infinity to {len(bad)} of {len(faces)} pictures, first to image "
+            f"{faces.called(int(bad[0]))}; leave them out, or mend what it divides by"
+        )
+    return answers
+
+
+def _check_gradient(subject: Subject, images: Tensor, logits: Tensor) -> None:
+    """Refuse a network through which no gradient reaches the input, or that is another one where gradients are had."""
     leaf = images.clone().requires_grad_()
     try:
         with torch.enable_grad():
-            (found,) = torch.autograd.grad(subject.network(leaf).square().sum(), leaf)
+            derived: Tensor = subject.network(leaf)
+            (found,) = torch.autograd.grad(derived.square().sum(), leaf)
     except Exception as error:  # whatever a user's network raises
         why = "it is quantised" if _is_quantised(subject.network) else reason(error)
         raise UsageError(
@@ -232,6 +292,12 @@ def _check_gradient(subject: Subject, images: Tensor) -> None:
         ) from error
     if not bool(torch.isfinite(found).all()):
         raise UsageError(f"the gradient at the input of subject {subject.name!r} is NaN or infinite; mend its forward")
+    moved = float((derived.detach() - logits).abs().max())
+    if moved and not _is_rounding(subject, [images], [images], deriving=True):
+        raise UsageError(
+            f"subject {subject.name!r} answers otherwise where gradients are asked for (a logit moves by {moved:.2g}), "
+            "so that they would be of another function; let its forward not ask torch.is_grad_enabled()"
+        )
     if not bool((found != 0).any()):
         raise UsageError(
             f"the gradient at the input of subject {subject.name!r} is zero on all of {len(images)} images: something "

@@ -48,7 +48,7 @@ def put_weights(network: nn.Module, path: Path) -> None:
     Raises
     ------
     UsageError
-        Naming the first layer that is missing, left over or of another shape.
+        Naming the first layer that is missing, left over or of another shape, or whose weights are no plain fractions.
     """
     own = network.state_dict()
     weights = _unprefixed(read_weights(path), own)
@@ -63,6 +63,11 @@ def put_weights(network: nn.Module, path: Path) -> None:
             raise UsageError(
                 f"{path}: {name!r} has shape {tuple(weights[name].shape)}, but the network's has {tuple(value.shape)}; "
                 "give the weights of the network that the factory makes"
+            )
+        if value.is_floating_point() and (weights[name].is_quantized or not weights[name].is_floating_point()):
+            kind = str(weights[name].dtype).removeprefix("torch.")
+            raise UsageError(
+                f"{path}: {name!r} is of {kind}, of which no weights are made here; give them unquantised, as fractions"
             )
     network.load_state_dict(weights)
 

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
+from torch.nn.parameter import is_lazy
 
 from harness.errors import UsageError
 from harness.importing import reason
@@ -62,9 +63,15 @@ def evaluated(network: nn.Module, name: str) -> nn.Module:
         )
     if isinstance(network, torch.jit.ScriptModule):
         raise UsageError(f"subject {name!r} is TorchScript, whose layers cannot be read; give the Python module")
+    if any(is_lazy(tensor) for tensor in [*network.parameters(), *network.buffers()]):
+        raise UsageError(
+            f"subject {name!r} has lazy layers that were never run; give it an image once, before it is handed over"
+        )
     if isinstance(network, GraphModule) and "eval" in vars(network):  # an exported program's own eval raises
         raise UsageError(
             f"subject {name!r} is an exported program, which has no layers to read; give the Python module "
             "that it was exported from"
         )
-    return copied(network).eval()
+    copy_of_it = copied(network)
+    copy_of_it.eval()  # what a network's own eval returns may be another one
+    return copy_of_it

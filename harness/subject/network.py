@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
+from harness.class_names import class_names, in_order
 from harness.containment import Limit
 from harness.digest import digest
 from harness.errors import UsageError
@@ -79,7 +80,7 @@ class Subject:
         device: torch.device | str = "cpu",
     ) -> None:
         self.name = name
-        self.classes = tuple(classes)
+        self.classes = in_order(classes, f"subject {name!r:.60}")
         self.spec = spec
         self.device = torch.device(device)
         self.passes = Passes()
@@ -452,14 +453,9 @@ class Subject:
             raise UsageError(f"a subject's name {self.name!r:.60} is {name_fault(self.name)}")
         if not self.classes:
             raise UsageError(f"subject {self.name!r} has no classes; name each of its outputs")
-        for name in self.classes:
-            if name_fault(name):
-                raise UsageError(f"subject {self.name!r}: its class {name!r:.60} is {name_fault(name)}")
-        doubled = [name for name, count in Counter(self.classes).items() if count > 1 or name == "all"]
-        if doubled:
+        if "all" in class_names(self.classes, f"subject {self.name!r}"):
             raise UsageError(
-                f"subject {self.name!r} has a class {doubled[0]!r} that tables would mix up; "
-                'give each class a name of its own, other than "all"'
+                f"subject {self.name!r} has a class 'all', which is what tables call all of them; give it another name"
             )
 
     def _ran(self) -> list[tuple[str, bool]]:

@@ -16,7 +16,7 @@ ROOT = Path(harness.__file__).parent
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"names", "process", "rounding"}),
     frozenset({"errors"}),
-    frozenset({"digest"}),
+    frozenset({"digest", "class_names"}),
     frozenset({"identity", "containment"}),
     frozenset({"importing", "statistics", "perturbation", "metrics", "fixtures_folder", "profiles"}),
     frozenset({"fetching"}),

@@ -73,6 +73,11 @@ WRONG = {
     "too few persons": ({"persons": np.zeros(5, int)}, "6 images but 5 persons"),
     "too little evidence": ({"evidence": {"patch": np.zeros((1, 4, 4))}}, "6 images but 1 patch"),
     "a label beyond the classes": ({"labels": np.array([0, 1, 2, 3, 0, 0])}, "image 13 has label 3, but there are 3"),
+    "labels that are names": ({"labels": np.array(list("abcabc"))}, "give the number of its class for each image"),
+    "ids that are fractions": ({"ids": np.arange(6.0)}, "ids are float64 of shape .6,.; give a whole number"),
+    "persons unknown": ({"persons": np.array([1, 1, 2, 2, np.nan, np.nan])}, "persons are float64"),
+    "evidence of another size": ({"evidence": {"patch": np.zeros((6, 2, 9))}}, "patch are of shape .6, 2, 9.*a pixel"),
+    "evidence not finite": ({"evidence": {"patch": np.full((6, SIDE, SIDE), np.nan)}}, "patch hold NaN or infinity"),
     "a negative label": ({"labels": np.array([0, 1, -1, 0, 0, 0])}, "image 12 has label -1"),
 }
 
@@ -84,6 +89,15 @@ def test_what_does_not_fit_is_one_clear_line(mistake: str, known: FaceSet) -> No
     with pytest.raises(UsageError, match=said) as caught:
         replace(known, **changed)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_lists_are_taken_and_persons_may_be_named(known: FaceSet) -> None:
+    made = replace(
+        known, ids=[5, 4, 3, 2, 1, 0], labels=[0, 1, 2, 0, 1, 2], persons=["Bo", "Al", "Bo", "Al", "Cy", "Al"]
+    )
+    taken = made.take(np.array([0, 3, 4]))
+    assert (taken.ids.tolist(), taken.labels.tolist(), taken.persons.tolist()) == ([5, 2, 1], [0, 0, 1], [1, 0, 2])
 
 
 @pytest.mark.parametrize("field", ["images", "labels", "ids", "persons"])

@@ -237,7 +237,7 @@ def refers() -> int:
     return STRENGTH
 
 
-@pytest.mark.parametrize("key", ["weight", "buffer", "attribute", "hook", "lasting buffer"])
+@pytest.mark.parametrize("key", ["weight", "buffer", "attribute", "hook", "lasting buffer", "forward", "function"])
 def test_all_of_a_network_counts(key: str) -> None:
     def made() -> nn.Module:
         layer = nn.Linear(2, 2)
@@ -255,6 +255,10 @@ def test_all_of_a_network_counts(key: str) -> None:
         other[0].kept.fill_(1) if key == "buffer" else other[0].lasting.fill_(1)
     elif key == "attribute":
         other[0].scale = 2.0
+    elif key == "forward":
+        other[0].forward = closing_over(1)
+    elif key == "function":
+        one[0].act, other[0].act = functools.partial(round, ndigits=1), functools.partial(round, ndigits=2)
     else:
         other[0].register_forward_pre_hook(closing_over(1))
     assert digest_of(one) != digest_of(other)

@@ -63,7 +63,47 @@ def test_a_network_without_filters_shows_its_units_and_says_so() -> None:
     found = activation_layers(patch_subject())
     assert found.names == ("read",)
     assert "no layer has filters over places" in found.note
-    assert convolution_layers(patch_subject()).note == "the network has no convolution"
+    assert convolution_layers(patch_subject()).note == "the network has no convolution, or none of the whole picture"
+
+
+class Shared(nn.Module):
+    """A body that runs on the left half and on the right one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.read = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU()), nn.Linear(6, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.read(torch.cat([self.body(half).mean((2, 3)) for half in images.split(6, dim=3)], 1))
+
+
+class Pieces(nn.Module):
+    """A body that is given four crops of each picture as if they were pictures, after a convolution of the whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.crops, self.read = nn.Conv2d(1, 2, 1), nn.Conv2d(2, 3, 3), nn.Linear(12, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        whole = self.stem(images).unfold(2, 6, 6).unfold(3, 6, 6).permute(0, 2, 3, 1, 4, 5)
+        return self.read(self.crops(whole.reshape(-1, 2, 6, 6)).mean((2, 3)).view(len(images), -1))
+
+
+def test_layers_that_all_run_several_times_are_shown_as_they_first_do() -> None:
+    shared = Subject(Shared(), name="shared", classes=CLASSES, spec=SPEC)
+    assert activation_layers(shared).names == ("body.1",)
+    assert "body.1 is shown as on the first of several runs a pass" in activation_layers(shared).note
+    assert convolution_layers(shared).names == ("body.0",)
+    assert "body.0 is shown as on the first of several runs a pass" in convolution_layers(shared).note
+    image = torch.linspace(-1, 1, 144).view(1, 1, 12, 12)
+    with torch.no_grad():
+        left = shared.layer("body.0")(image[..., :6])[0]
+    np.testing.assert_allclose(filter_outputs(shared, image, ["body.0"])["body.0"], left, atol=AGAIN)
+
+
+def test_a_layer_that_is_given_pieces_of_a_picture_is_passed_over() -> None:
+    pieces = Subject(Pieces(), name="pieces", classes=CLASSES, spec=SPEC)
+    assert activation_layers(pieces).names == convolution_layers(pieces).names == ("stem",)
 
 
 def test_convolutions_are_counted_in_running_order(mixed: Subject) -> None:

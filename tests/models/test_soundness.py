@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from harness.errors import UsageError
 from harness.faces.faceset import FaceSet
-from harness.models.soundness import sound_network
+from harness.models.soundness import finite_answers, sound_network
 from harness.subject import InputSpec, Subject
 
 CLASSES = ("left", "right", "both")
@@ -106,6 +106,43 @@ class Sigmoids(Plain):
         return super().forward(x).sigmoid()
 
 
+class Percents(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return 100 * super().forward(x).softmax(1)
+
+
+class Losses(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return -super().forward(x).log_softmax(1)
+
+
+class HalfInside(Plain):
+    """Rounds to eight bits on the way, as autocast does, and hands on single precision."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return super().forward(x).float()
+
+
+class DoubleAnswer(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).double()
+
+
+class TwoFunctions(Plain):
+    """Is another function where gradients are asked for."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(2 * x if torch.is_grad_enabled() else x)
+
+
+class DividesBySpread(Plain):
+    """Has no answer to a picture of one grey."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x / (x.std((1, 2, 3), keepdim=True) > 0))
+
+
 class Grouped(Plain):
     """Sums in an order that depends on how many images there are, as fast libraries do."""
 
@@ -127,6 +164,11 @@ FAULTS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "input changed": (InPlace, "changes its input in place"),
     "NaN among weights": (Broken, "NaN or infinity in head.weight"),
     "probabilities": (Probable, "returns probabilities .*leave out its softmax"),
+    "percents": (Percents, "returns shares of 100 .*leave out its softmax and what multiplies it"),
+    "losses": (Losses, "less their sign, of which the likeliest class has the lowest"),
+    "half inside": (HalfInside, r"computes in bfloat16 \(layer conv\), as autocast does"),
+    "a double answer": (DoubleAnswer, r"computes in float64 \(its answer\)"),
+    "two functions": (TwoFunctions, "answers otherwise where gradients are asked for"),
     "no gradient": (Cut, "no gradient reaches the input|zero on all"),
     "rounded inside": (Rounding, "zero on all of 12 images"),
     "double": (lambda: Plain().double(), "computes in float64 .*network.float"),
@@ -182,9 +224,20 @@ def test_without_gradient_only_what_needs_none_is_sound() -> None:
     assert sound_network(made(Rounding), pictures(), gradients=False) == ()
 
 
-def test_pictures_of_0_and_1_alone_are_refused() -> None:
+@pytest.mark.parametrize("brightest", [0, 1])
+def test_pictures_of_0_and_1_alone_are_refused(brightest: int) -> None:
     with pytest.raises(UsageError, match="multiply by 255"):
-        sound_network(made(Plain), FaceSet("dark", np.eye(8, dtype=np.uint8)[None], CLASSES))
+        sound_network(made(Plain), FaceSet("dark", brightest * np.eye(8, dtype=np.uint8)[None], CLASSES))
+
+
+def test_a_picture_without_an_answer_is_named() -> None:
+    subject, faces = made(DividesBySpread), pictures()
+    faces.images[4] = 77
+    answers = subject.logits(subject.prepare(faces.images)).numpy()
+    with pytest.raises(UsageError, match="answers NaN or infinity to 1 of 9 pictures, first to image 4"):
+        finite_answers(subject, faces, answers)
+    others = faces.take(np.delete(np.arange(9), 4))
+    assert np.isfinite(finite_answers(subject, others, np.delete(answers, 4, axis=0))).all()
 
 
 # ---------------------------------------------------------------------- refused as a subject is made
@@ -223,11 +276,19 @@ def test_a_network_that_keeps_what_it_found_is_copied() -> None:
         (lambda: torch.jit.script(nn.Sequential(nn.Flatten(), nn.Linear(64, 3))), "is TorchScript"),
         (lambda: torch.export.export(Plain().eval(), (torch.zeros(4, 1, 8, 8),)).module(), "exported program"),
         (Locked, "attribute 'lock' of its outermost module"),
+        (lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(3)), "lazy layers that were never run"),
     ],
 )
 def test_what_cannot_be_read_is_refused_as_the_subject_is_made(network: Callable[[], nn.Module], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         made(network)
+
+
+def test_a_networks_own_eval_does_not_put_another_in_its_place() -> None:
+    network = Plain().train()
+    network.eval = lambda: network  # type: ignore[assignment, method-assign]
+    subject = made(lambda: network)
+    assert subject.network is not network
 
 
 @pytest.mark.parametrize("classes", [("a", "", "b"), ("a", " ")])

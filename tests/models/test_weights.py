@@ -87,6 +87,11 @@ WRONG = {
     "a layer is missing": ({"1.weight": STATE["1.weight"]}, r"w\.pt lacks '1\.bias' \(1 so in all\)"),
     "a layer is left over": (STATE | {"2.bias": torch.zeros(1)}, r"w\.pt has an unknown '2\.bias'"),
     "another shape": (STATE | {"1.bias": torch.zeros(3)}, r"'1\.bias' has shape \(3,\), but the network's has \(2,\)"),
+    "whole numbers": (
+        STATE | {"1.weight": STATE["1.weight"].to(torch.int8)},
+        "'1.weight' is of int8, of which no weights",
+    ),
+    "numbers of two parts": (STATE | {"1.weight": STATE["1.weight"] * 1j}, "'1.weight' is of complex64"),
     "no tensors": ({"epoch": 3}, "holds no state dict"),
     "no mapping": ([1, 2], "holds a list, not a state dict"),
 }
