@@ -102,7 +102,7 @@ class OwnMetric:
     ) -> Float[np.ndarray, " n"]:
         """Return one number a map, or say what the metric did instead."""
         called = f"metric {self.card.name!r} of {self.card.origin}"
-        found = contained(
+        found: np.ndarray = contained(
             lambda: np.asarray(self.card.function(maps.copy(), **given)),
             limit,
             len(maps),

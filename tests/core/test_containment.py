@@ -325,7 +325,7 @@ def test_where_memory_has_no_limit_asking_for_one_is_refused(tmp_path: Path, mon
     with memory_held(0.5):
         assert len(np.ones(2**27)) == 2**27
     asked = replace(request(), memory_limit=0.5)
-    with pytest.raises(UsageError, match="--memory-limit needs Linux, and .* leave it out"):
+    with pytest.raises(UsageError, match=r"--memory-limit needs Linux, and .* leave it out"):
         evaluate(asked, RunFolder(tmp_path), no_progress)
 
 
