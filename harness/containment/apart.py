@@ -29,25 +29,57 @@ def apart(call: Callable[[], Any], what: str, fault: type[HarnessError]) -> Any:
         Where it raises anything else.
     """
     here, there = Pipe(duplex=False)
-    parent = os.getpid()
-    child = os.fork()
-    if not child:
+    parent, number = os.getpid(), os.fork()
+    if not number:
         here.close()
         _answer(call, there, parent, f"{what} returned what cannot be sent", fault)
     there.close()
+    child = _Child(number)
     try:
         raised, said = _heard(child, here)
     except EOFError:
-        raise fault(f"{what}: its process {how_it_ended(_end(child))}") from None
+        raise fault(f"{what}: its process {how_it_ended(child.end())}") from None
     finally:
         here.close()
-        _end(child)
+        child.end()
     if raised:
         raise said
     return said
 
 
-def _heard(child: int, line: Connection) -> tuple[bool, Any]:
+class _Child:
+    """A process that this one has started, and its exit status once it has ended; None where nobody knows it."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._code: int | None = None
+        self._ended = False
+
+    def has_ended(self) -> bool:
+        """Whether it has ended."""
+        if not self._ended:
+            self._wait(os.WNOHANG)
+        return self._ended
+
+    def end(self) -> int | None:
+        """End it, where it has not ended, and return its exit status."""
+        if not self.has_ended():
+            os.kill(self._number, signal.SIGKILL)
+            self._wait(0)
+        return self._code
+
+    def _wait(self, how: int) -> None:
+        """Wait for its end, or look for it."""
+        try:
+            ended, status = os.waitpid(self._number, how)
+        except ChildProcessError:  # somebody has asked before
+            self._ended = True
+            return
+        if ended:
+            self._ended, self._code = True, os.waitstatus_to_exitcode(status)
+
+
+def _heard(child: _Child, line: Connection) -> tuple[bool, Any]:
     """Return what a process says once it does: whether the call raised, and what it raised or returned.
 
     Raises
@@ -56,19 +88,10 @@ def _heard(child: int, line: Connection) -> tuple[bool, Any]:
         Where it ends before.
     """
     while not line.poll(LOOK):
-        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) and not line.poll():
+        if child.has_ended() and not line.poll():
             raise EOFError
     found: tuple[bool, Any] = line.recv()
     return found
-
-
-def _end(child: int) -> int | None:
-    """End a process that has nothing left to do, and return its exit status; None where that was asked before."""
-    try:
-        os.kill(child, signal.SIGKILL)
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    except (ProcessLookupError, ChildProcessError):
-        return None
 
 
 def _answer(call: Callable[[], Any], line: Connection, parent: int, unsent: str, fault: type[HarnessError]) -> NoReturn:
