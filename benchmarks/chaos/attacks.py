@@ -7,6 +7,7 @@ import shutil
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +100,7 @@ def _files(world: Path) -> Attacks:
     torch.save(runs, world / "w.pt")
     (world / "v.pt").write_bytes(pickle.dumps(runs))
     for name in ("w.pt", "v.pt"):
-        yield f"pickled weights, {name}", lambda name=name: _run(world, subject=f"{world}/net.py:make@{world}/{name}")
+        yield f"pickled weights, {name}", partial(_run, world, subject=f"{world}/net.py:make@{world}/{name}")
     with zipfile.ZipFile(world / "code.keras", "w") as file:
         for name, text in {"config.json": KERAS, "metadata.json": "{}", "model.weights.h5": ""}.items():
             file.writestr(name, text)
@@ -107,7 +108,7 @@ def _files(world: Path) -> Attacks:
     for name in ("code.keras", "both.h5"):
         text = SUBJECT.replace("Net()", f"keras_network({str(world / name)!r})").format(name="k", classes=CLASSES)
         (world / f"{name[:4]}_net.py").write_text(f"from harness.models.outside import keras_network\n{text}")
-        yield f"code in {name}", lambda name=name: _run(world, subject=f"{world}/{name[:4]}_net.py:make")
+        yield f"code in {name}", partial(_run, world, subject=f"{world}/{name[:4]}_net.py:make")
     facts = {"size": "20000", "mean": "[0.5]", "std": "[0.5]", "classes": '["a", "b"]'}
     save_file({"fc2.bias": torch.zeros(2)}, world / "large.safetensors", facts)
     yield "weights that claim a huge network", lambda: _run(world, subject=str(world / "large.safetensors"))
@@ -130,11 +131,11 @@ def _names(world: Path) -> Attacks:
             "    return images[:, 0] * (1 + targets[:, None, None])\n",
             encoding="utf-8",
         )
-        yield f"explainer {name[:20]!r}", lambda n=number: _harmless(world, explainer=f"{world}/named{n}.py:f")
+        yield f"explainer {name[:20]!r}", partial(_harmless, world, explainer=f"{world}/named{number}.py:f")
     for number, name in enumerate([*HOSTILE, "../../x"]):
         text = SUBJECT.format(name=name, classes=CLASSES)
         (world / f"called{number}.py").write_text(text, encoding="utf-8")
-        yield f"subject {name[:20]!r}", lambda n=number: _harmless(world, subject=f"{world}/called{n}.py:make")
+        yield f"subject {name[:20]!r}", partial(_harmless, world, subject=f"{world}/called{number}.py:make")
     facts = {"size": "8", "mean": "[0.5]", "std": "[0.5]", "classes": str(list(HOSTILE)).replace("'", '"')}
     save_file({"fc2.bias": torch.zeros(5)}, world / "speaks.safetensors", facts)
     yield "weights whose classes speak", lambda: _run(world, subject=str(world / "speaks.safetensors"))
@@ -175,7 +176,7 @@ def _waits(world: Path) -> Attacks:
     yield "a pipe as weights", lambda: _run(world, subject=str(world / "pipe.safetensors"))
     for name, target in (("zero.csv", "/dev/zero"), ("zero.npz", "/dev/zero")):
         (world / name).symlink_to(target)
-        yield f"a device as {name}", lambda name=name: _run(world, faces=str(world / name))
+        yield f"a device as {name}", partial(_run, world, faces=str(world / name))
     (world / "round").mkdir()
     (world / "round" / "left").symlink_to(world / "round")
     yield "a folder within itself", lambda: _run(world, faces=str(world / "round"))

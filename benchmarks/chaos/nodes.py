@@ -4,6 +4,7 @@
 none that has computed.
 """
 
+import importlib
 import importlib.util
 import os
 import random
@@ -48,16 +49,15 @@ def kill_nodes(world: Path, tries: int, seed: int) -> None:
 
     for name, value in AT_HOME.items():
         os.environ.setdefault(name, value)
-    import ray
-    from ray.cluster_utils import Cluster
-
+    ray: Any = importlib.import_module("ray")  # parts of it have no types
+    cluster: Any = importlib.import_module("ray.cluster_utils").Cluster
     draw = random.Random(seed)
     said = _command([*words(world, "local"), "--workers", "1"])
     if said:
         raise SystemExit(f"the run without Ray ended with {said}")
     wanted = _less_page(results(world / "local"))
     size = {"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args=size)
+    made = cluster(initialize_head=True, head_node_args=size)
     ray.init(address=made.address, log_to_driver=False, logging_level="error")
     seconds = 0.0
     for number in range(tries + 1):  # the first is left alone, and says how long one takes
@@ -87,7 +87,7 @@ def _kill(cluster: Any, draw: random.Random) -> None:
 
 def _command(arguments: list[str]) -> int:
     """Run the command line here, less its figures and its page, and return the exit status."""
-    from benchmarks.chaos.commands import main, runs
+    from harness.cli import main, runs
 
     vars(runs)["write_report"] = lambda _run: []
     return main([*arguments, "--quiet"])
