@@ -88,7 +88,8 @@ reference: $(SETUP)
 		--out results/reference-orl
 	$(BIN)/python docs/findings.py results/reference results/reference-orl
 
-# Kills runs, damages what they keep, edits what they depend on, gives them bad company and bad input; prints N lost.
+# Kills runs and nodes, damages what they keep, edits what they depend on, gives them bad company and bad input, attacks
+# and fuzzes what reads; prints N lost.
 chaos: $(SETUP)
 	$(BIN)/python -m benchmarks.chaos
 

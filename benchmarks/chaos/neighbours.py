@@ -32,7 +32,16 @@ NEIGHBOURS = {
     "not a number": "images = images * np.nan",
     "another shape": "images = images[:, :, :2]",
     "closes the output": "import sys; sys.stdout = None",
+    "eats memory": "kept = [torch.ones(2**26) for _ in range(2**10)]",
+    "eats memory in Python": "kept = [list(range(10**6)) for _ in range(10**4)]",
+    "crashes": "import ctypes; ctypes.string_at(0)",
+    "is killed": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    "another library": "import scipy.ndimage; scipy.ndimage.gaussian_filter = scipy.ndimage.correlate1d = None",
 }
+
+
+APART = ("crashes", "is killed", "another library")
+"""Against which ``--isolate`` is asked for."""
 
 
 def neighbours(world: Path, draw: random.Random) -> Count:
@@ -50,7 +59,8 @@ def neighbours(world: Path, draw: random.Random) -> Count:
         (world / f"{bad}.py").write_text(f"{text}    return images[:, 0] * (1 + targets[:, None, None])\n")
         out = f"beside-{number}"
         asked = words(world, out, (f"{bad}.py:{bad}", "explain.py:mine"))
-        ended = command([*asked, "--time-limit", "20"], world, paged=False)
+        limits = ["--time-limit", "20", "--memory-limit", "2", *(["--isolate"] if what in APART else [])]
+        ended = command([*asked, *limits], world, paged=False)
         lost = f"status {ended.status}, {ended.err[-300:]!r}" if ended.status else ""
         if not lost:
             found = pd.read_parquet(world / out / "scores.parquet")

@@ -50,11 +50,12 @@ HELPER = "def sharpened(maps, factor): return maps.sign() * maps.abs() ** factor
 
 @dataclass
 class Count:
-    """What became of the trials of one part."""
+    """What became of the trials of one part, or what it lacks to be run."""
 
     part: str
     tried: int = 0
     lost: list[str] = field(default_factory=list)
+    not_run: str = ""
 
     def add(self, what: str, lost: str = "") -> None:
         """Count a trial, lost for a reason where there is one."""
@@ -64,7 +65,9 @@ class Count:
             print(f"  lost: {what}: {lost}", flush=True)
 
     def __str__(self) -> str:
-        return f"{self.part:11} {self.tried:5} tried {self.tried - len(self.lost):5} survived {len(self.lost):5} lost"
+        if self.not_run:
+            return f"{self.part:13} not run: {self.not_run}"
+        return f"{self.part:13} {self.tried:5} tried {self.tried - len(self.lost):5} survived {len(self.lost):5} lost"
 
 
 def write_world(folder: Path) -> Path:

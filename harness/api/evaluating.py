@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,9 @@ def evaluate(
     workers: int = 0,
     engine: str = LOCAL,
     address: str = "",
+    isolate: bool = False,
+    time_limit: float | None = None,
+    memory_limit: float | None = None,
     out: Path | str | None = None,
     progress: bool = False,
 ) -> Run:
@@ -66,8 +70,10 @@ def evaluate(
         several; by default the best known of each family. Controls are added.
     checks
         Names or families, one or several; by default all that the images can answer, and every metric is measured.
-    profile, per_class, seed, device, feed, workers, engine, address
+    profile, per_class, seed, device, feed, workers, engine, address, isolate
         As on the command line.
+    time_limit, memory_limit
+        Most seconds and most GiB of a call of somebody's code, as on the command line.
     out
         Folder of the run, which goes on where it stopped; by default a temporary one, which lives as long as the run.
     progress
@@ -87,7 +93,8 @@ def evaluate(
         network, images, labels, classes=classes, spec=spec, name=name, explainers=explainers, checks=checks,
         default="all", profile=as_profile(profile, per_class), seed=seed, device=device, feed=feed,
     )  # fmt: skip
-    where = {"workers": workers, "engine": engine, "address": address}
+    request = replace(request, time_limit=time_limit, memory_limit=memory_limit)
+    where = {"workers": workers, "engine": engine, "address": address, "isolate": isolate}
     return made(request, out, progress=progress, command="harness.evaluate", **where)
 
 
@@ -132,7 +139,8 @@ def explainers_of(given: Any) -> tuple[Explainer, ...]:
 def made(request: Request, out: Path | str | None, *, progress: bool = False, command: str = "", **where: Any) -> Run:
     """Evaluate a request and return its run, in a temporary folder where none is given.
 
-    `where` says who does it: ``workers``, ``engine`` and ``address`` as :func:`harness.evaluation.evaluate` takes them.
+    `where` says who does it: ``workers``, ``engine``, ``address`` and ``isolate``, as
+    :func:`harness.evaluation.evaluate` takes them.
     """
     folder = Path(tempfile.mkdtemp(prefix="harness-run-") if out is None else out)
     shown = shown_progress if progress else silent_progress

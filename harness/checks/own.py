@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,12 @@ from jaxtyping import Float
 from harness.checks.base import CLASSES, EVERYTHING, IMAGES, PEOPLE, UNITS, Check, Evidence, Finding
 from harness.checks.paired import filled, finding, findings, marked_rows
 from harness.checks.registry import USER, register
-from harness.containment import kept_state, no_exit
+from harness.containment import Limit
 from harness.digest import underlying
 from harness.errors import CheckFault, DefinitionError
 from harness.identity import content
-from harness.importing import reason
 from harness.measurements.base import MAP
+from harness.measurements.contained import contained
 from harness.measurements.own import measurement_of
 
 Effects = Callable[[pd.DataFrame], Any]
@@ -215,28 +216,31 @@ class Found:
 
 
 def tried(
-    checks: Sequence[Check], evidence: Evidence, explainers: Sequence[str]
+    checks: Sequence[Check], evidence: Evidence, explainers: Sequence[str], limit: Limit | None = None
 ) -> tuple[tuple[Check, ...], dict[str, str]]:
     """Return checks of which none breaks down, and why some of somebody else did, by name.
 
     One that raises, or returns what cannot be used, for any explainer says nothing of all of them: it does not apply.
     """
-    kept, broken = [], {}
+    kept, broken, limit = [], {}, limit or Limit()
     for each in checks:
         if not each.origin:
             kept.append(each)
             continue
+        called, images = f"check {each.name!r} of {each.origin}", evidence.scores["image"].nunique()
         try:
-            with kept_state() as changed, no_exit():
-                found = {name: _usable(each.judge(each, evidence, name)) for name in explainers}
-            if changed:
-                raise CheckFault(f"changed {', '.join(changed)} for everybody; put it back")
-        except (Exception, SystemExit) as error:  # whatever a user's function raises must not end the run
-            said = str(error) if isinstance(error, CheckFault) else f"raised {reason(error)}"
-            broken[each.name] = f"check {each.name!r} of {each.origin} {said}"
+            found = contained(partial(_found, each, evidence, explainers), limit, images, called, CheckFault)
+        except CheckFault as fault:
+            said = str(fault)
+            broken[each.name] = said if said.startswith(called) else f"{called} {said}"
             found = {name: [Finding(EVERYTHING, 0, reason=broken[each.name])] for name in explainers}
         kept.append(replace(each, judge=Found(each.metric, found)))
     return tuple(kept), broken
+
+
+def _found(check: Check, evidence: Evidence, explainers: Sequence[str]) -> dict[str, Sequence[Finding]]:
+    """Return what a check finds of each explainer."""
+    return {name: _usable(check.judge(check, evidence, name)) for name in explainers}
 
 
 def _usable(found: Any) -> Sequence[Finding]:

@@ -56,6 +56,7 @@ def asked_request(options: argparse.Namespace, per_class: int | None = None, *, 
         options.feed,
         metrics.cards,
         options.time_limit,
+        options.memory_limit,
     )
     request, unmeasurable = _measurable(request)
     refused = (*asked.refused, *unmeasurable)

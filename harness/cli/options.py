@@ -50,7 +50,14 @@ def add_run_options(parser: Any) -> None:
         type=_seconds,
         help="most seconds of one call of an explainer (default: generous beside the pace of network and others)",
     )
+    add(
+        "--memory-limit",
+        metavar="GIB",
+        type=_gib,
+        help="most memory that one call of an explainer may take (default: most of what the machine has free)",
+    )
     add("--workers", metavar="N", type=int, default=0, help="processes of one thread that work side by side (none)")
+    add("--isolate", action="store_true", help="each explainer, metric and check of yours in a process of its own")
     add("--no-store", action="store_true", help="make everything anew; take nothing that another run has made")
     add("--engine", choices=ENGINES, default=LOCAL, help="where they work: this machine, or Ray (default %(default)s)")
     add("--address", metavar="A", default="", help="of a Ray cluster, as host:port or auto (default: one started here)")
@@ -80,6 +87,17 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < 1e9:
         raise argparse.ArgumentTypeError(f"{text!r} is no time; give seconds, more than 0")
     return seconds
+
+
+def _gib(text: str) -> float:
+    """Return how much memory a call may take."""
+    try:
+        gib = float(text)
+    except ValueError:
+        gib = math.nan
+    if not 0 < gib < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory; give GiB, more than 0")
+    return gib
 
 
 def seed(text: str) -> int:

@@ -25,7 +25,7 @@ def run_command(options: argparse.Namespace) -> int:
     folder = options.out or default_folder(request, options.profile)
     kept = RunFolder(folder) if options.no_store else RunFolder.sharing(folder)
     shown, say = (silent_progress, _unsaid) if options.quiet else (shown_progress, told)
-    where = {"workers": options.workers, "engine": options.engine, "address": options.address}
+    where = {name: getattr(options, name) for name in ("workers", "engine", "address", "isolate")}
     run = evaluate(request, kept, shown, options.command_line, say, **where)
     for note in run.record.notes:
         say(f"note: {note}")

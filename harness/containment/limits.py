@@ -1,4 +1,4 @@
-"""How long one call of somebody's code may take, and what ends it."""
+"""How long one call of somebody's code may take and how much memory, and what ends it."""
 
 import signal
 import sys
@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from harness.containment import exits
+from harness.containment.memory import OverMemoryError, memory_held
+from harness.errors import ExplainerFault, HarnessError
 
 FLOOR = 300.0
 """Seconds that any call may take."""
@@ -31,10 +33,19 @@ class Limit:
     ----------
     seconds
         Of any call; None for the pace.
+    memory
+        GiB that any call may take, as :func:`harness.containment.memory.memory_held` has it.
+
+    Attributes
+    ----------
+    apart
+        Whether metrics and checks of somebody else are called in processes of their own.
     """
 
-    def __init__(self, seconds: float | None = None) -> None:
+    def __init__(self, seconds: float | None = None, memory: float | None = None) -> None:
         self.seconds = seconds
+        self.memory = memory
+        self.apart = False
         self.pass_seconds = 0.0
         self._slowest = 0.0
 
@@ -45,12 +56,26 @@ class Limit:
         return max(FLOOR, images * PASSES * self.pass_seconds, images * SLOWER * self._slowest)
 
     @contextmanager
-    def held(self, images: int, what: str) -> Iterator[None]:
-        """Raise OverTimeError within a call for so many images once its time is over.
+    def held(self, images: int, what: str, fault: type[HarnessError] = ExplainerFault) -> Iterator[None]:
+        """Raise OverTimeError within a call for so many images once its time is over, a fault where memory is.
 
-        It needs the main thread and a system with timers. It ends what runs in Python and what waits; a call that never
-        comes back from a library's C cannot be ended here.
+        Time needs the main thread and a system with timers. What runs in Python and what waits is ended; a call that
+        never comes back from a library's C cannot be ended here.
+
+        Raises
+        ------
+        HarnessError
+            Of the kind `fault`, where the call asks for more memory than it may have.
         """
+        try:
+            with memory_held(self.memory), self._timed(images, what):
+                yield
+        except OverMemoryError as over:
+            raise fault(f"{what} {over} for {images} images; --memory-limit gives it more") from None
+
+    @contextmanager
+    def _timed(self, images: int, what: str) -> Iterator[None]:
+        """Raise OverTimeError within a call once its time is over, and note how long it took."""
         seconds, start = self.of(images), time.monotonic()
         if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
             yield

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness.errors import ExplainerFault
 
@@ -22,6 +23,9 @@ class Job:
         Whether it may be done beside the explainer's other free jobs, once those that are not free are done.
     stage
         Of a free job: it is begun once the explainer's free jobs of all earlier stages are done.
+    tells, hears
+        Where it is done in a copy of this process: the one returns there what this process does not see otherwise,
+        the other takes it here, so that it need not be asked once more.
     """
 
     title: str
@@ -29,6 +33,8 @@ class Job:
     perform: Callable[[], object]
     free: bool = False
     stage: int = 0
+    tells: Callable[[], Any] = tuple
+    hears: Callable[[Any], object] = tuple
 
 
 Progress = Callable[[Sequence[Job]], Iterable[Job]]

@@ -9,6 +9,7 @@ from harness.checks import Check, Evidence, Examination, barred, examined, judge
 from harness.checks.axioms import CHANGES
 from harness.checks.cells import resolutions
 from harness.checks.ladder import calibrated_ladder
+from harness.containment import Limit
 from harness.oracles.known import TRUTH, oracle_name
 from harness.store import RunFolder
 
@@ -34,7 +35,11 @@ class Decision:
 
 
 def decided(
-    evidence: Evidence, checks: Sequence[Check], families: Mapping[str, str], faults: Mapping[str, str]
+    evidence: Evidence,
+    checks: Sequence[Check],
+    families: Mapping[str, str],
+    faults: Mapping[str, str],
+    limit: Limit | None = None,
 ) -> Decision:
     """Judge every explainer by what was measured.
 
@@ -48,10 +53,12 @@ def decided(
         The family of each explainer that is judged, by name.
     faults
         What each explainer that broke its contract did.
+    limit
+        Of a call of somebody else's check.
     """
     examinations = examined(evidence)
     evidence = replace(evidence, barred=barred(examinations))
-    whole, broken = tried(checks, evidence, list(families))
+    whole, broken = tried(checks, evidence, list(families), limit)
     verdicts = judged(whole, evidence, list(families))
     pairs = zip(verdicts["explainer"], verdicts["reason"], strict=True)
     verdicts["reason"] = [faults.get(explainer, reason) for explainer, reason in pairs]

@@ -1,5 +1,7 @@
 """The one visible loop: choose, explain, measure, judge, store."""
 
+import math
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,11 +14,13 @@ from jaxtyping import Float
 from harness.arithmetic import on_arithmetic
 from harness.checks import examination_table, examined
 from harness.checks.contract import ContractGate
+from harness.containment import can_hold
 from harness.digest import digest
 from harness.effects import part_effects
 from harness.engines import LOCAL, Progress, run_here
 from harness.errors import UsageError
 from harness.evaluation.decision import decided
+from harness.evaluation.met import contract_jobs
 from harness.evaluation.notes import answer_notes, check_faces, noted
 from harness.evaluation.provenance import about_explainer, about_metrics, passes_of, provenance, seconds_before
 from harness.evaluation.recognition import Recognised, Tell, answers, silent
@@ -49,6 +53,7 @@ def evaluate(
     workers: int = 0,
     engine: str = LOCAL,
     address: str = "",
+    isolate: bool = False,
 ) -> RunFolder:
     """Evaluate and store a run; on the same folder it goes on where it was stopped.
 
@@ -70,6 +75,9 @@ def evaluate(
         process and torch's threads.
     engine, address
         Where the workers are, as :func:`harness.evaluation.team.hands_for` takes them.
+    isolate
+        Whether each explainer, metric and check of somebody else runs in processes of its own, which no other's code
+        has touched. What is found is the same bit for bit as with `workers`.
 
     Returns
     -------
@@ -82,7 +90,7 @@ def evaluate(
         Where the faces' classes are not the subject's, two faces have one id, the folder cannot be written, another
         process is at work in it, or there cannot be workers.
     """
-    with folder.alone(), hands_for(request.subject, workers, engine, address) as hands:
+    with folder.alone(), hands_for(request.subject, workers, engine, address, isolate) as hands:
         made = _evaluated(request, folder, progress, command, tell, hands)
     if folder.shared is not None:
         folder.shared.tidy()
@@ -110,7 +118,7 @@ def _evaluated(
         pieces = [job for games in _played(runner) for job in runner.shared_jobs("the games", games.pieces(case))]
         team.run(pieces, request)
     known = (*known_maps(case, request.faces, probabilities.argmax(1), runner.shared), *_truths(case, runner))
-    jobs = gate.jobs(request.explainers)
+    jobs = contract_jobs(gate, request.explainers)
     request = replace(request, explainers=request.explainers + known)
     faults = team.run([*jobs, *runner.plan(request.explainers)], request)
     recognised.note(gate.behaviours, tell)
@@ -127,7 +135,7 @@ def _evaluated(
     blank = {explainer.name: blank_images(case, runner.maps(explainer)) for explainer in sound}
     evidence = replace(evidence_of(case, found), blank=blank)
     families = {explainer.name: explainer.facts.family for explainer in request.explainers}
-    made = decided(evidence, request.checks, families, faults)
+    made = decided(evidence, request.checks, families, faults, request.subject.limit)
 
     effects, effect_passes = _effects(request, folder)
     tables = {
@@ -169,7 +177,7 @@ def prepared(request: Request, folder: RunFolder) -> RunFolder:
 
     Those are kept apart by arithmetic, and by how the networks answer now, whatever their code says.
     """
-    request.subject.limit.seconds = request.time_limit
+    limit_calls(request)
     settled = on_arithmetic(request.subject, folder, request.feed)
     twin = request.random_labels
     if twin is not None:
@@ -178,6 +186,23 @@ def prepared(request: Request, folder: RunFolder) -> RunFolder:
     for explainer in request.explainers:
         _ = explainer.digest  # before it is called, which may change what it holds
     return settled.of(answers(request.subject, request.faces, settled))
+
+
+def limit_calls(request: Request) -> None:
+    """Give calls of somebody's code the time and the memory that are asked for.
+
+    Beside a GPU memory has no limit of its own: drivers reserve addresses by the hundred GiB that nobody fills.
+
+    Raises
+    ------
+    UsageError
+        Where a limit of memory is asked for and the system knows none.
+    """
+    limit, asked = request.subject.limit, request.memory_limit
+    if asked is not None and not can_hold():
+        raise UsageError(f"--memory-limit needs Linux, and {sys.platform} holds no process to one; leave it out")
+    limit.seconds = request.time_limit
+    limit.memory = math.inf if asked is None and request.subject.device.type != "cpu" else asked
 
 
 def case_of(request: Request, folder: RunFolder) -> tuple[EvaluationSet, Float[np.ndarray, "n k"]]:

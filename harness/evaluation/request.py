@@ -71,7 +71,10 @@ class Request:
     feed
         How images are handed to the network, as :func:`harness.arithmetic.settle_feed` takes it.
     time_limit
-        Most seconds of one call of an explainer; None for generous ones beside the pace of network and others.
+        Most seconds of one call of an explainer, metric or check of somebody else; None for generous ones beside the
+        pace of network and others.
+    memory_limit
+        Most GiB that such a call may take; None for most of what the machine has free.
     metrics
         Metrics of somebody else, which are measured whatever the checks need.
     """
@@ -87,6 +90,7 @@ class Request:
     feed: str = AUTO
     metrics: tuple[MetricCard, ...] = ()
     time_limit: float | None = None
+    memory_limit: float | None = None
 
     def with_controls(self) -> "Request":
         """Return the request with the controls that it lacks."""

@@ -1,6 +1,6 @@
 """Who does the jobs of a run: this process, copies of it side by side, or workers of Ray."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +12,9 @@ from harness.engines import ENGINES, LOCAL, RAY, Cluster, Job, Progress, cluster
 from harness.errors import UsageError
 from harness.evaluation.recognition import Tell, silent
 from harness.evaluation.request import Request
-from harness.evaluation.runner import EXPLAINING_CODE, JUDGING_CODE, Runner, package_digest
+from harness.evaluation.runner import EXPLAINING_CODE, JUDGING_CODE, SHARED, Runner, package_digest
+from harness.explainers import Explainer
+from harness.identity.sources import Kind, kind_of_module
 from harness.store import RunFolder
 from harness.subject import Subject
 
@@ -27,15 +29,18 @@ class Hands:
         How many copies of this process work side by side; below 2 there is no need of any.
     cluster
         On which workers are instead; None for copies of this process.
+    isolate
+        Whether copies of this process serve one explainer each.
     """
 
     workers: int
     cluster: Cluster | None = None
+    isolate: bool = False
 
     @property
     def are_others(self) -> bool:
         """Whether jobs are done elsewhere than in this process."""
-        return self.cluster is not None or self.workers > 1
+        return self.cluster is not None or self.workers > 1 or self.isolate
 
     def run(
         self,
@@ -55,7 +60,7 @@ class Hands:
         """
         spent = float if runner is None else runner.seconds_made
         if self.cluster is None:
-            return run_beside(jobs, progress, self.workers, spent)
+            return self._beside(jobs, progress, request, spent)
         from harness.engines.crew import run_on_ray  # it loads Ray, which not everybody has
 
         for explainer in request.explainers:
@@ -64,6 +69,29 @@ class Hands:
         return run_on_ray(
             jobs, progress, self.cluster, folder, begin=begin, spent=spent, parts=_parts(request), tell=tell
         )
+
+    def _beside(
+        self, jobs: Sequence[Job], progress: Progress, request: Request, spent: Callable[[], float]
+    ) -> tuple[dict[str, str], float]:
+        """Run jobs in copies of this process.
+
+        Where explainers are kept apart, those of this package come first: what serves all is then made by them, and not
+        in a process that somebody else's code has touched.
+        """
+        workers = max(self.workers, 1)
+        if not self.isolate:
+            return run_beside(jobs, progress, workers, spent)
+        ours = {each.name for each in request.explainers if _is_ours(each)} | {SHARED}
+        faults, seconds = dict[str, str](), 0.0
+        for part in ([job for job in jobs if (job.explainer in ours) is first] for first in (True, False)):
+            found, took = run_beside(part, progress, workers, spent, apart=True) if part else ({}, 0.0)
+            faults, seconds = faults | found, seconds + took
+        return faults, seconds
+
+
+def _is_ours(explainer: Explainer) -> bool:
+    """Whether an explainer is this package's."""
+    return kind_of_module(explainer.origin.partition(":")[0]) is Kind.HOUSE
 
 
 @dataclass(frozen=True)
@@ -108,7 +136,9 @@ def _unseen(jobs: Sequence[Job]) -> Sequence[Job]:
 
 
 @contextmanager
-def hands_for(subject: Subject, workers: int, engine: str = LOCAL, address: str = "") -> Iterator[Hands]:
+def hands_for(
+    subject: Subject, workers: int, engine: str = LOCAL, address: str = "", isolate: bool = False
+) -> Iterator[Hands]:
     """Yield who works beside this process, which computes with one thread meanwhile: their number changes no bit.
 
     Parameters
@@ -121,26 +151,30 @@ def hands_for(subject: Subject, workers: int, engine: str = LOCAL, address: str 
         One of :data:`harness.engines.ENGINES`.
     address
         Of a cluster of Ray, as :func:`harness.engines.cluster` takes it.
+    isolate
+        Whether each explainer has processes of its own.
 
     Raises
     ------
     UsageError
         Where there cannot be such, as where the subject is on a device that copies of a process cannot share.
     """
-    _check(subject, workers, engine, address)
+    _check(subject, workers, engine, address, isolate)
     threads = torch.get_num_threads()
-    torch.set_num_threads(1 if workers or engine == RAY else threads)
+    torch.set_num_threads(1 if workers or isolate or engine == RAY else threads)
+    subject.limit.apart = isolate
     try:
         if engine == LOCAL:
-            yield Hands(workers)
+            yield Hands(workers, isolate=isolate)
         else:
             with cluster(address, workers, on_gpu=subject.device.type == "cuda") as reached:
                 yield Hands(reached.workers, reached)
     finally:
         torch.set_num_threads(threads)
+        subject.limit.apart = False
 
 
-def _check(subject: Subject, workers: int, engine: str, address: str) -> None:
+def _check(subject: Subject, workers: int, engine: str, address: str, isolate: bool) -> None:
     """Refuse who cannot be had."""
     if engine not in ENGINES:
         raise UsageError(f"there is no engine {engine!r}; give one of {', '.join(ENGINES)}")
@@ -148,6 +182,12 @@ def _check(subject: Subject, workers: int, engine: str, address: str) -> None:
         raise UsageError(f"--workers {workers} is no number of processes; give 1 or more, or leave it out")
     if address and engine != RAY:
         raise UsageError(f"--address {address} is that of a Ray cluster; give --engine ray with it, or leave it out")
+    if isolate and engine == RAY:
+        raise UsageError(
+            "--isolate is for processes of this machine, --engine ray for workers on others; leave one out"
+        )
+    if isolate and subject.device.type != "cpu":
+        raise UsageError(f"--isolate is for the CPU, and the network is on {subject.device}; give --device cpu with it")
     if workers > 1 and engine == LOCAL and subject.device.type != "cpu":
         raise UsageError(
             f"--workers is for the CPU, and the network is on {subject.device}; leave it out, or give --engine ray"

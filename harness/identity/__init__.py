@@ -2,6 +2,17 @@
 
 from harness.identity.behaviour import behaviour
 from harness.identity.content import Content, content, same_content
-from harness.identity.opened import Reads, as_read, loading, reads_of, watched
+from harness.identity.opened import Reads, as_read, loading, note_reads, reads_of, watched
 
-__all__ = ["Content", "Reads", "as_read", "behaviour", "content", "loading", "reads_of", "same_content", "watched"]
+__all__ = [
+    "Content",
+    "Reads",
+    "as_read",
+    "behaviour",
+    "content",
+    "loading",
+    "note_reads",
+    "reads_of",
+    "same_content",
+    "watched",
+]

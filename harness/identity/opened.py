@@ -54,6 +54,11 @@ def reads_of(*owners: str, modules: Iterable[str] = ()) -> Reads:
     return {path: held for name in names for path, held in _by_owner.get(name, {}).items()}
 
 
+def note_reads(owner: str, reads: Reads) -> None:
+    """Note what an owner has read in another process."""
+    _by_owner.setdefault(owner, {}).update(reads)
+
+
 def as_read(piece: Mapping[str, Any]) -> bool:
     """Whether every file that was read for a piece, an array of paths and digests as its "reads", is what it was."""
     return all(file_digest(path) == held for path, held in piece["reads"].tolist())

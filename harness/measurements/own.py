@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from harness.containment import kept_state, no_exit
+from harness.containment import Limit
 from harness.digest import digest
 from harness.errors import MetricFault
-from harness.identity import content, watched
-from harness.importing import has_signature, reason
+from harness.identity import content
+from harness.importing import has_signature
 from harness.measurements.base import MAP, Attributions, Measured, score_rows
+from harness.measurements.contained import contained
 from harness.measurements.localization import Known, main_evidence
 from harness.measurements.scored import scored_against_nulls
 from harness.metrics.cards import MetricCard
@@ -90,21 +91,25 @@ class OwnMetric:
             return [score_rows(attributions.case, self.card.name, MAP, nothing, NO_EVIDENCE)]
 
         def score(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
-            return self._scored(maps, {name: GIVEN[name](attributions, known) for name in wanted})
+            given = {name: GIVEN[name](attributions, known) for name in wanted}
+            return self._scored(maps, given, attributions.case.subject.limit)
 
         lacking = None if known is None else known.lacking
         return scored_against_nulls(attributions, {self.card.name: score}, self.spectrum_draws, lacking=lacking)
 
-    def _scored(self, maps: Float[np.ndarray, "n h w"], given: Mapping[str, Any]) -> Float[np.ndarray, " n"]:
+    def _scored(
+        self, maps: Float[np.ndarray, "n h w"], given: Mapping[str, Any], limit: Limit
+    ) -> Float[np.ndarray, " n"]:
         """Return one number a map, or say what the metric did instead."""
         called = f"metric {self.card.name!r} of {self.card.origin}"
-        try:
-            with watched(self.name), kept_state() as changed, no_exit():
-                found = np.asarray(self.card.function(maps.copy(), **given))
-        except (Exception, SystemExit) as error:  # whatever a user's function raises must not end the run
-            raise MetricFault(f"{called} raised {reason(error)}") from error
-        if changed:
-            raise MetricFault(f"{called} changed {', '.join(changed)} for everybody; put it back")
+        found: np.ndarray = contained(
+            lambda: np.asarray(self.card.function(maps.copy(), **given)),
+            limit,
+            len(maps),
+            called,
+            MetricFault,
+            self.name,
+        )
         if found.shape != (len(maps),):
             raise MetricFault(f"{called} returned shape {found.shape}; return one number a map, ({len(maps)},)")
         if not (np.issubdtype(found.dtype, np.number) or found.dtype == bool) or np.iscomplexobj(found):

@@ -141,8 +141,9 @@ def load_trained(path: Path, device: torch.device | str = "cpu") -> Subject:
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no mapping
         classes = tuple(json.loads(metadata["classes"]))
         size, mean, std = (json.loads(metadata[key]) for key in ("size", "mean", "std"))
-        network = FacesCNN(len(classes), len(mean), size)
-        network.load_state_dict(weights)
+        with torch.device("meta"):  # it takes no memory, however large a network the file claims
+            network = FacesCNN(len(classes), len(mean), size)
+        network.load_state_dict({key: value.float() for key, value in weights.items()}, assign=True)
     except UsageError:
         raise
     except Exception as error:  # damaged bytes make a reader stumble over anything

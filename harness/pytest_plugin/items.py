@@ -1,6 +1,7 @@
 """One item: a clause that an explainer owes, or a check of one explainer."""
 
 from dataclasses import dataclass
+from typing import NoReturn
 
 import pandas as pd
 import pytest
@@ -29,20 +30,23 @@ class Owed:
 
     def settle(self) -> None:
         """Pass or fail as the clause was kept; skip where the explainer refuses, or another clause bars the look."""
+        gate, name = self.session.gate, self.explainer.name
+        if name in self.session.ended:
+            _ended(self.session, name)
         try:
-            found = self.session.gate.examination(self.explainer)
+            found = gate.examination(self.explainer)
         except HarnessError as error:
             pytest.exit(f"harness: {error}", returncode=2)
         what = found.broken.get(self.clause.name)
         if what is not None:
-            self.session.named.add(self.explainer.name)
-            said = f"{self.explainer.name} breaks its contract: {self.clause.name}, {what}"
+            self.session.named.add(name)
+            said = f"{name} breaks its contract: {self.clause.name}, {what}"
             pytest.fail(f"{said} (owed: {self.clause.claim})", pytrace=False)
         if found.refusal:
             _unsettled(self.session, f"refuses: {found.reason}")
         causes = unmet(self.clause, found.broken)
         if causes:
-            pytest.skip(f"not looked into, since {self.explainer.name} breaks {causes[0]}")
+            pytest.skip(f"not looked into, since {name} breaks {causes[0]}")
 
 
 @dataclass(frozen=True)
@@ -94,14 +98,25 @@ class Claim:
 
     def _refused(self) -> bool:
         """Whether the explainer says itself that it cannot explain this network."""
+        gate = self.session.gate
+        if self.explainer in self.session.ended:
+            return False
         (explainer,) = (made for made in self.session.request.explainers if made.name == self.explainer)
-        return bool(self.session.gate.examination(explainer).refusal)
+        return bool(gate.examination(explainer).refusal)
 
     def _row(self, verdicts: pd.DataFrame) -> pd.Series:
         """Return this claim's verdict; a class without one of its own shares that over all images."""
         mine = verdicts[(verdicts["explainer"] == self.explainer) & (verdicts["check"] == self.check.name)]
         of_class = mine[mine["class"] == self.kind]
         return (of_class if len(of_class) else mine).iloc[0]
+
+
+def _ended(session: Session, name: str) -> NoReturn:
+    """Fail once, and skip from then on, for an explainer that ended its process."""
+    if name in session.named:
+        pytest.skip(f"not looked into: {session.ended[name]}")
+    session.named.add(name)
+    pytest.fail(session.ended[name], pytrace=False)
 
 
 def _unsettled(session: Session, reason: str) -> None:

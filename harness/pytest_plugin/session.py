@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,6 +19,7 @@ from harness.cli import asked_request, default_folder, shown_progress, write_rep
 from harness.engines import RAY
 from harness.errors import HarnessError
 from harness.evaluation import Request, evaluate, hands_for, prepared
+from harness.evaluation.met import contract_jobs
 from harness.explainers import Explainer
 from harness.explainers.asked import load_entry_points
 from harness.store import RunFolder
@@ -38,6 +40,8 @@ class Session:
         Explainers of which an item has failed for a fault that leaves nothing to be judged: one cause, one failure.
     owing
         Explainers that are put to the contract.
+    ended
+        How those ended whose process did not live to be asked what they do, by name: they are not asked here.
     """
 
     config: pytest.Config
@@ -46,6 +50,7 @@ class Session:
     run: RunFolder | None = None
     named: set[str] = field(default_factory=set)
     owing: tuple[Explainer, ...] = ()
+    ended: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def gate(self) -> ContractGate:
@@ -53,9 +58,11 @@ class Session:
         request = self.request
         folder = prepared(request, self.kept)
         gate = ContractGate(request.subject, request.faces, request.seed, folder.remembered)
-        if self.workers > 1 or self.where["engine"] == RAY:
+        if self.workers > 1 or self.where["engine"] == RAY or self.where["isolate"]:
             with self._uncaptured(), hands_for(request.subject, **self.where) as hands:
-                hands.run(gate.jobs(self.owing), shown_progress, folder, request)
+                jobs = contract_jobs(gate, self.owing)
+                faults, _ = hands.run(jobs, shown_progress, folder, request)
+                self.ended = {name: said for name, said in faults.items() if name not in gate.behaviours}
         return gate
 
     def evaluated(self) -> RunFolder:
@@ -84,7 +91,7 @@ class Session:
     def where(self) -> dict[str, Any]:
         """Who does the jobs, as :func:`harness.evaluation.evaluate` takes it."""
         option = self.config.option
-        return {"workers": self.workers, "engine": option.engine, "address": option.address}
+        return {"workers": self.workers, **{name: getattr(option, name) for name in ("engine", "address", "isolate")}}
 
     def _uncaptured(self) -> AbstractContextManager[None]:
         """Let progress be seen meanwhile."""
@@ -105,7 +112,7 @@ def session_of(config: pytest.Config) -> Session:
         request = _request(config.option).with_controls()
         folder = own_folder(config.option.out or default_folder(request, config.option.profile))
         # As the run will be made: the contract's pieces are those of its arithmetic.
-        if config.option.workers or config.option.engine == RAY:
+        if config.option.workers or config.option.isolate or config.option.engine == RAY:
             torch.set_num_threads(1)
         config.stash[SESSION] = Session(config, request, folder)
     return config.stash[SESSION]

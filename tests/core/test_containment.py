@@ -3,29 +3,41 @@
 import builtins
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from tiny import bright_patch_faces, named, patch_subject
+from tiny import SMALL, bright_patch_faces, named, no_progress, patch_subject
 from torch import Tensor, nn
 
 from harness import evaluation_set
 from harness.checks.contract.clauses import examined
-from harness.containment import Limit, OverTimeError, kept_state, no_exit
+from harness.containment import Limit, OverTimeError, can_hold, exits, kept_state, memory, no_exit
 from harness.containment.exits import left_running
 from harness.containment.limits import FLOOR, PASSES
-from harness.errors import ExplainerFault, UsageError
+from harness.containment.memory import memory_held
+from harness.errors import ExplainerFault, MetricFault, UsageError
+from harness.evaluation import Request, evaluate
+from harness.explainers.gradient import gradient
 from harness.faces.loading import load_faces
+from harness.identity import reads_of
 from harness.importing import call_without_arguments, load_object
+from harness.measurements.contained import contained
 from harness.models.loading import load_subject
+from harness.store import RunFolder
 from harness.subject import Subject
+
+
+def request() -> Request:
+    return Request(patch_subject(), bright_patch_faces(3), (gradient,), (), SMALL, feed="contiguous:64")
 
 
 def _relu(_images: Tensor) -> Tensor:
@@ -226,6 +238,159 @@ def test_a_limit_leaves_no_alarm_behind() -> None:
     with Limit(0.05).held(1, "it"):
         pass
     time.sleep(0.1)
+
+
+# ---------------------------------------------------------------------- memory
+
+
+def grows() -> object:
+    return [list(range(10**6)) for _ in range(1000)]
+
+
+MEMORY = {
+    "NumPy": lambda: np.ones(2**28),
+    "torch": lambda: torch.ones(2**29),
+    "torch, piece by piece": lambda: [torch.ones(2**20) for _ in range(2**10)],
+    "Python": lambda: bytearray(2**31),
+    "Python, piece by piece": grows,
+}
+needs_limits = pytest.mark.skipif(not can_hold(), reason="this system holds no process to a limit of memory")
+
+
+@needs_limits
+@pytest.mark.parametrize("what", MEMORY)
+def test_who_asks_for_too_much_memory_is_named_and_the_limit_is_put_back(what: str) -> None:
+    import resource
+
+    subject = patch_subject()
+    subject.limit.memory = 0.5
+    images, before = subject.prepare(bright_patch_faces(3).images), resource.getrlimit(resource.RLIMIT_DATA)
+
+    def eats(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        return images[:, 0] * bool(MEMORY[what]())
+
+    with pytest.raises(ExplainerFault, match=r"eats asked for more than 0.5 GiB for 3 images; --memory-limit gives it"):
+        named("eats", eats).maps(subject, images, torch.tensor([0, 1, 2]), 0)
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+    assert len(np.ones(2**27)) == 2**27, "what was asked for is there again"
+    found = examined(named("eats", eats), subject, images, torch.tensor([0, 1, 2]), 0)
+    assert "asked for more than 0.5 GiB" in found.reason
+
+
+@needs_limits
+def test_what_keeps_to_its_memory_has_its_maps() -> None:
+    subject = patch_subject()
+    subject.limit.memory = 0.5
+    images = subject.prepare(bright_patch_faces(3).images)
+
+    def takes(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        return images[:, 0] * bool(len(np.ones(2**24)))
+
+    named("takes", takes).maps(subject, images, torch.tensor([0, 1, 2]), 0)
+
+
+@needs_limits
+def test_another_error_of_torch_is_no_lack_of_memory() -> None:
+    with pytest.raises(RuntimeError, match="must match"), Limit(memory=0.5).held(1, "it"):
+        torch.ones(2) + torch.ones(3)
+
+
+@needs_limits
+def test_without_a_word_a_call_may_take_most_of_what_is_free() -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    with Limit().held(1, "it"):
+        within = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    assert 2**28 < within < 2**50
+    with memory_held(float("inf")):
+        assert resource.getrlimit(resource.RLIMIT_DATA)[0] == before
+
+
+def test_the_room_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "GROUPS", tmp_path)
+    monkeypatch.setattr(memory, "PROC", tmp_path)
+    assert memory.free() == float("inf")
+    (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable: 2000 kB\nSwapFree: 48 kB\n")
+    assert memory.free() == 2048 * 1024
+    for name, held in (("memory.max", "max"), ("memory.current", "700"), ("memory.stat", "anon 1\ninactive_file 200")):
+        (tmp_path / name).write_text(f"{held}\n")
+    assert memory.free() == 2048 * 1024
+    (tmp_path / "memory.max").write_text("1000\n")
+    assert memory.free() == 500
+
+
+def test_where_memory_has_no_limit_asking_for_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "resource", None)
+    with memory_held(0.5):
+        assert len(np.ones(2**27)) == 2**27
+    asked = replace(request(), memory_limit=0.5)
+    with pytest.raises(UsageError, match=r"--memory-limit needs Linux, and .* leave it out"):
+        evaluate(asked, RunFolder(tmp_path), no_progress)
+
+
+# ---------------------------------------------------------------------- metrics and checks
+
+
+def dies() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leaves_a_child() -> None:
+    if not os.fork():
+        time.sleep(10)
+        exits._leave(0)
+    dies()
+
+
+def raises() -> None:
+    raise KeyError("lost")
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+def test_a_call_returns_what_it_returns_here_or_apart(isolated: bool, tmp_path: Path) -> None:
+    (tmp_path / "read.txt").write_text("3")
+    limit, owner = Limit(), f"owner {isolated}"
+    limit.apart = isolated
+    found = contained(lambda: int((tmp_path / "read.txt").read_text()), limit, 1, "it", MetricFault, owner)
+    assert found == 3
+    assert set(reads_of(owner)) == {str(tmp_path / "read.txt")}
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (raises, "it raised KeyError: 'lost'"),
+        (sys.exit, "it raised SystemExit"),
+        (lambda: os._exit(0), "it raised SystemExit"),
+        (sleeps, "it took longer than 0.5 s for 2 images; --time-limit gives it more"),
+        (lambda: torch.set_default_dtype(torch.float64), "it changed torch's default dtype for everybody"),
+        pytest.param(grows, "it asked for more than 0.5 GiB for 2 images", marks=needs_limits),
+    ],
+)
+def test_what_a_call_does_instead_is_named(call: Callable[[], object], said: str, isolated: bool) -> None:
+    limit = Limit(0.5, 0.5) if call is sleeps else Limit(memory=0.5)
+    limit.apart = isolated
+    with pytest.raises(MetricFault, match=said):
+        contained(call, limit, 2, "it", MetricFault)
+    assert torch.get_default_dtype() == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (dies, "it: its process was ended by SIGKILL"),
+        (leaves_a_child, "it: its process was ended by SIGKILL"),
+        (lambda: exits._leave(3), "it: its process ended by itself with status 3"),
+        (threading.Lock, "it returned what cannot be sent"),
+    ],
+)
+def test_what_ends_its_own_process_costs_itself(call: Callable[[], object], said: str) -> None:
+    limit = Limit()
+    limit.apart = True
+    with pytest.raises(MetricFault, match=said):
+        contained(call, limit, 2, "it", MetricFault)
 
 
 # ---------------------------------------------------------------------- what would be waited for

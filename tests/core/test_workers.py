@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import scipy.ndimage
 import torch
 from tiny import CLASSES, SMALL, SPEC, bright_patch_faces, no_progress, tiny_network
 from torch import Tensor
@@ -164,6 +166,95 @@ def test_an_explainer_that_kills_its_process_costs_itself(tmp_path: Path) -> Non
     }
     scores = [run.scores.query("explainer == 'gradient'").reset_index(drop=True) for run in (both, only)]
     pd.testing.assert_frame_equal(*scores, check_exact=True)
+
+
+# ---------------------------------------------------------------------- apart
+
+
+def test_explainers_that_are_apart_share_no_process(tmp_path: Path) -> None:
+    jobs = [written(tmp_path, f"{name} {what}") for what in ("maps", "one free", "two free") for name in "abc"]
+    for workers in (1, 2):
+        assert run_beside(jobs, seen, workers, apart=True)[0] == {}
+        done = [(file.name[0], file.read_text()) for file in tmp_path.iterdir()]
+        assert len(done) == len(jobs)
+        assert len({process for _, process in done}) == len(set(done)) >= 3
+        assert str(os.getpid()) not in {process for _, process in done}
+
+
+def test_a_process_that_dies_after_its_work_costs_nobody(tmp_path: Path) -> None:
+    def leaves_death_behind() -> None:
+        threading.Timer(0.1, dies).start()
+
+    def slowly() -> None:
+        time.sleep(0.5)
+
+    jobs = [written(tmp_path, "a maps", then=leaves_death_behind), written(tmp_path, "b maps", then=slowly)]
+    assert run_beside(jobs, seen, 2, apart=True)[0] == {}
+    assert len([*tmp_path.iterdir()]) == 2
+
+
+def test_what_a_dead_process_left_behind_holds_nobody_up(tmp_path: Path) -> None:
+    def leaves_a_child() -> None:
+        if not os.fork():
+            time.sleep(20)
+            os._exit(0)
+        dies()
+
+    start = time.monotonic()
+    jobs = [written(tmp_path, f"{name} maps", then=leaves_a_child if name == "b" else None) for name in "abc"]
+    assert run_beside(jobs, seen, 1)[0] == {"b": "b: its process was ended by SIGKILL"}
+    assert time.monotonic() - start < 15
+
+
+def test_a_thread_that_is_left_running_does_not_keep_its_worker(tmp_path: Path) -> None:
+    def leaves_a_thread() -> None:
+        threading.Thread(target=time.sleep, args=(600,)).start()
+
+    assert run_beside([written(tmp_path, "a maps", then=leaves_a_thread)], seen, 2)[0] == {}
+
+
+def patches(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    """Change a library that nobody looks after, keep memory, and leave a thread."""
+    scipy.ndimage.zoom = scipy.ndimage.gaussian_filter = lambda *_arguments, **_more: 1 / 0
+    KEPT.append(images)
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    return subject.gradients(images, targets)[:, 0]
+
+
+KEPT: list[Tensor] = []
+
+
+def test_an_isolated_run_is_the_same_and_leaves_this_process_alone(tmp_path: Path) -> None:
+    before, explainers = scipy.ndimage.zoom, [registered()[name] for name in ("gradient", "occlusion", "grad-cam")]
+    alone = evaluate(
+        request(*explainers, wrapped(patches)), RunFolder(tmp_path / "isolated"), no_progress, isolate=True
+    )
+    assert (KEPT, scipy.ndimage.zoom) == ([], before)
+    assert threading.active_count() == 1
+    both = evaluate(request(*explainers), RunFolder(tmp_path / "beside"), no_progress, workers=1)
+    for name, table in tables(both).items():
+        held = tables(alone)[name]
+        mine = held[held["explainer"] != "patches"].reset_index(drop=True) if "explainer" in held else held
+        pd.testing.assert_frame_equal(table, mine, check_exact=True)
+    assert alone.record.shared_cost.forward == both.record.shared_cost.forward
+
+
+def test_an_isolated_explainer_that_dies_costs_itself(tmp_path: Path) -> None:
+    def deadly(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        os.kill(os.getpid(), signal.SIGSEGV)
+        return images[:, 0]
+
+    sound = registered()["gradient"]
+    both = evaluate(request(wrapped(deadly), sound), RunFolder(tmp_path / "both"), no_progress, isolate=True)
+    assert {each.name: each.reason for each in both.record.explainers if each.status != "ok"} == {
+        "deadly": "deadly: its process was ended by SIGSEGV"
+    }
+
+
+def test_isolation_is_for_processes_of_this_machine(tmp_path: Path) -> None:
+    asked = request(registered()["gradient"])
+    with pytest.raises(UsageError, match="--engine ray for workers on others; leave one out"):
+        evaluate(asked, RunFolder(tmp_path), no_progress, isolate=True, engine="ray")
 
 
 def test_threads_are_given_back(tmp_path: Path) -> None:
