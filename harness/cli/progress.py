@@ -16,12 +16,20 @@ MINUTE = 60.0
 """Seconds between two lines."""
 
 
-def shown_progress(jobs: Sequence[Job]) -> Iterator[Job]:
-    """Pass jobs through and say on standard error what is being done and about how long is left."""
+def shown_progress(jobs: Sequence[Job], passes: Callable[[], int] = int) -> Iterator[Job]:
+    """Pass jobs through and say on standard error what is being done and about how long is left.
+
+    Parameters
+    ----------
+    jobs
+        What is to be done.
+    passes
+        Asked how many images the network has been passed in this process; what other processes pass is not known here.
+    """
     if sys.stderr.isatty():
-        yield from _under_a_bar(jobs)
+        yield from _under_a_bar(jobs, passes)
     else:
-        yield from line_by_line(jobs, partial(print, file=sys.stderr, flush=True), MINUTE)
+        yield from line_by_line(jobs, partial(print, file=sys.stderr, flush=True), MINUTE, passes)
 
 
 def silent_progress(jobs: Sequence[Job]) -> Sequence[Job]:
@@ -29,17 +37,21 @@ def silent_progress(jobs: Sequence[Job]) -> Sequence[Job]:
     return jobs
 
 
-def _under_a_bar(jobs: Sequence[Job]) -> Iterator[Job]:
+def _under_a_bar(jobs: Sequence[Job], passes: Callable[[], int]) -> Iterator[Job]:
     """Pass jobs through under a bar."""
+    rate = Rate(passes)
     with tqdm(jobs, unit="job", dynamic_ncols=True) as bar:
         for job in bar:
-            bar.set_description_str(job.title)
+            bar.set_description_str(job.title, refresh=False)
+            bar.set_postfix_str(rate.told())
             yield job
 
 
-def line_by_line(jobs: Sequence[Job], say: Callable[[str], None], seconds: float) -> Iterator[Job]:
+def line_by_line(
+    jobs: Sequence[Job], say: Callable[[str], None], seconds: float, passes: Callable[[], int] = int
+) -> Iterator[Job]:
     """Pass jobs through and say a line every so many seconds, however long one job takes."""
-    pace, over = Pace(jobs), threading.Event()
+    pace, over = Pace(jobs, rate=Rate(passes)), threading.Event()
 
     def speak() -> None:
         while not over.wait(seconds):
@@ -58,6 +70,23 @@ def line_by_line(jobs: Sequence[Job], say: Callable[[str], None], seconds: float
 
 
 @dataclass
+class Rate:
+    """How many images the network is passed a second since this began; `passes` says how many there were so far."""
+
+    passes: Callable[[], int] = int
+    began: float = field(default_factory=time.monotonic)
+    before: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.before = self.passes()
+
+    def told(self) -> str:
+        """Say it; nothing where none was passed here."""
+        made = self.passes() - self.before
+        return f"{made / max(time.monotonic() - self.began, 1e-3):,.0f} passes a second" if made > 0 else ""
+
+
+@dataclass
 class Pace:
     """How long jobs took, and what that says of those that are left.
 
@@ -70,6 +99,7 @@ class Pace:
     current: int = 0
     since: float = field(default_factory=time.monotonic)
     taken: dict[str, list[float]] = field(default_factory=dict)
+    rate: Rate = field(default_factory=Rate)
 
     def begun(self, number: int) -> None:
         """Note that a job begins, or that one of several side by side is about to be noted as ended."""
@@ -95,7 +125,8 @@ class Pace:
     def line(self) -> str:
         """Say how far it is."""
         left, so_far = self.left(), _minutes(time.monotonic() - self.started)
-        told = f", about {_minutes(left)} left" if np.isfinite(left) else ""
+        told = f", {rate}" if (rate := self.rate.told()) else ""
+        told += f", about {_minutes(left)} left" if np.isfinite(left) else ""
         title = self.jobs[min(self.current, len(self.jobs) - 1)].title
         return f"harness: {self.current} of {len(self.jobs)} jobs in {so_far}{told}; now {title}"
 

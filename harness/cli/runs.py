@@ -1,8 +1,10 @@
 """``harness run``, and what reads runs: ``table``, ``compare``, ``report``, ``index``."""
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -19,24 +21,47 @@ from harness.store import RunFolder
 def run_command(options: argparse.Namespace) -> int:
     """Evaluate and store a run, print its tables."""
     # matplotlib is slow to import, and `harness list` does not need it.
-    from harness.report import ladder, queries, rendering, tables
+    from harness.report import queries, rendering, tables
 
     request = asked_request(options, options.per_class)
     folder = options.out or default_folder(request, options.profile)
     kept = RunFolder(folder) if options.no_store else RunFolder.sharing(folder)
-    shown, say = (silent_progress, _unsaid) if options.quiet else (shown_progress, told)
+    counted = partial(shown_progress, passes=request.subject.passes.total)
+    quiet = options.quiet or options.json
+    shown, say = (silent_progress, _unsaid) if quiet else (counted, told)
     where = {name: getattr(options, name) for name in ("workers", "engine", "address", "isolate")}
     run = evaluate(request, kept, shown, options.command_line, say, **where)
     for note in run.record.notes:
         say(f"note: {note}")
-    for table in [] if options.quiet else [*tables.verdict_tables(run), *_ladder_tables(run), *_score_tables(run)]:
+    for table in [] if quiet else [*tables.verdict_tables(run), *_ladder_tables(run), *_score_tables(run)]:
         print(rendering.render(table, "text"))
     files = list(write_report(run))
-    held = _early(run)
-    print("\n".join([*ladder.lines(run), *(held.attrs["notes"][-1:] if len(held) else []), "", *map(str, files)]))
+    print(_as_json(run, files) if options.json else _in_words(run, files))
     for line in [*queries.metric_faults(run).values(), *queries.check_faults(run).values()]:
         print(f"harness: {line}", file=sys.stderr)
     return FAILED if options.strict and _has_failures(run, request) else DONE
+
+
+def _in_words(run: RunFolder, files: Sequence[Path]) -> str:
+    """Return the answer and then the files worth opening."""
+    from harness.report import ladder
+
+    held = _early(run)
+    return "\n".join([*ladder.lines(run), *(held.attrs["notes"][-1:] if len(held) else []), "", *map(str, files)])
+
+
+def _as_json(run: RunFolder, files: Sequence[Path]) -> str:
+    """Return the same for a program: the folder, the answer line by line, who reaches which rung, notes and files."""
+    from harness.report import ladder
+
+    said = {
+        "run": str(run.path),
+        "answer": [*ladder.lines(run)],
+        "ladder": json.loads(run.ladder.to_json(orient="records")),
+        "notes": [*run.record.notes],
+        "files": [*map(str, files)],
+    }
+    return json.dumps(said, indent=2, ensure_ascii=False)
 
 
 def told(line: str) -> None:

@@ -13,6 +13,10 @@ class Passes:
     forward: int = 0
     backward: int = 0
 
+    def total(self) -> int:
+        """Return how many went either way."""
+        return self.forward + self.backward
+
 
 class CountedNetwork(nn.Module):
     """A network that counts the images passing through it, for libraries that want a module to call."""

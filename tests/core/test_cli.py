@@ -96,6 +96,19 @@ def test_a_run_ends_with_the_answer_and_then_its_files(place: Path, capsys: pyte
     assert len(whole) > len(last)
 
 
+def test_a_program_reads_the_answer_as_json(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ASKED, "--explainer", "gradient", "--out", "printed", "--json"]) == 0
+    said = capsys.readouterr()
+    run, read = RunFolder.existing(Path("printed")), json.loads(said.out)
+    assert read["run"] == "printed"
+    assert read["answer"] == [*ladder.lines(run)]
+    assert [(row["explainer"], row["rung"]) for row in read["ladder"]] == [
+        *run.ladder[["explainer", "rung"]].itertuples(index=False, name=None)
+    ]
+    assert read["files"] == [str(Path("printed", "report.html"))]
+    assert said.err == ""
+
+
 @pytest.mark.parametrize(
     ("explainer", "status"), [("gradient", 0), ("mine.py:picture", 1), ("mine.py:broken", 1), ("control", 0)]
 )

@@ -5,7 +5,7 @@ import math
 import time
 
 from harness.cli import progress
-from harness.cli.progress import Pace, line_by_line
+from harness.cli.progress import Pace, Rate, line_by_line
 from harness.engines.local import Job
 
 JOBS = [Job(f"{name}: {what}", name, lambda: None) for name in ("one", "two") for what in ("maps", "cells")]
@@ -48,6 +48,17 @@ def test_a_kind_that_was_not_seen_takes_the_mean_and_nothing_is_guessed_at_first
     pace = Pace(JOBS, taken={": maps": [10.0, 20.0]})
     pace.current, pace.since = 3, time.monotonic()
     assert math.isclose(pace.left(), 15, abs_tol=0.5)
+
+
+def test_passes_a_second_are_those_since_it_began_and_unsaid_where_none_are_known() -> None:
+    passed = [1000]
+    rate = Rate(lambda: passed[0], began=time.monotonic() - 10)
+    assert rate.told() == ""
+    assert Pace(JOBS, rate=rate).line().count(",") == 0
+    passed[0] += 50_000
+    made = int(rate.told().removesuffix(" passes a second").replace(",", ""))
+    assert 4000 < made <= 5000, "50,000 in 10 seconds and what this machine takes since"
+    assert " passes a second; now one: maps" in Pace(JOBS, rate=rate).line()
 
 
 def test_there_is_a_bar_on_a_terminal_alone(monkeypatch, capsys) -> None:
