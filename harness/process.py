@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import sys
+from contextlib import AbstractContextManager
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
 """What ``mallopt`` of the GNU C library calls the two sizes, as its malloc.h has them."""
@@ -16,6 +17,7 @@ PR_SET_PDEATHSIG = 1
 def set_up() -> None:
     """Set this process up; to be called before torch is loaded."""
     wait_passively()
+    solve_in_one_thread()
     keep_memory()
 
 
@@ -28,6 +30,24 @@ def wait_passively() -> None:
     """
     if "torch" not in sys.modules and not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & set(os.environ):
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+
+def solve_in_one_thread() -> None:
+    """Let OpenBLAS take one thread, unless the user has set otherwise; without effect once NumPy is loaded.
+
+    What is solved here is small, many times over. Two threads gain nothing on it alone; beside other work each waits
+    for the other at every block, and the same systems take a hundredfold and more (``benchmarks/process.py``).
+    """
+    if "numpy" not in sys.modules and not {"OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS"} & set(os.environ):
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+
+def solving_in_one_thread() -> AbstractContextManager[object]:
+    """Return what holds linear algebra to one thread meanwhile, in a process that others have set up."""
+    from threadpoolctl import threadpool_limits  # not what the command's start should wait for
+
+    held: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
+    return held
 
 
 def keep_memory() -> None:

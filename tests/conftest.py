@@ -24,6 +24,7 @@ install_import_hook("harness", "beartype.beartype")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from threadpoolctl import threadpool_limits  # noqa: E402
 from tiny import CLASSES, SPEC, bright_patch_faces, make_case, patch_subject, tiny_network  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
@@ -38,6 +39,7 @@ from harness.metrics.cards import MetricCard  # noqa: E402
 from harness.subject import Subject  # noqa: E402
 
 torch.set_num_threads(1)
+threadpool_limits(limits=1, user_api="blas")  # as where the command starts: tests run beside each other
 os.environ["HARNESS_STORE"] = "off"  # a test that counts what is made must not find what another has made
 
 pytest_plugins = ["pytester"]

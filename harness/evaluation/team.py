@@ -15,6 +15,7 @@ from harness.evaluation.request import Request
 from harness.evaluation.runner import EXPLAINING_CODE, JUDGING_CODE, SHARED, Runner, package_digest
 from harness.explainers import Explainer
 from harness.identity.sources import Kind, kind_of_module
+from harness.process import solving_in_one_thread
 from harness.store import RunFolder
 from harness.subject import Subject
 
@@ -164,11 +165,12 @@ def hands_for(
     torch.set_num_threads(1 if workers or isolate or engine == RAY else threads)
     subject.limit.apart = isolate
     try:
-        if engine == LOCAL:
-            yield Hands(workers, isolate=isolate)
-        else:
-            with cluster(address, workers, on_gpu=subject.device.type == "cuda") as reached:
-                yield Hands(reached.workers, reached)
+        with solving_in_one_thread():
+            if engine == LOCAL:
+                yield Hands(workers, isolate=isolate)
+            else:
+                with cluster(address, workers, on_gpu=subject.device.type == "cuda") as reached:
+                    yield Hands(reached.workers, reached)
     finally:
         torch.set_num_threads(threads)
         subject.limit.apart = False

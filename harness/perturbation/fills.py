@@ -24,6 +24,7 @@ from torch import Tensor
 
 from harness.digest import digest, image_keys
 from harness.perturbation._seeds import Stream, generator
+from harness.process import solving_in_one_thread
 
 
 @runtime_checkable
@@ -289,10 +290,11 @@ class _Imputation:
         gone = _on_device(removed, self.images)
         known = self.images.cpu().numpy().astype(np.float64)
         filled = np.zeros_like(known)
-        for image, key, where, out in zip(known, self.keys, removed, filled, strict=True):
-            if where.any():
-                noise = generator(seed, Stream.NOISE, key).normal(scale=self.noise, size=image.shape)
-                out[:, where] = _interpolated(image, where) + noise[:, where]
+        with solving_in_one_thread():
+            for image, key, where, out in zip(known, self.keys, removed, filled, strict=True):
+                if where.any():
+                    noise = generator(seed, Stream.NOISE, key).normal(scale=self.noise, size=image.shape)
+                    out[:, where] = _interpolated(image, where) + noise[:, where]
         return torch.where(gone, torch.from_numpy(filled).to(self.images), self.images)
 
 

@@ -41,7 +41,7 @@ LAYERS: tuple[frozenset[str], ...] = (
 ONLY: dict[str, frozenset[str]] = {
     "statistics": frozenset(),
     "metrics": frozenset({"errors"}),
-    "perturbation": frozenset({"digest"}),
+    "perturbation": frozenset({"digest", "process"}),
     "truth": frozenset({"errors", "digest", "perturbation", "subject", "evaluation_set"}),
     "report": frozenset({"errors", "statistics", "store"}),
 }

@@ -6,9 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from harness.process import KEPT_PIECE
+from harness.process import KEPT_PIECE, solving_in_one_thread
 
+BLAS = "OPENBLAS_NUM_THREADS"
 PRINTS = "import os; print(os.environ.get('OMP_WAIT_POLICY'), os.environ.get('GOMP_SPINCOUNT'))"
 STARTS = {
     "the command": "import sys; sys.argv = ['harness', '--version']\nimport harness.__main__ as m\n"
@@ -41,6 +43,36 @@ def test_nothing_is_set_once_torch_is_loaded() -> None:
     """It would do nothing here and change what the process starts."""
     start = "import torch\nfrom harness.process import wait_passively; wait_passively()\n"
     assert environment_after(start) == "None None"
+
+
+THREADS = """
+import torch, scipy.linalg
+from threadpoolctl import threadpool_info
+print(*sorted({pool["num_threads"] for pool in threadpool_info() if pool["internal_api"] == "openblas"}))
+"""
+
+
+def blas_threads(start: str, **given: str) -> str:
+    kept = {name: value for name, value in os.environ.items() if name not in {BLAS, "OMP_NUM_THREADS"}}
+    ran = subprocess.run([sys.executable, "-c", start + THREADS], env=kept | given, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.strip().splitlines()[-1]
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core has no second thread")
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+def test_systems_are_solved_in_one_thread(start: str) -> None:
+    many = blas_threads("")
+    if not many:
+        pytest.skip("NumPy and SciPy have another library than OpenBLAS here")
+    assert many != "1"
+    assert blas_threads(start) == "1"
+    assert blas_threads(start, **{BLAS: "2"}) == "2", "a user's own setting stays"
+
+
+def test_a_process_that_others_set_up_solves_in_one_thread_meanwhile() -> None:
+    with threadpool_limits(limits=2, user_api="blas"), solving_in_one_thread():
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
 
 
 FAULTS = f"""
