@@ -114,9 +114,8 @@ def _evaluated(
     gate = ContractGate(request.subject, request.faces, request.seed, folder.remembered)
     runner = Runner(case, request.measurements(), folder, gate.behaviour)
     team = Team(hands, folder, progress, runner, tell)
-    if hands.are_others:  # who is alone makes them where they are asked for
-        pieces = [job for games in _played(runner) for job in runner.shared_jobs("the games", games.pieces(case))]
-        team.run(pieces, request)
+    # Ahead of what asks for them: so workers share them, and progress says how far they are.
+    team.run([job for games in _played(runner) for job in runner.shared_jobs("the games", games.pieces(case))], request)
     known = (*known_maps(case, request.faces, probabilities.argmax(1), runner.shared), *_truths(case, runner))
     jobs = contract_jobs(gate, request.explainers)
     request = replace(request, explainers=request.explainers + known)
