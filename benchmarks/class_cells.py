@@ -18,6 +18,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from harness.checks import ALPHA, CHECKS
+from harness.errors import UsageError
 from harness.report import queries
 from harness.statistics import hierarchical, mean_above_p
 from harness.store import RunFolder
@@ -95,7 +96,10 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--people", type=int, nargs="+", default=[8, 20, 26, 32])
     parser.add_argument("--repeats", type=int, default=60)
     asked = parser.parse_args(words)
-    run = RunFolder.existing(asked.run)
+    try:
+        run = RunFolder.existing(asked.run)
+    except UsageError as error:
+        parser.error(str(error))
     rng, rows = np.random.default_rng(0), []
     for people in asked.people:
         shares = [

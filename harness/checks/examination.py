@@ -1,8 +1,10 @@
 """Whether a metric can tell a true explanation from a false one on this network, before it judges anyone.
 
-Three maps of known worth stand in every run whose faces have known causes: the causes themselves, the causes with
-growing noise, and the spectrum null, which is noise alone. A metric that means something puts them in that order
-(after MetaQuantus, Hedström et al. 2023, who ask a metric to react to noise; here the truth is known).
+Maps of known worth stand in every run that plays the exact game: its truth, the truth with growing noise, and the
+spectrum null, which is noise alone. A metric that means something puts them in that order (after MetaQuantus, Hedström
+et al. 2023, who ask a metric to react to noise; here the truth is known). It also puts the truth before edges, the
+middle of the picture and the class's mean picture, which know nothing of the network. Metrics of face parts ask about
+true causes, and those are their truth; where no game is played, they are everybody's.
 """
 
 from collections.abc import Mapping
@@ -14,13 +16,18 @@ from jaxtyping import Float
 
 from harness.checks.base import ALPHA, CONFIDENCE, Evidence, Verdict
 from harness.measurements.base import MAP, SPECTRUM
-from harness.metrics.cards import metric_cards
+from harness.metrics.cards import MetricCard, metric_cards
 from harness.metrics.score import Score
-from harness.oracles.known import NOISE, ORACLE, oracle_name
+from harness.names import MEAN_FACE
+from harness.oracles.known import NOISE, ORACLE, TRUTH, oracle_name
 from harness.statistics import holm, mean_above_p, mean_interval
 from harness.store import EXAMINATIONS, frame
 
-_RUNGS = ("the truth", *(f"truth with {share:.0%} noise" for share in NOISE), "noise")
+CALLED = {TRUTH: "the truth", ORACLE: "the true causes"}
+OF_CAUSES = frozenset({"parts"})
+"""Families of metrics that ask what truly moves the answer, not which cells the network's answers rest on."""
+BLIND = ("edges", "centre", MEAN_FACE)
+"""Controls that know nothing of the network."""
 LEAST = 2
 """Images without which no order can be told."""
 
@@ -42,8 +49,9 @@ class Examination:
     p
         The largest of the one-sided p-values of the steps, Holm-corrected over them.
     verdict
-        pass where every step of the order is significant; fail where the truth is not shown to beat its null;
-        inconclusive where it does and a step between is not shown.
+        pass where every step of the order is significant, and the truth before every map that knows nothing of the
+        network; fail where the truth is not shown to beat its null, or such a map is shown to beat the truth;
+        inconclusive where another step is not shown.
     reason
         Which step is not shown, or "".
     """
@@ -60,14 +68,9 @@ class Examination:
 
 
 def examined(evidence: Evidence) -> dict[str, Examination]:
-    """Return the examination of every metric with a direction whose scores of the oracles are known, by metric."""
-    better = {
-        name: 1.0 if card.higher_is_better else -1.0
-        for name, card in metric_cards().items()
-        if card.higher_is_better is not None
-    }
-    ladder = {name: _ladder(evidence, name, sign) for name, sign in better.items()}
-    return {name: _examination(name, steps, evidence) for name, steps in ladder.items() if steps is not None}
+    """Return the examination of every metric with a direction that has scored maps of known worth, by metric."""
+    found = {name: _examined(evidence, card) for name, card in metric_cards().items()}
+    return {name: examination for name, examination in found.items() if examination is not None}
 
 
 def barred(found: Mapping[str, Examination]) -> dict[str, str]:
@@ -84,16 +87,29 @@ def examination_table(found: Mapping[str, Examination]) -> pd.DataFrame:
     return frame(EXAMINATIONS, [{**vars(one), "verdict": one.verdict.value} for one in found.values()])
 
 
-def _ladder(evidence: Evidence, metric: str, sign: float) -> pd.DataFrame | None:
-    """Return the scores of truth, noisy truths and null by image, higher being better; None if not measured."""
-    rungs = [(oracle_name(share), MAP) for share in (0.0, *NOISE)] + [(ORACLE, SPECTRUM)]
-    columns = [evidence.of(explainer, metric, variant)["value"] for explainer, variant in rungs]
+def _examined(evidence: Evidence, card: MetricCard) -> Examination | None:
+    """Return the examination of one metric; None where it has no direction, or the maps were not scored."""
+    if card.higher_is_better is None:
+        return None
+    truth, sign = _truth(evidence, card), 1.0 if card.higher_is_better else -1.0
+    rungs = [(oracle_name(share, truth), MAP) for share in (0.0, *NOISE)] + [(truth, SPECTRUM)]
+    columns = [sign * evidence.of(explainer, card.name, variant)["value"] for explainer, variant in rungs]
     if not all(len(column) for column in columns):
         return None
-    return sign * pd.concat(columns, axis=1)
+    controls = {name: evidence.of(evidence.control(name), card.name, MAP)["value"] for name in BLIND}
+    blind = {name: sign * values for name, values in controls.items() if len(values)}
+    return _examination(card.name, CALLED[truth], pd.concat(columns, axis=1), blind, evidence)
 
 
-def _examination(metric: str, ladder: pd.DataFrame, evidence: Evidence) -> Examination:
+def _truth(evidence: Evidence, card: MetricCard) -> str:
+    """Return the map of known worth by which a metric is examined: that of its kind, or the other where it is alone."""
+    first, second = (ORACLE, TRUTH) if card.family in OF_CAUSES else (TRUTH, ORACLE)
+    return first if len(evidence.of(first, card.name, MAP)) else second
+
+
+def _examination(
+    metric: str, truth: str, ladder: pd.DataFrame, blind: Mapping[str, pd.Series], evidence: Evidence
+) -> Examination:
     """Return the finding of one metric, people being the sample where they are known."""
     held = ladder.dropna()
     known: Float[np.ndarray, "n steps"] = held.to_numpy(np.float64)
@@ -108,9 +124,17 @@ def _examination(metric: str, ladder: pd.DataFrame, evidence: Evidence) -> Exami
     wins = np.sign(known[:, 0] - known[:, -1]) / 2 + 0.5
     interval = mean_interval(wins, confidence=CONFIDENCE, clusters=who)
     whole = mean_above_p(known[:, 0] - known[:, -1], 0.0, who)
-    between = zip(known.T, known.T[1:], strict=False)
-    steps = holm(np.array([mean_above_p(upper - lower, 0.0, who) for upper, lower in between]))
-    verdict, reason = _verdict(whole, steps)
+    noisy = [f"{truth} with {share:.0%} noise" for share in NOISE]
+    order = [truth, *noisy, "noise"]
+    steps = {
+        f"{high} before {low}": mean_above_p(upper - lower, 0.0, who)
+        for high, low, upper, lower in zip(order, order[1:], known.T, known.T[1:], strict=False)
+    }
+    ahead = {name: (held.iloc[:, 0] - values).dropna() for name, values in blind.items()}
+    ahead = {name: beyond for name, beyond in ahead.items() if len(beyond) >= LEAST}
+    steps |= {f"{truth} before {name}": _above(evidence, beyond) for name, beyond in ahead.items()}
+    behind = {f"{name} before {truth}": _above(evidence, -beyond) for name, beyond in ahead.items()}
+    verdict, reason = _verdict(truth, whole, _corrected(steps), _corrected(behind))
     return Examination(
         metric,
         len(known),
@@ -118,18 +142,30 @@ def _examination(metric: str, ladder: pd.DataFrame, evidence: Evidence) -> Exami
         interval.estimate,
         interval.low,
         interval.high,
-        float(max(whole, *steps)),
+        float(max(whole, *_corrected(steps).values())),
         verdict,
         reason,
     )
 
 
-def _verdict(whole: float, steps: Float[np.ndarray, " steps"]) -> tuple[Verdict, str]:
+def _above(evidence: Evidence, beyond: "pd.Series[float]") -> float:
+    """Return the p-value of a mean above 0, people being the sample where they are known."""
+    return mean_above_p(beyond.to_numpy(np.float64), 0.0, evidence.clusters(beyond.index))
+
+
+def _corrected(steps: Mapping[str, float]) -> dict[str, float]:
+    """Return p-values corrected for their number (Holm)."""
+    return dict(zip(steps, holm(np.array(list(steps.values()))), strict=True)) if steps else {}
+
+
+def _verdict(truth: str, whole: float, steps: Mapping[str, float], behind: Mapping[str, float]) -> tuple[Verdict, str]:
     """Return the verdict and what it rests on, in words."""
     if whole >= ALPHA:
-        return Verdict.FAIL, f"does not put the true causes before noise of the same smoothness (p = {whole:.2g})"
-    if (steps >= ALPHA).any():
-        pairs = zip(_RUNGS, _RUNGS[1:], steps, strict=False)
-        open_steps = [f"{upper} before {lower}" for upper, lower, p in pairs if p >= ALPHA]
-        return Verdict.INCONCLUSIVE, f"not shown: {', '.join(open_steps)}"
+        return Verdict.FAIL, f"does not put {truth} before noise of the same smoothness (p = {whole:.2g})"
+    wrong = [step for step, p in behind.items() if p < ALPHA]
+    if wrong:
+        return Verdict.FAIL, f"puts {', '.join(wrong)}, whatever the network"
+    unshown = [step for step, p in steps.items() if p >= ALPHA]
+    if unshown:
+        return Verdict.INCONCLUSIVE, f"not shown: {', '.join(unshown)}"
     return Verdict.PASS, ""

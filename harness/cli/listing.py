@@ -99,7 +99,7 @@ def _listed_metric(card: MetricCard) -> dict[str, Any]:
 
 
 def _examined_metrics(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Say of each metric whether it tells true causes from noise on a subject."""
+    """Say of each metric whether it tells truth from noise on a subject."""
     if options.what != "metrics":
         raise UsageError(f"--examined goes with metrics: harness list metrics --examined {options.examined}")
     subject = load_subject(options.examined, asked_device("auto"))

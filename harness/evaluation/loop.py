@@ -39,7 +39,7 @@ from harness.measurements import (
 )
 from harness.measurements.cells import of_the_network
 from harness.models.soundness import finite_answers
-from harness.oracles.known import has_truth, known_maps, oracles, truths
+from harness.oracles.known import TRUTH, known_maps, oracle_name, truths
 from harness.store import BLANK, EFFECTS, RunFolder, frame
 from harness.truth.images import Games
 
@@ -212,7 +212,7 @@ def case_of(request: Request, folder: RunFolder) -> tuple[EvaluationSet, Float[n
 
 
 def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataFrame:
-    """Return whether each metric tells true causes from noise on a subject, without judging any explainer.
+    """Return whether each metric tells truth from noise on a subject, without judging any explainer.
 
     Parameters
     ----------
@@ -231,20 +231,27 @@ def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataF
     Raises
     ------
     UsageError
-        Where no cause is known of the faces, and as :func:`evaluate`.
+        Where the game cannot be played and no cause is known, and as :func:`evaluate`.
     """
     check_faces(request.subject, request.faces)
-    if not has_truth(request.subject, request.faces):
-        raise UsageError(f"no cause is known of faces {request.faces.name!r}; examine metrics on rendered faces")
     folder = prepared(request, folder)
-    case, _ = case_of(request, folder)
+    case, probabilities = case_of(request, folder)
     # Here metrics are what time is taken for, so that those are examined that the quickest runs leave out.
     longer = replace(request.profile, name="examination")
     everything = replace(request, everything=True, profile=longer).measurements()
     runner = Runner(case, [each for each in everything if not each.asks_again], folder)
-    known = (*oracles(case, runner.shared), *_truths(case, runner))
-    run_here(runner.plan(known), progress)
-    found = Measured.joined([runner.measured(oracle) for oracle in known])
+    run_here(
+        [job for games in _played(runner) for job in runner.shared_jobs("the games", games.pieces(case))], progress
+    )
+    known = (*known_maps(case, request.faces, probabilities.argmax(1), runner.shared), *_truths(case, runner))
+    if not {oracle_name(0.0), oracle_name(0.0, TRUTH)} & {each.name for each in known}:
+        raise UsageError(
+            f"of {request.faces.name!r} no cause is known, and {request.subject.name} cannot be asked about cells; "
+            "examine metrics on other pictures"
+        )
+    scored = (*replace(request, explainers=()).with_controls().explainers, *known)
+    run_here(runner.plan(scored), progress)
+    found = Measured.joined([runner.measured(each) for each in scored])
     return examination_table(examined(evidence_of(case, found)))
 
 

@@ -142,7 +142,7 @@ def overview_table(run: RunFolder) -> pd.DataFrame:
     pd.DataFrame
         A row a metric (of the map itself; gains over null maps are tables of their own), with ``better``, the
         direction that is a virtue, and ``tells truth from noise``, the share of images on which the metric puts the
-        true causes before their null, where that was examined; then one column an explainer, NaN where no image has a
+        truth before its null, where that was examined; then one column an explainer, NaN where no image has a
         defined value.
     """
     scores = run.named_scores
@@ -158,8 +158,8 @@ def overview_table(run: RunFolder) -> pd.DataFrame:
     made.attrs = {
         "kind": "overview", "title": "every metric: mean over the images with a defined value",
         "notes": [
-            "tells truth from noise: share of images on which the metric puts the true causes before their spectrum "
-            "null (.50 is chance), where causes are known.",
+            "tells truth from noise: share of images on which the metric puts the truth before its spectrum null (.50 "
+            "is chance), where that was examined.",
             *(f"{name}: {why}." for name, why in queries.metric_faults(run).items()),
             *_control_notes(run),
         ],
@@ -168,7 +168,7 @@ def overview_table(run: RunFolder) -> pd.DataFrame:
 
 
 def examination_table(run: RunFolder) -> pd.DataFrame:
-    """Return what came of each metric's examination; empty where no cause is known of the faces."""
+    """Return what came of each metric's examination; empty where neither cells nor causes were asked about."""
     held = run.examinations
     span = [f"{low:.2f} to {high:.2f}" for low, high in zip(held["low"], held["high"], strict=True)]
     made = pd.DataFrame(
@@ -185,8 +185,10 @@ def examination_table(run: RunFolder) -> pd.DataFrame:
     made.attrs = {
         "title": "which metrics can judge here",
         "notes": [
-            "discrimination: share of images on which the metric puts the true causes before their spectrum null; a "
-            "metric judges where truth, truth with noise and noise come in that order, each step significant.",
+            "discrimination: share of images on which the metric puts the truth before its spectrum null; a metric "
+            "judges where truth, truth with noise and noise come in that order, each step significant, and the truth "
+            "before edges, the middle of the picture and the mean picture. The truth is that of the game, for metrics "
+            "of parts the true causes.",
         ],
     }
     return made

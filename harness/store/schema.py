@@ -67,7 +67,7 @@ EXAMINATIONS = {
     "metric": "str", "n": "int64", "undefined": "int64", "discrimination": "float64", "low": "float64",
     "high": "float64", "p": "float64", "verdict": "str", "reason": "str",
 }  # fmt: skip
-"""One row a metric: whether it puts the true causes before the causes with noise, and those before their null."""
+"""One row a metric: whether it puts truth before truth with noise, that before noise, and truth before controls."""
 
 
 def frame(columns: Mapping[str, str], rows: Mapping[str, Any] | list[dict[str, Any]] | None = None) -> pd.DataFrame:

@@ -8,11 +8,17 @@ import pytest
 from tiny import score_called
 
 from harness.checks import CHECKS, Evidence, Verdict, barred, examination_table, examined, judged
-from harness.oracles.known import NOISE, ORACLE, oracle_name
+from harness.oracles.known import NOISE, ORACLE, TRUTH, oracle_name
 from harness.store import EXAMINATIONS, MATRICES, SCORES, frame, joined
 
 N = 60
-RUNGS = [(oracle_name(share), "map") for share in (0.0, *NOISE)] + [(ORACLE, "spectrum-null")]
+
+
+def rungs(truth: str) -> list[tuple[str, str]]:
+    return [(oracle_name(share, truth), "map") for share in (0.0, *NOISE)] + [(truth, "spectrum-null")]
+
+
+RUNGS = rungs(ORACLE)
 
 
 def scores(explainer: str, metric: str, variant: str, values: Sequence[float]) -> pd.DataFrame:
@@ -55,7 +61,7 @@ def test_a_metric_that_cannot_tell_truth_from_noise_fails() -> None:
 def test_a_step_that_is_not_shown_is_named() -> None:
     found = examined(evidence([0.5, 0.4, 0.4, 0.2]))["insertion-auc"]
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert found.reason == "not shown: truth with 40% noise before truth with 70% noise"
+    assert found.reason == "not shown: the true causes with 40% noise before the true causes with 70% noise"
 
 
 def test_images_without_all_scores_are_left_out_and_counted() -> None:
@@ -72,6 +78,53 @@ def test_a_metric_without_every_rung_is_not_examined(missing: int) -> None:
     name, variant = RUNGS[missing]
     kept = held.scores[(held.scores["explainer"] != name) | (held.scores["variant"] != variant)]
     assert examined(Evidence(kept, held.matrices, held.classes, 0)) == {}
+
+
+def beside(held: Evidence, more: Sequence[pd.DataFrame]) -> Evidence:
+    return Evidence(joined(SCORES, [held.scores, *more]), held.matrices, held.classes, 0)
+
+
+def about(mean: float, seed: int) -> np.ndarray:
+    found: np.ndarray = mean + 0.02 * np.random.default_rng(seed).normal(size=N)
+    return found
+
+
+@pytest.mark.parametrize(("name", "asked"), [("edges", "edges"), ("centre", "centre"), ("mean-image", "mean-image")])
+def test_a_metric_that_prefers_what_knows_nothing_of_the_network_fails(name: str, asked: str) -> None:
+    held = beside(evidence([0.5, 0.4, 0.3, 0.2]), [scores(name, "insertion-auc", "map", about(0.9, 1))])
+    found = examined(held)["insertion-auc"]
+    assert found.verdict is Verdict.FAIL
+    assert found.discrimination == 1
+    shown = "mean-face" if name == "mean-image" else asked
+    assert found.reason == f"puts {shown} before the true causes, whatever the network"
+
+
+def test_one_that_does_not_put_the_truth_before_them_is_not_shown_to_see_the_network() -> None:
+    alike = evidence([0.5, 0.4, 0.3, 0.2]).scores.query("explainer == @ORACLE and variant == 'map'")
+    noise = np.random.default_rng(2).normal(size=N)
+    held = beside(evidence([0.5, 0.4, 0.3, 0.2]), [scores("edges", "insertion-auc", "map", alike["value"] + noise)])
+    found = examined(held)["insertion-auc"]
+    assert (found.verdict, found.reason) == (Verdict.INCONCLUSIVE, "not shown: the true causes before edges")
+
+
+def test_a_control_with_hardly_a_score_is_left_out() -> None:
+    values = np.full(N, np.nan)
+    values[0] = 0.9
+    held = beside(evidence([0.5, 0.4, 0.3, 0.2]), [scores("edges", "insertion-auc", "map", values)])
+    assert examined(held)["insertion-auc"].verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(("metric", "by"), [("insertion-auc", TRUTH), ("part-spearman", ORACLE)])
+def test_a_metric_is_examined_by_the_truth_of_its_kind(metric: str, by: str) -> None:
+    """The game's truth where it was played, true causes for what asks about parts; the other is not looked at."""
+    right, wrong = [0.5, 0.4, 0.3, 0.2], [0.3, 0.3, 0.3, 0.3]
+    tables = [
+        scores(name, metric, variant, about(mean, seed))
+        for truth in (TRUTH, ORACLE)
+        for seed, ((name, variant), mean) in enumerate(zip(rungs(truth), right if truth == by else wrong, strict=True))
+    ]
+    found = examined(Evidence(joined(SCORES, tables), frame(MATRICES), ("a", "b"), 0))[metric]
+    assert found.verdict is Verdict.PASS
 
 
 def test_a_metric_without_direction_is_not_examined() -> None:
