@@ -3,8 +3,9 @@
 Maps of known worth stand in every run that plays the exact game: its truth, the truth with growing noise, and the
 spectrum null, which is noise alone. A metric that means something puts them in that order (after MetaQuantus, Hedström
 et al. 2023, who ask a metric to react to noise; here the truth is known). It also puts the truth before edges, the
-middle of the picture and the class's mean picture, which know nothing of the network. Metrics of face parts ask about
-true causes, and those are their truth; where no game is played, they are everybody's.
+middle of the picture and the class's mean picture, which know nothing of the network, unless on these pictures they
+show what counted all the same. Metrics of face parts ask about true causes, and those are their truth; where no game is
+played, they are everybody's.
 """
 
 from collections.abc import Mapping
@@ -28,6 +29,10 @@ OF_CAUSES = frozenset({"parts"})
 """Families of metrics that ask what truly moves the answer, not which cells the network's answers rest on."""
 BLIND = ("edges", "centre", MEAN_FACE)
 """Controls that know nothing of the network."""
+PAIRS = "settled-pairs"
+HALF_WAY = 0.75
+"""Share of settled pairs half way from chance to the truth. A control that orders more of them right shows what counted,
+as edges do for an object on plain ground, and to prefer it to a truth of cells says nothing against a metric."""
 LEAST = 2
 """Images without which no order can be told."""
 
@@ -96,9 +101,14 @@ def _examined(evidence: Evidence, card: MetricCard) -> Examination | None:
     columns = [sign * evidence.of(explainer, card.name, variant)["value"] for explainer, variant in rungs]
     if not all(len(column) for column in columns):
         return None
-    controls = {name: evidence.of(evidence.control(name), card.name, MAP)["value"] for name in BLIND}
-    blind = {name: sign * values for name, values in controls.items() if len(values)}
+    blind = {name: sign * evidence.of(control, card.name, MAP)["value"] for name, control in _blind(evidence)}
     return _examination(card.name, CALLED[truth], pd.concat(columns, axis=1), blind, evidence)
+
+
+def _blind(evidence: Evidence) -> list[tuple[str, str]]:
+    """Return the controls that are known to be wrong here, each with what it is called in the scores."""
+    shares = {name: evidence.of(evidence.control(name), PAIRS, MAP)["value"].mean() for name in BLIND}
+    return [(name, evidence.control(name)) for name, share in shares.items() if share < HALF_WAY]
 
 
 def _truth(evidence: Evidence, card: MetricCard) -> str:

@@ -1,15 +1,20 @@
 """A metric judges only where it puts truth, noisy truth and noise in order."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import score_called
+from tiny import SMALL, bright_patch_faces, no_progress, patch_subject, score_called
 
+from harness import metric
 from harness.checks import CHECKS, Evidence, Verdict, barred, examination_table, examined, judged
+from harness.evaluation import Request, examine
+from harness.metrics.cards import MetricCard
 from harness.oracles.known import NOISE, ORACLE, TRUTH, oracle_name
-from harness.store import EXAMINATIONS, MATRICES, SCORES, frame, joined
+from harness.store import EXAMINATIONS, MATRICES, SCORES, RunFolder, frame, joined
 
 N = 60
 
@@ -84,6 +89,11 @@ def beside(held: Evidence, more: Sequence[pd.DataFrame]) -> Evidence:
     return Evidence(joined(SCORES, [held.scores, *more]), held.matrices, held.classes, 0)
 
 
+def control(name: str, metric: str, values: Sequence[float], pairs: float = 0.6) -> list[pd.DataFrame]:
+    """A control's scores, and the share of settled pairs that it orders right."""
+    return [scores(name, metric, "map", values), scores(name, "settled-pairs", "map", [pairs] * N)]
+
+
 def about(mean: float, seed: int) -> np.ndarray:
     found: np.ndarray = mean + 0.02 * np.random.default_rng(seed).normal(size=N)
     return found
@@ -91,7 +101,7 @@ def about(mean: float, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("name", "asked"), [("edges", "edges"), ("centre", "centre"), ("mean-image", "mean-image")])
 def test_a_metric_that_prefers_what_knows_nothing_of_the_network_fails(name: str, asked: str) -> None:
-    held = beside(evidence([0.5, 0.4, 0.3, 0.2]), [scores(name, "insertion-auc", "map", about(0.9, 1))])
+    held = beside(evidence([0.5, 0.4, 0.3, 0.2]), control(name, "insertion-auc", about(0.9, 1)))
     found = examined(held)["insertion-auc"]
     assert found.verdict is Verdict.FAIL
     assert found.discrimination == 1
@@ -102,7 +112,7 @@ def test_a_metric_that_prefers_what_knows_nothing_of_the_network_fails(name: str
 def test_one_that_does_not_put_the_truth_before_them_is_not_shown_to_see_the_network() -> None:
     alike = evidence([0.5, 0.4, 0.3, 0.2]).scores.query("explainer == @ORACLE and variant == 'map'")
     noise = np.random.default_rng(2).normal(size=N)
-    held = beside(evidence([0.5, 0.4, 0.3, 0.2]), [scores("edges", "insertion-auc", "map", alike["value"] + noise)])
+    held = beside(evidence([0.5, 0.4, 0.3, 0.2]), control("edges", "insertion-auc", alike["value"] + noise))
     found = examined(held)["insertion-auc"]
     assert (found.verdict, found.reason) == (Verdict.INCONCLUSIVE, "not shown: the true causes before edges")
 
@@ -110,7 +120,13 @@ def test_one_that_does_not_put_the_truth_before_them_is_not_shown_to_see_the_net
 def test_a_control_with_hardly_a_score_is_left_out() -> None:
     values = np.full(N, np.nan)
     values[0] = 0.9
-    held = beside(evidence([0.5, 0.4, 0.3, 0.2]), [scores("edges", "insertion-auc", "map", values)])
+    held = beside(evidence([0.5, 0.4, 0.3, 0.2]), control("edges", "insertion-auc", values))
+    assert examined(held)["insertion-auc"].verdict is Verdict.PASS
+
+
+def test_a_control_that_shows_what_counted_speaks_against_no_metric() -> None:
+    """Of an object on plain ground edges are a good map, and finer than cells."""
+    held = beside(evidence([0.5, 0.4, 0.3, 0.2]), control("edges", "insertion-auc", about(0.9, 1), pairs=0.9))
     assert examined(held)["insertion-auc"].verdict is Verdict.PASS
 
 
@@ -147,3 +163,22 @@ def test_a_metric_that_did_not_pass_judges_nobody(means: list[float], verdict: s
     assert row["verdict"] == verdict
     assert row["effect"] == pytest.approx(0.3, abs=0.01)  # what was found is shown all the same
     assert ("insertion-auc did not pass its examination" in row["reason"]) == (verdict != "pass")
+
+
+def share_in_the_middle(maps: np.ndarray) -> np.ndarray:
+    """Asks no network: how much of a map lies in the middle of the picture."""
+    sizes = np.abs(maps)
+    found: np.ndarray = sizes[:, 3:9, 3:9].sum(axis=(1, 2)) / sizes.sum(axis=(1, 2))
+    return found
+
+
+def test_on_pictures_of_no_known_cause_metrics_are_examined_by_the_game(
+    tmp_path: Path, metric_registry: dict[str, MetricCard]
+) -> None:
+    metric(name="in-the-middle", higher_is_better=True, range=(0.0, 1.0))(share_in_the_middle)
+    profile = replace(SMALL, per_class=12, cells_per_class=12)
+    mine = (metric_registry["in-the-middle"],)
+    request = Request(patch_subject(), bright_patch_faces(36), (), (), profile, metrics=mine)
+    found = examine(request, RunFolder(tmp_path), no_progress).set_index("metric")
+    assert found.loc["deletion-auc", "verdict"] == found.loc["settled-pairs", "verdict"] == "pass"
+    assert found.loc["in-the-middle", "verdict"] == "fail"
