@@ -115,9 +115,9 @@ def _evaluated(
     runner = Runner(case, request.measurements(), folder, gate.behaviour)
     team = Team(hands, folder, progress, runner, tell)
     if hands.are_others:  # who is alone makes them where they are asked for
-        pieces = [job for games in _played(runner) for job in runner.shared_jobs("the games", games.pieces(case))]
+        pieces = [job for games in played(runner) for job in runner.shared_jobs("the games", games.pieces(case))]
         team.run(pieces, request)
-    known = (*known_maps(case, request.faces, probabilities.argmax(1), runner.shared), *_truths(case, runner))
+    known = (*known_maps(case, request.faces, probabilities.argmax(1), runner.shared), *truths_of(case, runner))
     jobs = contract_jobs(gate, request.explainers)
     request = replace(request, explainers=request.explainers + known)
     faults = team.run([*jobs, *runner.plan(request.explainers)], request)
@@ -127,7 +127,7 @@ def _evaluated(
     found = Measured.joined(
         [
             *_of_the_network(request, case, probabilities),
-            *[of_the_network(games, case, runner.shared) for games in _played(runner)],
+            *[of_the_network(games, case, runner.shared) for games in played(runner)],
             *[runner.measured(explainer) for explainer in sound],
             *[failed_rows(case, name, fault) for name, fault in faults.items()],
         ]
@@ -243,7 +243,7 @@ def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataF
     longer = replace(request.profile, name="examination")
     everything = replace(request, everything=True, profile=longer).measurements()
     runner = Runner(case, [each for each in everything if not each.asks_again], folder)
-    known = (*oracles(case, runner.shared), *_truths(case, runner))
+    known = (*oracles(case, runner.shared), *truths_of(case, runner))
     run_here(runner.plan(known), progress)
     found = Measured.joined([runner.measured(oracle) for oracle in known])
     return examination_table(examined(evidence_of(case, found)))
@@ -257,9 +257,13 @@ def _probabilities(request: Request, folder: RunFolder) -> Float[np.ndarray, "n 
         found = subject.probabilities(subject.prepare(faces.images)).double().cpu().numpy()
         return {"probabilities": finite_answers(subject, faces, found)}
 
-    key = digest("probabilities", subject.digest, faces.digest)
-    found: np.ndarray = folder.remembered(key, predict)["probabilities"]
+    found: np.ndarray = folder.remembered(probabilities_key(request), predict)["probabilities"]
     return found
+
+
+def probabilities_key(request: Request) -> str:
+    """Return under which key the network's answers to all faces are kept."""
+    return digest("probabilities", request.subject.digest, request.faces.digest)
 
 
 def _effects(request: Request, folder: RunFolder) -> tuple[pd.DataFrame, int]:
@@ -289,11 +293,11 @@ def _of_the_network(
     return found
 
 
-def _played(runner: Runner) -> Sequence[Games]:
+def played(runner: Runner) -> Sequence[Games]:
     """Return the games that a run plays: those of its measurements, or none."""
     return [each.games for each in runner.measurements if isinstance(each, Cells)]
 
 
-def _truths(case: EvaluationSet, runner: Runner) -> Sequence[Explainer]:
+def truths_of(case: EvaluationSet, runner: Runner) -> Sequence[Explainer]:
     """Return the truth of the games that a run plays as explainers, with shares of noise."""
-    return [oracle for games in _played(runner) for oracle in truths(case, games, runner.shared)]
+    return [oracle for games in played(runner) for oracle in truths(case, games, runner.shared)]

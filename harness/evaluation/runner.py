@@ -211,18 +211,25 @@ class Runner:
         make
             Returns arrays by name.
         """
-        key = digest("shared", self.case.digest, *map(repr, what), package_digest(("subject", *JUDGING_CODE)))
-        return self._kept(SHARED, key, make)
+        return self._kept(SHARED, self.shared_key(what), make)
 
     def _measure(self, explainer: Explainer, measurement: Measurement) -> dict[str, Any]:
         """Return the score, curve and matrix rows that one measurement gives for one explainer."""
-        code = package_digest(EXPLAINING_CODE + JUDGING_CODE)
-        key = digest("rows", self.case.digest, *self._named(explainer), repr(measurement), code)
+        key = self.rows_key(explainer, measurement)
 
         def make() -> Mapping[str, Any]:
             return vars(measurement.measure(self._attributions(explainer)))
 
         return self._kept(explainer.name, key, make, lambda: {**explainer.reads, **reads_of(measurement.name)})
+
+    def rows_key(self, explainer: Explainer, measurement: Measurement) -> str:
+        """Return under which key the rows of one measurement of one explainer are kept."""
+        code = package_digest(EXPLAINING_CODE + JUDGING_CODE)
+        return digest("rows", self.case.digest, *self._named(explainer), repr(measurement), code)
+
+    def shared_key(self, what: tuple[object, ...]) -> str:
+        """Return under which key is kept what serves every explainer."""
+        return digest("shared", self.case.digest, *map(repr, what), package_digest(("subject", *JUDGING_CODE)))
 
     def _named(self, explainer: Explainer) -> tuple[str, str]:
         """Return what an explainer is and does, by name."""
