@@ -86,6 +86,7 @@ class Runner:
         self._ledger = Ledger(case.subject, lambda: folder.waited)
         self._networks: dict[tuple[tuple[str, ...], int], Subject] = {}
         self._keys: dict[str, dict[str, None]] = {}
+        self._costs: dict[str, np.ndarray] = {}
         self._within: list[list[tuple[str, str]]] = []
         self._reads: dict[str, dict[str, str]] = {}
         self._behaviour = behaviour
@@ -161,9 +162,15 @@ class Runner:
         They count whenever they were made.
         """
         name = SHARED if explainer is None else explainer.name
-        entries = [self.folder.remembered(key, dict)["cost"] for key in self._keys.get(name, {})]
+        entries = [self._cost_of(key) for key in self._keys.get(name, {})]
         forward, backward, seconds = np.sum(entries, axis=0) if entries else np.zeros(3)
         return Cost(int(forward), int(backward), round(float(seconds), 3))
+
+    def _cost_of(self, key: str) -> np.ndarray:
+        """Return what one piece cost, from the piece itself where only others that use it were asked for."""
+        if key not in self._costs:
+            self._costs[key] = self.folder.remembered(key, dict)["cost"]
+        return self._costs[key]
 
     def seconds_made(self) -> float:
         """Return the seconds of the pieces that this runner and its copies made, as part of every explainer's cost."""
@@ -272,6 +279,7 @@ class Runner:
 
         found = self.folder.remembered(key, noted, as_read)
         reads.update(found["reads"].tolist())
+        self._costs[key] = found["cost"]
         # A piece that is found was not made again, nor the pieces that went into it; they cost what they cost.
         pieces = [(owner, key), *((str(whose), str(used)) for whose, used in found["uses"])]
         for whose, used in pieces:
