@@ -4,5 +4,5 @@
     python -m benchmarks.speed more floor            # parts: whole, more, floor, growth
 
 Every figure is of CPU seconds of processes of one thread, and a ratio within one call: what is compared runs in turn,
-twice or more, and the least counts.
+once each, since runs take minutes. ``--write docs/speed.md`` puts the table there.
 """

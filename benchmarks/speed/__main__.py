@@ -5,36 +5,68 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 
-from benchmarks.speed.costs import judged, spent
+from benchmarks.speed.costs import Spent, judged, spent
 from harness.faces.loading import load_faces
 from harness.models.loading import load_subject
 from harness.subject import Feed
 
 FIVE = ("gradient", "input-x-gradient", "integrated-gradients", "grad-cam", "occlusion")
 MORE = "saliency"
-ROUNDS = 2
 Row = tuple[str, str, str, str]
 """What, goal, measured, and how it came about."""
 
 
-def whole(place: Path, per_class: int) -> Iterator[Row]:
+@dataclass
+class Place:
+    """Where runs go; the run that several parts speak of is made once, by whoever asks first.
+
+    Attributes
+    ----------
+    path
+        An empty folder.
+    per_class
+        Images of each class.
+    """
+
+    path: Path
+    per_class: int
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """How many images a run takes."""
+        return ("--per-class", str(self.per_class))
+
+    @property
+    def store(self) -> dict[str, str]:
+        """Where runs share their pieces."""
+        return {"HARNESS_STORE": str(self.path / "store")}
+
+    @cached_property
+    def five(self) -> tuple[Spent, dict[str, Any]]:
+        """A run of five explainers where nothing was made before."""
+        return judged(self.path / "five", FIVE, *self.words, environment=self.store)
+
+
+def whole(place: Place) -> Iterator[Row]:
     """Yield five explainers through `harness run` beside the peers' loop over the same images."""
-    ours, _ = judged(place / "ours", FIVE, "--per-class", str(per_class))
-    images = pd.read_parquet(place / "ours" / "persons.parquet")["image"].astype(str).tolist()
+    ours, _ = place.five
+    images = pd.read_parquet(place.path / "five" / "persons.parquet")["image"].astype(str).tolist()
     words = ["-m", "benchmarks.speed.peers", "--images", *images, "--explainers", *FIVE]
-    for name, flag in (("as they come", []), ("given the memory layout", ["--layout"])):
+    for name, goal, flag in (("as they come", ".10", []), ("given the memory layout", ".20", ["--layout"])):
         theirs = spent([*words, *flag])
         found = json.loads(theirs.said.splitlines()[-1])
         asked = f"{len(found['seconds']) - 1} of Quantus' metrics" + _refused(found["refused"])
         yield (
-            f"whole: 5 explainers, {len(images)} images, peers {name}",
-            ".36 (.52 with layout) without stand-ins, once",
+            f"whole: 5 explainers, {len(images)} images / peers {name}",
+            f"{goal} (of 20 explainers)",
             f"{ours.cpu / theirs.cpu:.2f}",
             f"{ours.cpu:.0f} beside {theirs.cpu:.0f} CPU s; {asked}; ours with games, nulls, stand-ins, verdicts, page",
         )
@@ -45,28 +77,26 @@ def _refused(names: dict[str, str]) -> str:
     return f" ({', '.join(names)} raised)" if names else ""
 
 
-def more(place: Path, per_class: int) -> Iterator[Row]:
-    """Yield what one explainer more costs where others were judged: in the same folder, and in another one."""
-    store, words = {"HARNESS_STORE": str(place / "store")}, ("--per-class", str(per_class))
-    fresh, run = judged(place / "alone", (*FIVE, MORE), *words)
+def more(place: Place) -> Iterator[Row]:
+    """Yield what one explainer more costs where others were judged: in another folder, and in the same one."""
+    fresh, _ = place.five
+    other, run = judged(place.path / "other", (*FIVE, MORE), *place.words, environment=place.store)
     own = next(about["cost"]["seconds"] for about in _explainers(run) if about["name"] == MORE)
-    judged(place / "before", FIVE, *words, environment=store)
-    other, _ = judged(place / "other", (*FIVE, MORE), *words, environment=store)
-    same, _ = judged(place / "before", (*FIVE, MORE), *words, environment=store)
-    nothing, _ = judged(place / "again", (*FIVE, MORE), *words, environment=store)
-    for name, took in (("another folder", other), ("the same folder", same)):
+    same, _ = judged(place.path / "five", (*FIVE, MORE), *place.words, environment=place.store)
+    nothing, _ = judged(place.path / "again", (*FIVE, MORE), *place.words, environment=place.store)
+    for name, took in (("another folder", other), ("the same folder, after that", same)):
         yield (
-            f"one explainer more, {name} / all of it anew",
+            f"one explainer more, {name} / five anew",
             "-",
             f"{took.cpu / fresh.cpu:.2f}",
-            f"{took.cpu:.0f} of {fresh.cpu:.0f} CPU s; {nothing.cpu:.0f} of them where nothing is new (page, start)",
+            f"{took.cpu:.0f} of {fresh.cpu:.0f} CPU s; {nothing.cpu:.0f} of them where nothing is new (start, page)",
         )
-        yield (
-            f"one explainer more, {name}, less what a run of nothing new takes / its own seconds",
-            "1.2",
-            f"{max(took.cpu - nothing.cpu, 0.0) / own:.2f}",
-            f"{MORE}: {own:.1f} s of its own",
-        )
+    yield (
+        "one explainer more, another folder, less what a run of nothing new takes / its own seconds",
+        "1.2",
+        f"{max(other.cpu - nothing.cpu, 0.0) / own:.2f}",
+        f"{MORE}: {own:.1f} s of its own",
+    )
 
 
 def _explainers(run: dict[str, Any]) -> list[dict[str, Any]]:
@@ -74,12 +104,13 @@ def _explainers(run: dict[str, Any]) -> list[dict[str, Any]]:
     return list(run["explainers"])
 
 
-def floor(place: Path, per_class: int) -> Iterator[Row]:
+def floor(place: Place) -> Iterator[Row]:
     """Yield CPU seconds of a run over the seconds of its passes alone, at the same feed."""
-    took, run = judged(place / "floor", FIVE, "--per-class", str(per_class))
+    took, run = place.five
     forward, backward = _pace()
     passes = run["passes"]
-    least = passes["forward"] * forward + passes["backward"] * backward
+    # A pass back comes with its own forward.
+    least = (passes["forward"] - passes["backward"]) * forward + passes["backward"] * backward
     yield (
         "CPU seconds / passes alone",
         "1.15 on standard",
@@ -110,10 +141,10 @@ def _least(work: Callable[[], object]) -> float:
     return min(found)
 
 
-def growth(place: Path, per_class: int) -> Iterator[Row]:
+def growth(place: Place) -> Iterator[Row]:
     """Yield how seconds and memory grow with images."""
-    few, _ = judged(place / "few", FIVE[:2], "--per-class", str(per_class))
-    many, _ = judged(place / "many", FIVE[:2], "--per-class", str(4 * per_class))
+    few, _ = judged(place.path / "few", FIVE[:2], "--per-class", str(place.per_class))
+    many, _ = judged(place.path / "many", FIVE[:2], "--per-class", str(4 * place.per_class))
     yield (
         "4 times the images: CPU seconds",
         "4 or less",
@@ -128,7 +159,23 @@ def growth(place: Path, per_class: int) -> Iterator[Row]:
     )
 
 
-PARTS = {"whole": whole, "more": more, "floor": floor, "growth": growth}
+PARTS = {"floor": floor, "more": more, "growth": growth, "whole": whole}
+
+
+HEAD = "| what | goal | measured | of |\n|---|---|---|---|"
+BEGIN, END = "<!-- speed: written by python -m benchmarks.speed --write -->", "<!-- end of speed -->"
+
+
+def written(page: Path, rows: Sequence[Row]) -> None:
+    """Put the table of rows into a page, between the marks that it has for it."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    table = "\n".join([HEAD, *(_line(row) for row in rows)])
+    page.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+def _line(row: Row) -> str:
+    """Return a row as Markdown."""
+    return "| " + " | ".join(row) + " |"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -136,13 +183,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="what a run costs, each figure a ratio within one call")
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="(all)")
     parser.add_argument("--per-class", type=int, default=2, help="images of each class (default %(default)s)")
+    parser.add_argument("--write", metavar="PAGE", type=Path, help="put the table into this page too")
     asked = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    print("| what | goal | measured | of |\n|---|---|---|---|")
-    for part in asked.parts or PARTS:
-        with tempfile.TemporaryDirectory(prefix="harness-speed-") as place:
-            for row in PARTS[part](Path(place), asked.per_class):
-                print("| " + " | ".join(row) + " |", flush=True)
+    print(HEAD)
+    rows = list[Row]()
+    with tempfile.TemporaryDirectory(prefix="harness-speed-") as path:
+        place = Place(Path(path), asked.per_class)
+        for part in asked.parts or PARTS:
+            for row in PARTS[part](place):
+                rows.append(row)
+                print(_line(row), flush=True)
+                if asked.write:
+                    written(asked.write, rows)
 
 
 if __name__ == "__main__":

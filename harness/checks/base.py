@@ -1,9 +1,10 @@
 """A check is a claim about an explainer; judging it gives findings, and findings together give verdicts."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,39 @@ class Verdict(StrEnum):
     NOT_APPLICABLE = "not applicable"
 
 
+Table = TypeVar("Table", pd.DataFrame, pd.Series)
+
+
+class _Parts(Mapping[Any, Table]):
+    """Parts of a table by name, each made when it is first asked for: there are thousands, and few are read."""
+
+    def __init__(self, table: Table, places: Mapping[Any, Int[np.ndarray, " n"]]) -> None:
+        self._table: Table = table
+        self._places = places
+        self._made: dict[Any, Any] = {}
+
+    def __getitem__(self, name: Any) -> Table:
+        if name not in self._made:
+            self._made[name] = self._table.iloc[self._places[name]]
+        part: Table = self._made[name]
+        return part
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def _places(table: pd.DataFrame, columns: Sequence[str]) -> dict[tuple[str, ...], Int[np.ndarray, " n"]]:
+    """Return the places of the rows that are alike in some columns, by what stands in these."""
+    found: Mapping[Any, Any] = table.groupby(list(columns), sort=False).indices
+    return {tuple(map(str, key)): np.asarray(where) for key, where in found.items()}
+
+
 @dataclass(frozen=True)
 class Evidence:
     """All that was measured, from which checks judge.
@@ -70,11 +104,11 @@ class Evidence:
     blank: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     @cached_property
-    def _by_key(self) -> dict[tuple[str, str, str], pd.DataFrame]:
+    def _by_key(self) -> Mapping[tuple[str, str, str], pd.DataFrame]:
         """The scores of each explainer, score by its name, and variant, indexed by image."""
-        grouped = self.scores.groupby(["explainer", *IDENTITY, "variant"], sort=False)
-        tables = {(str(e), _name(which), str(v)): rows.set_index("image") for (e, *which, v), rows in grouped}
-        return {key: rows[list(SHOWN)] for key, rows in tables.items()}
+        places = _places(self.scores, ["explainer", *IDENTITY, "variant"])
+        named = {(e, _name(which), v): where for (e, *which, v), where in places.items()}
+        return _Parts(self.scores.set_index("image")[list(SHOWN)], named)
 
     @cached_property
     def measured(self) -> frozenset[str]:
@@ -95,11 +129,18 @@ class Evidence:
         return MEAN_IMAGE if renamed else name
 
     @cached_property
-    def _asked(self) -> dict[tuple[str, str], pd.Series]:
+    def _asked(self) -> Mapping[tuple[str, str], pd.Series]:
         """The images of each metric and variant over all explainers, with their class."""
         once = self.scores.drop_duplicates([*IDENTITY, "variant", "image"])
-        grouped = once.groupby([*IDENTITY, "variant"], sort=False)
-        return {(_name(which), str(v)): rows.set_index("image")["target"] for (*which, v), rows in grouped}
+        places = _places(once, [*IDENTITY, "variant"])
+        named = {(_name(which), v): where for (*which, v), where in places.items()}
+        return _Parts(once.set_index("image")["target"], named)
+
+    def barring(self, barred: Mapping[str, str]) -> "Evidence":
+        """Return the same evidence with scores that may judge nobody; what was looked up stays known."""
+        made = replace(self, barred=barred)
+        vars(made).update({name: held for name, held in vars(self).items() if name in ("_by_key", "_asked")})
+        return made
 
     def asked(self, metric: str, variant: str) -> pd.Series:
         """Return the class of each image that a metric and variant was asked for, of any explainer, by image."""

@@ -31,8 +31,8 @@ BLIND = ("edges", "centre", MEAN_FACE)
 """Controls that know nothing of the network."""
 PAIRS = "settled-pairs"
 HALF_WAY = 0.75
-"""Share of settled pairs half way from chance to the truth. A control that orders more of them right shows what counted,
-as edges do for an object on plain ground, and to prefer it to a truth of cells says nothing against a metric."""
+"""Share of settled pairs half way from chance to the truth. A control that orders more of them right shows what
+counted, as edges do for an object on plain ground: to prefer it to a truth of cells says nothing against a metric."""
 LEAST = 2
 """Images without which no order can be told."""
 

@@ -81,6 +81,7 @@ def command_parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--per-class", metavar="N", type=int, help="images of each predicted class (as the profile says)")
     run.add_argument("--strict", action="store_true", help="exit with 1 where a check failed")
+    run.add_argument("--plan", action="store_true", help="say what it would take, passes and minutes, and make nothing")
     run.add_argument("--quiet", action="store_true", help="say the answer and the files alone, and what went wrong")
     run.add_argument("--json", action="store_true", help="say the same as JSON, for a program to read")
     run.set_defaults(run=run_command)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from harness.cli.asked import asked_request, default_folder
+from harness.cli.planning import planned
 from harness.cli.progress import shown_progress, silent_progress
 from harness.cli.status import DONE, FAILED
 from harness.errors import UsageError
@@ -26,6 +27,9 @@ def run_command(options: argparse.Namespace) -> int:
     request = asked_request(options, options.per_class)
     folder = options.out or default_folder(request, options.profile)
     kept = RunFolder(folder) if options.no_store else RunFolder.sharing(folder)
+    if options.plan:
+        print(planned(request, kept, as_json=options.json))
+        return DONE
     counted = partial(shown_progress, passes=request.subject.passes.total)
     quiet = options.quiet or options.json
     shown, say = (silent_progress, _unsaid) if quiet else (counted, told)

@@ -1,7 +1,7 @@
 """What is said of explainers once everything is measured: examinations, verdicts, the ladder. It asks no network."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -57,7 +57,7 @@ def decided(
         Of a call of somebody else's check.
     """
     examinations = examined(evidence)
-    evidence = replace(evidence, barred=barred(examinations))
+    evidence = evidence.barring(barred(examinations))
     whole, broken = tried(checks, evidence, list(families), limit)
     verdicts = judged(whole, evidence, list(families))
     pairs = zip(verdicts["explainer"], verdicts["reason"], strict=True)

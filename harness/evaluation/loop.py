@@ -115,8 +115,8 @@ def _evaluated(
     runner = Runner(case, request.measurements(), folder, gate.behaviour)
     team = Team(hands, folder, progress, runner, tell)
     # Ahead of what asks for them: so workers share them, and progress says how far they are.
-    team.run([job for games in _played(runner) for job in runner.shared_jobs("the games", games.pieces(case))], request)
-    known = (*known_maps(case, request.faces, probabilities.argmax(1), runner.shared), *_truths(case, runner))
+    team.run([job for games in played(runner) for job in runner.shared_jobs("the games", games.pieces(case))], request)
+    known = (*known_maps(case, request.faces, probabilities.argmax(1), runner.shared), *truths_of(case, runner))
     jobs = contract_jobs(gate, request.explainers)
     request = replace(request, explainers=request.explainers + known)
     faults = team.run([*jobs, *runner.plan(request.explainers)], request)
@@ -126,7 +126,7 @@ def _evaluated(
     found = Measured.joined(
         [
             *_of_the_network(request, case, probabilities),
-            *[of_the_network(games, case, runner.shared) for games in _played(runner)],
+            *[of_the_network(games, case, runner.shared) for games in played(runner)],
             *[runner.measured(explainer) for explainer in sound],
             *[failed_rows(case, name, fault) for name, fault in faults.items()],
         ]
@@ -240,10 +240,8 @@ def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataF
     longer = replace(request.profile, name="examination")
     everything = replace(request, everything=True, profile=longer).measurements()
     runner = Runner(case, [each for each in everything if not each.asks_again], folder)
-    run_here(
-        [job for games in _played(runner) for job in runner.shared_jobs("the games", games.pieces(case))], progress
-    )
-    known = (*known_maps(case, request.faces, probabilities.argmax(1), runner.shared), *_truths(case, runner))
+    run_here([job for games in played(runner) for job in runner.shared_jobs("the games", games.pieces(case))], progress)
+    known = (*known_maps(case, request.faces, probabilities.argmax(1), runner.shared), *truths_of(case, runner))
     if not {oracle_name(0.0), oracle_name(0.0, TRUTH)} & {each.name for each in known}:
         raise UsageError(
             f"of {request.faces.name!r} no cause is known, and {request.subject.name} cannot be asked about cells; "
@@ -263,9 +261,13 @@ def _probabilities(request: Request, folder: RunFolder) -> Float[np.ndarray, "n 
         found = subject.probabilities(subject.prepare(faces.images)).double().cpu().numpy()
         return {"probabilities": finite_answers(subject, faces, found)}
 
-    key = digest("probabilities", subject.digest, faces.digest)
-    found: np.ndarray = folder.remembered(key, predict)["probabilities"]
+    found: np.ndarray = folder.remembered(probabilities_key(request), predict)["probabilities"]
     return found
+
+
+def probabilities_key(request: Request) -> str:
+    """Return under which key the network's answers to all faces are kept."""
+    return digest("probabilities", request.subject.digest, request.faces.digest)
 
 
 def _effects(request: Request, folder: RunFolder) -> tuple[pd.DataFrame, int]:
@@ -295,11 +297,11 @@ def _of_the_network(
     return found
 
 
-def _played(runner: Runner) -> Sequence[Games]:
+def played(runner: Runner) -> Sequence[Games]:
     """Return the games that a run plays: those of its measurements, or none."""
     return [each.games for each in runner.measurements if isinstance(each, Cells)]
 
 
-def _truths(case: EvaluationSet, runner: Runner) -> Sequence[Explainer]:
+def truths_of(case: EvaluationSet, runner: Runner) -> Sequence[Explainer]:
     """Return the truth of the games that a run plays as explainers, with shares of noise."""
-    return [oracle for games in _played(runner) for oracle in truths(case, games, runner.shared)]
+    return [oracle for games in played(runner) for oracle in truths(case, games, runner.shared)]

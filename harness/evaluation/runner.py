@@ -86,6 +86,7 @@ class Runner:
         self._ledger = Ledger(case.subject, lambda: folder.waited)
         self._networks: dict[tuple[tuple[str, ...], int], Subject] = {}
         self._keys: dict[str, dict[str, None]] = {}
+        self._costs: dict[str, np.ndarray] = {}
         self._within: list[list[tuple[str, str]]] = []
         self._reads: dict[str, dict[str, str]] = {}
         self._behaviour = behaviour
@@ -161,9 +162,15 @@ class Runner:
         They count whenever they were made.
         """
         name = SHARED if explainer is None else explainer.name
-        entries = [self.folder.remembered(key, dict)["cost"] for key in self._keys.get(name, {})]
+        entries = [self._cost_of(key) for key in self._keys.get(name, {})]
         forward, backward, seconds = np.sum(entries, axis=0) if entries else np.zeros(3)
         return Cost(int(forward), int(backward), round(float(seconds), 3))
+
+    def _cost_of(self, key: str) -> np.ndarray:
+        """Return what one piece cost, from the piece itself where only others that use it were asked for."""
+        if key not in self._costs:
+            self._costs[key] = self.folder.remembered(key, dict)["cost"]
+        return self._costs[key]
 
     def seconds_made(self) -> float:
         """Return the seconds of the pieces that this runner and its copies made, as part of every explainer's cost."""
@@ -211,18 +218,25 @@ class Runner:
         make
             Returns arrays by name.
         """
-        key = digest("shared", self.case.digest, *map(repr, what), package_digest(("subject", *JUDGING_CODE)))
-        return self._kept(SHARED, key, make)
+        return self._kept(SHARED, self.shared_key(what), make)
 
     def _measure(self, explainer: Explainer, measurement: Measurement) -> dict[str, Any]:
         """Return the score, curve and matrix rows that one measurement gives for one explainer."""
-        code = package_digest(EXPLAINING_CODE + JUDGING_CODE)
-        key = digest("rows", self.case.digest, *self._named(explainer), repr(measurement), code)
+        key = self.rows_key(explainer, measurement)
 
         def make() -> Mapping[str, Any]:
             return vars(measurement.measure(self._attributions(explainer)))
 
         return self._kept(explainer.name, key, make, lambda: {**explainer.reads, **reads_of(measurement.name)})
+
+    def rows_key(self, explainer: Explainer, measurement: Measurement) -> str:
+        """Return under which key the rows of one measurement of one explainer are kept."""
+        code = package_digest(EXPLAINING_CODE + JUDGING_CODE)
+        return digest("rows", self.case.digest, *self._named(explainer), repr(measurement), code)
+
+    def shared_key(self, what: tuple[object, ...]) -> str:
+        """Return under which key is kept what serves every explainer."""
+        return digest("shared", self.case.digest, *map(repr, what), package_digest(("subject", *JUDGING_CODE)))
 
     def _named(self, explainer: Explainer) -> tuple[str, str]:
         """Return what an explainer is and does, by name."""
@@ -265,6 +279,7 @@ class Runner:
 
         found = self.folder.remembered(key, noted, as_read)
         reads.update(found["reads"].tolist())
+        self._costs[key] = found["cost"]
         # A piece that is found was not made again, nor the pieces that went into it; they cost what they cost.
         pieces = [(owner, key), *((str(whose), str(used)) for whose, used in found["uses"])]
         for whose, used in pieces:

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
@@ -104,7 +105,11 @@ def _csv(table: pd.DataFrame) -> str:
 
 def inert(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table of which a spreadsheet takes no text for a formula: an apostrophe goes before such a text."""
-    held = table.map(_as_text).rename(columns=_as_text)
+    held = table.copy()
+    for place, (_, column) in enumerate(table.items()):
+        if not pd.api.types.is_numeric_dtype(column.dtype):  # numbers are no formulas
+            held.isetitem(place, np.array([_as_text(value) for value in column.tolist()], dtype=object))
+    held = held.rename(columns=_as_text)
     return held.rename(index=_as_text) if isinstance(held.index.name, str) else held
 
 
@@ -164,10 +169,14 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         return _compared(table)
     if table.attrs.get("kind") != "metric":
         flat = _flat(table)
-        return pd.DataFrame({name: [_shown(name, v) for v in flat[name]] for name in flat.columns}, dtype="object")
+        shown = {name: [_shown(name, value) for value in flat[name].tolist()] for name in flat.columns}
+        return pd.DataFrame(shown, dtype="object")
     by_class = table if table.attrs["by"] == "class" else table.T
     cells = {
-        name: [_cell(table.attrs, str(where), name, by_class.loc[where, name]) for where in by_class.index]
+        name: [
+            _cell(table.attrs, str(where), name, value)
+            for where, value in zip(by_class.index, by_class[name].tolist(), strict=True)
+        ]
         for name in by_class.columns
     }
     made = pd.DataFrame(cells, index=by_class.index, dtype="object")

@@ -119,8 +119,8 @@ def per_class_verdicts(run: RunFolder) -> pd.DataFrame:
     held = run.verdicts[run.verdicts["class"] != ALL]
     names, shown = list(queries.families(run)), [c for c in queries.checks(run) if c in set(held["check"])]
     keyed = held.assign(key=held["explainer"] + "\0" + held["check"])
-    keys = [f"{name}\0{check}" for name in names for check in shown]
-    keys = [key for key in keys if key in set(keyed["key"])]
+    judged = set(keyed["key"])
+    keys = [key for name in names for check in shown if (key := f"{name}\0{check}") in judged]
     made = _cells(keyed, "key", "class").reindex(index=keys, columns=queries.classes(run)).fillna("no images")
     counted = _images(keyed, "key")
     made.insert(0, "n", [counted.get(key, "–") for key in keys])

@@ -312,7 +312,7 @@ class RunFolder:
 
         Tables (pandas) and arrays may be mixed; each is written whole, so that a killed run leaves nothing half done.
         """
-        name = "/".join(part for part in ("cache", self._pieces, key) if part)
+        name = self.piece(key)
         held = _if(holds, read_piece(self.path / name))
         if held is None:
             with self._in_turn(name):
@@ -325,6 +325,10 @@ class RunFolder:
         if held is None:
             raise UsageError(f"{self.path / name} does not hold what was just written; choose another --out")
         return held
+
+    def piece(self, key: str) -> str:
+        """Return under which name of the folder the piece of a key lies, or would lie."""
+        return "/".join(part for part in ("cache", self._pieces, key) if part)
 
     def taken(self, name: str) -> bool:
         """Take a piece that another run has made, whole or damaged; whether there was one."""

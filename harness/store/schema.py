@@ -1,6 +1,7 @@
 """The tables of a run: their columns, typed, and the version of all of them together."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -73,10 +74,23 @@ EXAMINATIONS = {
 def frame(columns: Mapping[str, str], rows: Mapping[str, Any] | list[dict[str, Any]] | None = None) -> pd.DataFrame:
     """Return a table with exactly `columns`, typed; an absent column of `rows` is an error."""
     made = pd.DataFrame(rows if rows is not None and len(rows) else {name: [] for name in columns})
-    return made[list(columns)].astype(dict(columns))
+    return _typed(made[list(columns)], columns)
 
 
 def joined(columns: Mapping[str, str], tables: list[pd.DataFrame]) -> pd.DataFrame:
     """Return tables of one schema under each other."""
     filled = [table for table in tables if len(table)]
-    return pd.concat(filled, ignore_index=True).astype(dict(columns)) if filled else frame(columns)
+    return _typed(pd.concat(filled, ignore_index=True), columns) if filled else frame(columns)
+
+
+def _typed(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Return a table with columns of these types; those that have theirs are left alone, which most have."""
+    held = table.dtypes
+    other = {name: kind for name, kind in columns.items() if held[name] != _type(kind)}
+    return table.astype(other) if other else table
+
+
+@cache
+def _type(kind: str) -> Any:
+    """Return what pandas calls a type."""
+    return pd.api.types.pandas_dtype(kind)

@@ -50,7 +50,7 @@ class SharedPieces:
 
     def take(self, name: str, into: Path) -> bool:
         """Bring the files of a piece, whole or damaged, into a folder; whether there were any."""
-        kept = self._at(name)
+        kept = self.place(name)
         try:
             files = [kept / FINISHED, *(file for file in kept.iterdir() if file.name != FINISHED)]
             os.utime(files[0])
@@ -63,7 +63,7 @@ class SharedPieces:
 
     def give(self, name: str, piece: Path) -> None:
         """Keep a copy of a piece that was just made, in place of the one that is there."""
-        kept = self._at(name)
+        kept = self.place(name)
         with suppress(OSError):
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -118,8 +118,8 @@ class SharedPieces:
                 used = max((each.st_mtime for each in files), default=folder.stat().st_mtime)
                 yield used, sum(each.st_size for each in files), folder
 
-    def _at(self, name: str) -> Path:
-        """Return the folder of a piece."""
+    def place(self, name: str) -> Path:
+        """Return the folder in which a piece lies, or would lie."""
         place = Path(name)
         return self.path / _surroundings() / place.parent.name / place.name
 

@@ -169,14 +169,18 @@ class Games:
         self, few: EvaluationSet, played: Bool[np.ndarray, "grids n"], shared: Shared
     ) -> Float64[np.ndarray, "grids fills n s k"]:
         """Return the worth of every coalition on the grids that each image is played on, NaN on the others."""
-        found = []
-        for grid, who in zip(self.games.grids, played, strict=True):
-            index = np.flatnonzero(who)
-            asked = worths(replace(self.games, grids=(grid,)).answers(few.subject, few.images[index], shared)[0])
-            table = np.full((asked.shape[0], len(who), *asked.shape[2:]), np.nan)
-            table[:, index] = asked
-            found.append(table)
-        return np.stack(found)
+        asked = {
+            place: worths(
+                replace(self.games, grids=(grid,)).answers(few.subject, few.images[np.flatnonzero(who)], shared)[0]
+            )
+            for place, (grid, who) in enumerate(zip(self.games.grids, played, strict=True))
+            if who.any()  # of few images all may be played on one
+        }
+        like = next(iter(asked.values()))
+        found = np.full((*played.shape[:1], like.shape[0], played.shape[1], *like.shape[2:]), np.nan)
+        for place, answers in asked.items():
+            found[place][:, np.flatnonzero(played[place])] = answers
+        return found
 
 
 def _values(worth: Float[np.ndarray, "fills n s k"]) -> Float64[np.ndarray, "fills n d k"]:

@@ -94,6 +94,17 @@ def test_images_may_take_turns_on_the_grids(case: EvaluationSet) -> None:
         assert np.isnan(turns.answers[grid][:, ~who]).all()
 
 
+def test_of_few_images_all_may_be_played_on_one_grid(case: EvaluationSet) -> None:
+    few = replace(ONE_GRID, per_class=2)
+    found = few.truth(case, SHARED)
+    assert found.played[0].all()
+    assert not found.played[1:].any()
+    assert np.isfinite(found.answers[0]).all()
+    assert np.isnan(found.answers[1]).all()
+    maps = truths(case, few, SHARED)[0].maps(case.subject, case.images, case.target_tensor(), 0)
+    assert np.nanmin(values(measured(case, maps, few), "settled-pairs")) == 1.0
+
+
 def test_taking_turns_asks_half_as_often(case: EvaluationSet) -> None:
     asked = []
     for games in (replace(ONE_GRID, one_grid=False), ONE_GRID):
