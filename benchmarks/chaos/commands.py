@@ -91,7 +91,10 @@ def _used(process: int) -> float:
     return 0.0
 
 
-TIMES = re.compile(rb"\d+(\.\d+)? (s|seconds?|min|minutes?|h|hours?)\b|[^\s<>]*/(run|fresh)\b")
+TIMES = re.compile(
+    rb"\d+(\.\d+)? (s|seconds?|min|minutes?|h|hours?)\b|[^\s<>]*/(run|fresh)\b"
+    rb"|<td>[\d,]+\.\d</td><td>[\d,]+\.\d</td><td>[\d,]+\.\d times</td>"  # the table of costs
+)
 """What differs between two runs that are alike: how long they took, and where they lie."""
 
 

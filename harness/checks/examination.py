@@ -101,14 +101,14 @@ def _examined(evidence: Evidence, card: MetricCard) -> Examination | None:
     columns = [sign * evidence.of(explainer, card.name, variant)["value"] for explainer, variant in rungs]
     if not all(len(column) for column in columns):
         return None
-    blind = {name: sign * evidence.of(control, card.name, MAP)["value"] for name, control in _blind(evidence)}
+    blind = {control: sign * evidence.of(control, card.name, MAP)["value"] for control in _blind(evidence)}
     return _examination(card.name, CALLED[truth], pd.concat(columns, axis=1), blind, evidence)
 
 
-def _blind(evidence: Evidence) -> list[tuple[str, str]]:
-    """Return the controls that are known to be wrong here, each with what it is called in the scores."""
-    shares = {name: evidence.of(evidence.control(name), PAIRS, MAP)["value"].mean() for name in BLIND}
-    return [(name, evidence.control(name)) for name, share in shares.items() if share < HALF_WAY]
+def _blind(evidence: Evidence) -> list[str]:
+    """Return the controls that are known to be wrong here, as the scores call them."""
+    called = [evidence.control(name) for name in BLIND]
+    return [name for name in called if evidence.of(name, PAIRS, MAP)["value"].mean() < HALF_WAY]
 
 
 def _truth(evidence: Evidence, card: MetricCard) -> str:

@@ -99,14 +99,13 @@ def about(mean: float, seed: int) -> np.ndarray:
     return found
 
 
-@pytest.mark.parametrize(("name", "asked"), [("edges", "edges"), ("centre", "centre"), ("mean-image", "mean-image")])
-def test_a_metric_that_prefers_what_knows_nothing_of_the_network_fails(name: str, asked: str) -> None:
+@pytest.mark.parametrize("name", ["edges", "centre", "mean-face", "mean-image"])
+def test_a_metric_that_prefers_what_knows_nothing_of_the_network_fails(name: str) -> None:
     held = beside(evidence([0.5, 0.4, 0.3, 0.2]), control(name, "insertion-auc", about(0.9, 1)))
     found = examined(held)["insertion-auc"]
     assert found.verdict is Verdict.FAIL
     assert found.discrimination == 1
-    shown = "mean-face" if name == "mean-image" else asked
-    assert found.reason == f"puts {shown} before the true causes, whatever the network"
+    assert found.reason == f"puts {name} before the true causes, whatever the network"
 
 
 def test_one_that_does_not_put_the_truth_before_them_is_not_shown_to_see_the_network() -> None:
