@@ -92,7 +92,7 @@ def _used(process: int) -> float:
 
 
 TIMES = re.compile(
-    rb"\d+(\.\d+)? (s|seconds?|min|minutes?|h|hours?)\b|[^\s<>]*/(run|fresh)\b"
+    rb"\d+(\.\d+)? (s|seconds?|min|minutes?|h|hours?)\b|[^\s<>]{0,300}/(run|fresh)\b"
     rb"|<td>[\d,]+\.\d</td><td>[\d,]+\.\d</td><td>[\d,]+\.\d times</td>"  # the table of costs
 )
 """What differs between two runs that are alike: how long they took, and where they lie."""
