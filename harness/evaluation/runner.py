@@ -162,15 +162,9 @@ class Runner:
         They count whenever they were made.
         """
         name = SHARED if explainer is None else explainer.name
-        entries = [self._cost_of(key) for key in self._keys.get(name, {})]
+        entries = [self._costs[key] for key in self._keys.get(name, {})]
         forward, backward, seconds = np.sum(entries, axis=0) if entries else np.zeros(3)
         return Cost(int(forward), int(backward), round(float(seconds), 3))
-
-    def _cost_of(self, key: str) -> np.ndarray:
-        """Return what one piece cost, from the piece itself where only others that use it were asked for."""
-        if key not in self._costs:
-            self._costs[key] = self.folder.remembered(key, dict)["cost"]
-        return self._costs[key]
 
     def seconds_made(self) -> float:
         """Return the seconds of the pieces that this runner and its copies made, as part of every explainer's cost."""
@@ -263,7 +257,7 @@ class Runner:
         """Return what is kept under `key`, making it where it is not, and note whose it is.
 
         It is made again where a file has changed that was read by then: what was `read` in this process, and what the
-        owner's pieces that were found say that they read.
+        owner's pieces that were found say that they read; and where a piece that went into it is lost.
         """
         before, reads = self._ledger.spent(), self._reads.setdefault(owner, {})
 
@@ -277,7 +271,7 @@ class Runner:
             uses, files = (np.array(pairs, dtype=str).reshape(-1, 2) for pairs in (inner, [*reads.items()]))
             return {**made, "cost": self._ledger.book(before), "uses": uses, "reads": files}
 
-        found = self.folder.remembered(key, noted, as_read)
+        found = self.folder.remembered(key, noted, lambda held: as_read(held) and self._can_count(held))
         reads.update(found["reads"].tolist())
         self._costs[key] = found["cost"]
         # A piece that is found was not made again, nor the pieces that went into it; they cost what they cost.
@@ -287,6 +281,16 @@ class Runner:
         if self._within:
             self._within[-1] += pieces
         return found
+
+    def _can_count(self, held: Mapping[str, Any]) -> bool:
+        """Whether the pieces that a piece was made of can be read: what they cost is part of what its owner cost."""
+        for _, used in held["uses"]:
+            if str(used) not in self._costs:
+                piece = self.folder.kept(str(used))
+                if piece is None:
+                    return False
+                self._costs[str(used)] = piece["cost"]
+        return True
 
 
 @cache

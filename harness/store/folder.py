@@ -326,6 +326,14 @@ class RunFolder:
             raise UsageError(f"{self.path / name} does not hold what was just written; choose another --out")
         return held
 
+    def kept(self, key: str) -> dict[str, Any] | None:
+        """Return the arrays and tables stored under `key`, here or by another run; None where there are none whole."""
+        name = self.piece(key)
+        if (held := read_piece(self.path / name)) is None:
+            with self._in_turn(name):
+                held = read_piece(self.path / name) if self.taken(name) else None
+        return held
+
     def piece(self, key: str) -> str:
         """Return under which name of the folder the piece of a key lies, or would lie."""
         return "/".join(part for part in ("cache", self._pieces, key) if part)
@@ -395,13 +403,14 @@ class RunFolder:
             file.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout:
-            raise UsageError(
-                f"another command is at work in {self.path}; wait until it has ended, or choose another --out"
-            ) from None
+            said = f"another command is at work in {self.path}; wait until it has ended, or choose another --out"
+            raise UsageError(said) from None
         except OSError as error:
             raise _unwritable(self.path, error) from error
         try:
             shutil.rmtree(self.path / TURNS, ignore_errors=True)  # of a command that was killed
+            for half in self.path.rglob(".writing-*"):
+                half.unlink(missing_ok=True)
             yield
         finally:
             shutil.rmtree(self.path / TURNS, ignore_errors=True)
