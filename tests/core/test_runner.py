@@ -310,3 +310,19 @@ def test_an_explainer_at_fault_is_left_out_and_the_others_go_on(case: Evaluation
     faults = run(Runner(case, EVERYTHING, folder), named("broken", broken), named("count", count))
     assert faults == {"broken": "broken raised ValueError: no"}
     assert sum(count.asked[:3]) == len(case.targets)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_damaged_piece_that_only_whole_ones_name_is_made_again(
+    case: EvaluationSet, folder: RunFolder, number: int
+) -> None:
+    """What it cost is asked for at the end, when nothing else has looked at it."""
+    first = Runner(case, EVERYTHING, folder)
+    run(first, gradient)
+    wanted = first.measured(gradient)
+    pieces = sorted(place for place in (folder.path / "cache").iterdir() if place.is_dir() and place.name != "turns")
+    for file in pieces[number * len(pieces) // 4].iterdir():
+        file.write_bytes(file.read_bytes()[:-3])
+    second = Runner(case, EVERYTHING, RunFolder(folder.path))
+    pd.testing.assert_frame_equal(second.measured(gradient).scores, wanted.scores)
+    assert second.cost(gradient).forward > 0
