@@ -43,10 +43,10 @@ def solve_in_one_thread() -> None:
 
 
 def solving_in_one_thread() -> AbstractContextManager[object]:
-    """Return what holds linear algebra to one thread meanwhile, in a process that others have set up."""
-    from threadpoolctl import threadpool_limits  # not what the command's start should wait for
+    """Return what holds OpenBLAS to one thread meanwhile, in a process that others have set up."""
+    from threadpoolctl import ThreadpoolController  # not what the command's start should wait for
 
-    held: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
+    held: AbstractContextManager[object] = ThreadpoolController().select(internal_api="openblas").limit(limits=1)
     return held
 
 

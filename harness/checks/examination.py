@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from harness.checks.base import ALPHA, CONFIDENCE, Evidence, Verdict
 from harness.measurements.base import MAP, SPECTRUM
+from harness.measurements.cells import SETTLED
 from harness.metrics.cards import MetricCard, metric_cards
 from harness.metrics.score import Score
 from harness.names import MEAN_FACE
@@ -29,7 +30,6 @@ OF_CAUSES = frozenset({"parts"})
 """Families of metrics that ask what truly moves the answer, not which cells the network's answers rest on."""
 BLIND = ("edges", "centre", MEAN_FACE)
 """Controls that know nothing of the network."""
-PAIRS = "settled-pairs"
 HALF_WAY = 0.75
 """Share of settled pairs half way from chance to the truth. A control that orders more of them right shows what
 counted, as edges do for an object on plain ground: to prefer it to a truth of cells says nothing against a metric."""
@@ -108,7 +108,7 @@ def _examined(evidence: Evidence, card: MetricCard) -> Examination | None:
 def _blind(evidence: Evidence) -> list[str]:
     """Return the controls that are known to be wrong here, as the scores call them."""
     called = [evidence.control(name) for name in BLIND]
-    return [name for name in called if evidence.of(name, PAIRS, MAP)["value"].mean() < HALF_WAY]
+    return [name for name in called if evidence.of(name, SETTLED, MAP)["value"].mean() < HALF_WAY]
 
 
 def _truth(evidence: Evidence, card: MetricCard) -> str:

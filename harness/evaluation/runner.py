@@ -271,7 +271,7 @@ class Runner:
             uses, files = (np.array(pairs, dtype=str).reshape(-1, 2) for pairs in (inner, [*reads.items()]))
             return {**made, "cost": self._ledger.book(before), "uses": uses, "reads": files}
 
-        found = self.folder.remembered(key, noted, lambda held: as_read(held) and self._can_count(held))
+        found = self.folder.remembered(key, noted, self._holds)
         reads.update(found["reads"].tolist())
         self._costs[key] = found["cost"]
         # A piece that is found was not made again, nor the pieces that went into it; they cost what they cost.
@@ -282,12 +282,14 @@ class Runner:
             self._within[-1] += pieces
         return found
 
-    def _can_count(self, held: Mapping[str, Any]) -> bool:
-        """Whether the pieces that a piece was made of can be read: what they cost is part of what its owner cost."""
+    def _holds(self, held: Mapping[str, Any]) -> bool:
+        """Whether a piece stands for what it was made of: files as they were, and pieces that say what they cost."""
+        if "cost" not in held or not as_read(held):
+            return False
         for _, used in held["uses"]:
             if str(used) not in self._costs:
                 piece = self.folder.kept(str(used))
-                if piece is None:
+                if piece is None or "cost" not in piece:
                     return False
                 self._costs[str(used)] = piece["cost"]
         return True

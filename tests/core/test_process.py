@@ -72,7 +72,7 @@ def test_systems_are_solved_in_one_thread(start: str) -> None:
 
 def test_a_process_that_others_set_up_solves_in_one_thread_meanwhile() -> None:
     with threadpool_limits(limits=2, user_api="blas"), solving_in_one_thread():
-        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["internal_api"] == "openblas"} <= {1}
 
 
 FAULTS = f"""
