@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.checks.contract import ContractGate
 from harness.digest import digest
@@ -34,7 +34,7 @@ from harness.measurements.cells import of_the_network
 from harness.oracles.known import known_maps, truths
 from harness.profiles import Profile
 from harness.store import RunFolder
-from harness.subject import Subject
+from harness.subject import InputSpec, Subject
 from harness.subject.folding import hooked
 
 FEW, MORE = 2, 4
@@ -139,7 +139,7 @@ def foreseen(request: Request, probabilities: Float[np.ndarray, "m k"], everyone
     expected = {name: line.along(first.tallies[name], tally) for name, tally in second.tallies.items()}
     reached, before = wide, second.tallies
     for group in _apart(small, wide, more):
-        reached = _with(reached, **{key: _raised(key, more) for key in group})
+        reached = _with(reached, **{key: 2 if key == BUILT else more for key in group})
         changed = frozenset[str]().union(*group.values())
         again = _counted(replace(small, profile=reached), probabilities[index], changed)
         found = {**before, **again.tallies}
@@ -184,6 +184,14 @@ class Guessing(Subject):
         weights = self._weights(images[0].numel()).to(images.device)
         guessed: Tensor = images.reshape(len(images), -1).to(weights.dtype) @ weights
         return guessed.to(self.dtype)
+
+    def with_network(
+        self, network: nn.Module, name: str, cam_layer: str = "", spec: InputSpec | None = None
+    ) -> "Guessing":
+        """Return a subject that differs in its network alone, and guesses too."""
+        made = Guessing.__new__(Guessing)
+        vars(made).update(vars(super().with_network(network, name, cam_layer, spec)))
+        return made
 
     def _weights(self, pixels: int) -> Float[Tensor, "pixels k"]:
         """Return what each pixel does for each class, nothing altogether."""
@@ -415,11 +423,6 @@ def _with(profile: Profile, **sizes: int) -> Profile:
     return Profile(**{**vars(profile), **sizes})
 
 
-def _raised(key: str, more: int) -> int:
-    """Return the larger value of a size."""
-    return 2 if key == BUILT else more
-
-
 def _apart(request: Request, profile: Profile, more: int) -> list[dict[str, frozenset[str]]]:
     """Return groups of sizes with the measurements that each changes, none of which two sizes of a group change.
 
@@ -428,7 +431,7 @@ def _apart(request: Request, profile: Profile, more: int) -> list[dict[str, froz
     before = _said(request, profile)
     groups: list[dict[str, frozenset[str]]] = []
     for key in (*PER_CLASS, BUILT):
-        now = _said(request, _with(profile, **{key: _raised(key, more)}))
+        now = _said(request, _with(profile, **{key: 2 if key == BUILT else more}))
         changed = frozenset(name for name in now if now[name] != before[name])
         if changed:
             free = [group for group in groups if not changed & frozenset().union(*group.values())]

@@ -17,7 +17,7 @@ from harness.checks.contract import ContractGate
 from harness.containment import can_hold
 from harness.digest import digest
 from harness.effects import part_effects
-from harness.engines import LOCAL, Progress, run_here
+from harness.engines import LOCAL, Job, Progress, run_here
 from harness.errors import UsageError
 from harness.evaluation.decision import decided
 from harness.evaluation.met import contract_jobs
@@ -115,7 +115,7 @@ def _evaluated(
     runner = Runner(case, request.measurements(), folder, gate.behaviour)
     team = Team(hands, folder, progress, runner, tell)
     # Ahead of what asks for them: so workers share them, and progress says how far they are.
-    team.run([job for games in played(runner) for job in runner.shared_jobs("the games", games.pieces(case))], request)
+    team.run(game_jobs(case, runner), request)
     known = (*known_maps(case, request.faces, probabilities.argmax(1), runner.shared), *truths_of(case, runner))
     jobs = contract_jobs(gate, request.explainers)
     request = replace(request, explainers=request.explainers + known)
@@ -240,7 +240,7 @@ def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataF
     longer = replace(request.profile, name="examination")
     everything = replace(request, everything=True, profile=longer).measurements()
     runner = Runner(case, [each for each in everything if not each.asks_again], folder)
-    run_here([job for games in played(runner) for job in runner.shared_jobs("the games", games.pieces(case))], progress)
+    run_here(game_jobs(case, runner), progress)
     known = (*known_maps(case, request.faces, probabilities.argmax(1), runner.shared), *truths_of(case, runner))
     if not {oracle_name(0.0), oracle_name(0.0, TRUTH)} & {each.name for each in known}:
         raise UsageError(
@@ -300,6 +300,11 @@ def _of_the_network(
 def played(runner: Runner) -> Sequence[Games]:
     """Return the games that a run plays: those of its measurements, or none."""
     return [each.games for each in runner.measurements if isinstance(each, Cells)]
+
+
+def game_jobs(case: EvaluationSet, runner: Runner) -> list[Job]:
+    """Return the jobs that play the games of a run, piece by piece."""
+    return [job for games in played(runner) for job in runner.shared_jobs("the games", games.pieces(case))]
 
 
 def truths_of(case: EvaluationSet, runner: Runner) -> Sequence[Explainer]:

@@ -356,7 +356,7 @@ class Subject:
             By default what this one reads.
         """
         spec, layer = spec or self.spec, cam_layer or self.cam_layer
-        other = type(self)(network, name=name, classes=self.classes, spec=spec, cam_layer=layer, device=self.device)
+        other = Subject(network, name=name, classes=self.classes, spec=spec, cam_layer=layer, device=self.device)
         other.passes, other.limit = self.passes, self.limit
         other.token_orders = self.token_orders if other.runs == self.runs else {}
         other.model, other._folded = CountedNetwork(other._network, self.passes).eval(), None

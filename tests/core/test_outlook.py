@@ -172,6 +172,15 @@ def test_one_image_of_a_class_can_be_foreseen(tmp_path: Path) -> None:
     assert by_name(found.explainers)["gradient"].backward > 0
 
 
+def test_a_subject_with_a_constructor_of_its_own_is_foreseen(tmp_path: Path) -> None:
+    class Mine(Subject):
+        def __init__(self) -> None:
+            super().__init__(several().network, name="mine", classes=CLASSES, spec=SPEC)
+
+    found = outlook(replace(few(1), subject=Mine()), RunFolder(tmp_path / "run"))
+    assert found.altogether.forward > 0
+
+
 def test_networks_of_equal_answers_are_guessed_alike() -> None:
     subject = Guessing.of(Subject(tiny_network(), name="tiny", classes=CLASSES, spec=SPEC))
     images = subject.prepare(bright_patch_faces(6).images)
