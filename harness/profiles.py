@@ -1,4 +1,4 @@
-"""How much is measured: from a look in minutes to a run over every image."""
+"""How much is measured: from a glance, for networks that are slow here, to a run over every image."""
 
 from dataclasses import dataclass, replace
 
@@ -87,8 +87,8 @@ class Profile:
 
     @property
     def thorough(self) -> bool:
-        """Whether what is shown and decides nothing may have passes of its own: in all profiles but the quickest."""
-        return self.name != "quick"
+        """Whether what is shown and decides nothing may have passes of its own: in all profiles but the quick ones."""
+        return self.name not in ("glance", "quick")
 
     def with_per_class(self, per_class: int | None) -> "Profile":
         """Return the profile with another number of images a class; None leaves it as it is."""
@@ -98,6 +98,28 @@ class Profile:
 
 
 EVERY_CONTROL = ("random", "constant", "edges", "intensity", "centre")
+GLANCE = Profile(
+    "glance",
+    per_class=20,
+    steps=6,
+    spectrum_draws=1,
+    removal_draws=1,
+    cascade_stages=2,
+    cascade_per_class=2,
+    random_networks=1,
+    costly_per_class=2,
+    smooth_per_class=1,
+    noisy_copies=1,
+    seeds=2,
+    masks=8,
+    imputed_steps=3,
+    built_networks=2,
+    built_images=8,  # 16 in all: an exact sign-flip test can pass among seven rungs from 12 on
+    cells_per_side=2,  # 96 passes an image on both grids, and 768 within cells: a sixteenth and a half of quick's
+    cells_per_class=20,
+    parts_per_class=2,
+    rivals_per_class=2,
+)
 QUICK = Profile(
     "quick",
     per_class=20,  # 14 at least: below that no sign-flip p reaches a class's share of alpha
@@ -163,4 +185,4 @@ FULL = Profile(
     built_images=10,
     controls=EVERY_CONTROL,
 )
-PROFILES = {profile.name: profile for profile in (QUICK, STANDARD, FULL)}
+PROFILES = {profile.name: profile for profile in (GLANCE, QUICK, STANDARD, FULL)}

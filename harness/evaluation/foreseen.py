@@ -9,7 +9,7 @@ of images, and two values of each size, tell the slopes.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,6 +41,8 @@ FEW, MORE = 2, 4
 """Images of a class at which is counted: below two no map has a donor, and what needs one would seem to ask nothing."""
 CLASSES = 2
 """Classes of which they are; more where one image of each is asked for."""
+FEATURES = 16
+"""That a guessed answer reads off a picture."""
 POOL = 16
 """Images of each of these classes from which they are chosen."""
 PER_CLASS = (
@@ -181,8 +183,8 @@ class Guessing(Subject):
         if hooked(self._network):
             return super().logits(images)
         self.passes.forward += len(images)
-        weights = self._weights(images[0].numel()).to(images.device)
-        guessed: Tensor = images.reshape(len(images), -1).to(weights.dtype) @ weights
+        shown, said = (each.to(images.device) for each in _guess(images[0].numel(), len(self.classes)))
+        guessed: Tensor = images.reshape(len(images), -1).to(shown.dtype) @ shown @ said
         return guessed.to(self.dtype)
 
     def with_network(
@@ -192,19 +194,6 @@ class Guessing(Subject):
         made = Guessing.__new__(Guessing)
         vars(made).update(vars(super().with_network(network, name, cam_layer, spec)))
         return made
-
-    def _weights(self, pixels: int) -> Float[Tensor, "pixels k"]:
-        """Return what each pixel does for each class, nothing altogether."""
-        if pixels not in self._drawn:
-            source = torch.Generator().manual_seed(0)
-            drawn = torch.randn(pixels, len(self.classes), generator=source, dtype=torch.float64)
-            self._drawn[pixels] = ((drawn - drawn.mean(0)) / pixels**0.5).float()
-        return self._drawn[pixels]
-
-    @cached_property
-    def _drawn(self) -> dict[int, Tensor]:
-        """What was drawn for pictures of some numbers of pixels."""
-        return {}
 
     @classmethod
     def of(cls, subject: Subject) -> "Guessing":
@@ -219,6 +208,18 @@ class Guessing(Subject):
         )
         made.fed(subject.feed)
         return made
+
+
+@lru_cache(maxsize=2)
+def _guess(pixels: int, classes: int) -> tuple[Float[Tensor, "pixels f"], Float[Tensor, "f k"]]:
+    """Return what a guess reads off a picture, nothing of its mean, and what that says for each class.
+
+    Few features, since a matrix from each pixel to each of a thousand classes would take longer than the network does.
+    """
+    source = torch.Generator().manual_seed(0)
+    shown = torch.randn(pixels, FEATURES, generator=source, dtype=torch.float64)
+    said = torch.randn(FEATURES, classes, generator=source) / FEATURES**0.5
+    return ((shown - shown.mean(0)) / pixels**0.5).float(), said
 
 
 class _StandIn:

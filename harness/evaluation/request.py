@@ -126,7 +126,6 @@ class Request:
             Removal(MeanFill(), -(-size.steps // 2), 1, "mean", some),
             Removal(imputed, size.imputed_steps, 1, "noisy-linear", some),
             Road(imputed, size.imputed_steps, 1),
-            Regions(BlurFill(), size.steps, 1, some),
             ParameterRandomization(size.cascade_stages, size.random_networks, size.cascade_per_class),
             RandomizationOrders(size.cascade_stages, size.random_networks, size.cascade_per_class),
             SmoothRandomization(size.cascade_stages, size.random_networks, size.smooth_per_class, size.noisy_copies),
@@ -163,6 +162,7 @@ class Request:
             return ()
         some = size.costly_per_class
         return (
+            Regions(BlurFill(), size.steps, 1, some),
             Masked(size.spectrum_draws),
             Coherency(some),
             Information(some),

@@ -150,5 +150,5 @@ def names_of_measurements(profile: Profile) -> set[str]:
 
 def test_the_quickest_profile_leaves_out_what_is_shown_alone_and_has_passes_of_its_own() -> None:
     left_out = names_of_measurements(PROFILES["standard"]) - names_of_measurements(PROFILES["quick"])
-    assert left_out == {"masked", "coherency", "information", "soundness", "part-checks", "part-targets"}
+    assert left_out == {"masked", "coherency", "information", "soundness", "part-checks", "part-targets", "regions"}
     assert not left_out & frozenset().union(*(check.needs for check in CHECKS.values()))
