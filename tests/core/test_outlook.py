@@ -11,11 +11,13 @@ from tiny import CLASSES, SIDE, SMALL, SPEC, bright_patch_faces, named, no_progr
 from torch import Tensor, nn
 
 from harness.checks import CHECKS
+from harness.cli import planning
 from harness.cli.planning import planned
 from harness.evaluation import Request, evaluate
 from harness.evaluation.foreseen import NETWORKS, Guessing
 from harness.evaluation.outlook import Expected, Outlook, outlook
 from harness.explainers import registered
+from harness.profiles import GLANCE
 from harness.rounding import rounding
 from harness.store import RunFolder
 from harness.store.borrowed import BorrowedPieces
@@ -164,6 +166,13 @@ def test_a_plan_is_told_in_tables_and_as_json(tmp_path: Path) -> None:
     told = json.loads(planned(few(), RunFolder(tmp_path / "run"), as_json=True))
     assert {row["name"] for row in told["explainers"]} >= {"gradient", "random"}
     assert not (tmp_path / "run").exists()
+
+
+def test_a_plan_of_hours_names_the_profile_that_takes_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "LONG", 0.0)
+    said = "--profile glance takes less"
+    assert said in planned(few(), RunFolder(tmp_path / "run")).splitlines()[-1]
+    assert said not in planned(replace(few(), profile=GLANCE), RunFolder(tmp_path / "run"))
 
 
 def test_one_image_of_a_class_can_be_foreseen(tmp_path: Path) -> None:
