@@ -1,12 +1,14 @@
-"""Read a table of FER2013's size, and print how long that takes and how much memory.
+"""Go the way of FER2013 with a table of its size, and print how long each step takes and how much memory.
 
 ``python benchmarks/fer2013_size.py`` writes a csv of 35,887 faces of 48 x 48 in FER2013's form (the rendered faces
-again and again, each time with other noise; Usage as in FER2013), then reads it in a process of its own, once the
-splits for testing and once everything, and prints seconds, the pictures' size and the process's largest memory, of
-which that before reading is the interpreter with torch. ``--rows`` makes a smaller one.
+again and again, each time with other noise; Usage as in FER2013), then does in processes of their own what a reader
+does: reads the splits for testing and everything, trains for one epoch, judges two explainers of the network on all
+test splits, and draws its gallery. Printed are seconds and each process's largest memory; status 1 where a step fails
+or takes more than ``--most`` GiB. ``--rows`` makes a smaller table.
 """
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
@@ -62,20 +64,42 @@ def main(words: Sequence[str] | None = None) -> int:
     """Write the table and have it read."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=ROWS, help="of the table (default %(default)s)")
+    parser.add_argument("--most", type=float, default=1.0, help="GiB that a step may take (default %(default)s)")
     parser.add_argument("--read", metavar="CSV", help=argparse.SUPPRESS)
     options = parser.parse_args(words)
     if options.read:
         read(options.read)
         return 0
-    with tempfile.TemporaryDirectory() as folder:
-        path, start = Path(folder) / "fer2013.csv", time.perf_counter()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path, start = folder / "fer2013.csv", time.perf_counter()
         write(path, options.rows)
         print(
-            f"{options.rows} rows, {path.stat().st_size / 2**20:.0f} MiB of text, {time.perf_counter() - start:.0f} s"
+            f"{options.rows} rows, {path.stat().st_size / 2**20:.0f} MiB of text, {time.perf_counter() - start:.0f} s",
+            flush=True,
         )
         for part in ("", "#all"):
             subprocess.run([sys.executable, __file__, "--read", f"{path}{part}"], check=True)
-    return 0
+        weights = folder / "fer.safetensors"
+        asked = ["--subject", str(weights), "--faces", str(path)]
+        two = ["--explainer", "saliency", "--explainer", "grad-cam", "--per-class", "6", "--no-store"]
+        steps = (
+            ("train", ["--faces", str(path), "--epochs", "1", "--out", str(weights)]),
+            ("run", [*asked, *two, "--check", "deletion-spectrum", "--quiet", "--out", str(folder / "run")]),
+            ("gallery", [*asked, "--out", str(folder / "gallery")]),
+        )
+        return int(not all([step(name, words, options.most) for name, words in steps]))
+
+
+def step(command: str, words: Sequence[str], most: float) -> bool:
+    """Run a command line of the harness, print what it took, and return whether it ended well within its memory."""
+    start = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "harness", command, *words], stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    peak, code = used.ru_maxrss / 2**20, os.waitstatus_to_exitcode(status)
+    faults = f"{f'; ended with {code}' if code else ''}{f'; more than {most} GiB' if peak > most else ''}"
+    print(f"{command}: {time.perf_counter() - start:.0f} s, peak {1024 * peak:.0f} MiB{faults}", flush=True)
+    return not faults
 
 
 if __name__ == "__main__":

@@ -218,7 +218,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--network", action="append", choices=NETWORKS, help="repeat for more (default: all)")
     parser.add_argument("--explainer", action="append", default=[], metavar="E", help="beside those of the gallery")
-    parser.add_argument("--pictures", type=int, default=20, help="how many (default %(default)s)")
+    parser.add_argument("--pictures", type=int, default=8, help="how many (default %(default)s)")
     parser.add_argument("--side", type=int, default=224, help="of them, in pixels (default %(default)s)")
     parser.add_argument("--classes", type=int, default=1000, help="of the network (default %(default)s)")
     parser.add_argument("--profile", choices=tuple(PROFILES), default="glance", help="(default %(default)s)")

@@ -43,10 +43,6 @@ class Profile:
         Rows and columns of cells of the exact game: every coalition of them is asked about.
     cell_grids
         Grids of cells that are averaged, each moved by its share of a cell: all coalitions again.
-    one_grid
-        Whether each image is played on one of them, in turn, instead of on all: half the passes, and more noise an
-        image. Where people are few that is a loss (ten a class in turn settled less than eight on both); twenty in
-        turn settle what eight on both do and more, for a quarter more passes, since people are the sample.
     cells_per_class
         Images of each class that the game is played on.
     parts_per_class
@@ -79,7 +75,6 @@ class Profile:
     built_images: int
     cells_per_side: int = 3
     cell_grids: int = 2
-    one_grid: bool = False
     cells_per_class: int = 10
     parts_per_class: int = 3
     rivals_per_class: int = 5
@@ -115,10 +110,9 @@ GLANCE = Profile(
     imputed_steps=3,
     built_networks=2,
     built_images=8,  # 16 in all: an exact sign-flip test can pass among seven rungs from 12 on
-    cells_per_side=2,  # 96 passes an image on both grids, and 768 within cells: a sixteenth and a half of quick's
+    cells_per_side=2,  # 96 passes an image on both grids, and 708 within cells: of quick's, a thirtieth and a half
     cells_per_class=20,
-    parts_per_class=2,
-    rivals_per_class=2,
+    parts_per_class=3,
 )
 QUICK = Profile(
     "quick",
@@ -137,8 +131,7 @@ QUICK = Profile(
     imputed_steps=5,
     built_networks=3,
     built_images=8,  # 24 in all: twice the least for which an exact sign-flip test can pass among seven rungs
-    one_grid=True,
-    cells_per_class=20,  # 1,536 passes an image and 1,700 within cells; below 14 no class is decided, whatever it shows
+    cells_per_class=20,  # 3,072 passes an image; below 14 no class is decided, whatever it shows
     parts_per_class=3,
 )
 STANDARD = Profile(

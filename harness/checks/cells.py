@@ -15,13 +15,13 @@ CHANCE = 0.5
 """What a map has that orders no pair: it counts so where an explainer gives none."""
 NOISE_MARGIN = 0.05
 NOISE_REASON = (
-    "one settled pair in twenty, which is one or two of a picture's: less than that, nobody who looks at the map could "
-    "tell"
+    "one settled pair in twenty, one or two of the 36 that nine cells make: less than that, nobody who looks at the map "
+    "could tell"
 )
 OWN_MARGIN = 0.02
 OWN_REASON = (
-    "one settled pair in fifty, less than one a picture: maps of one method share what it says of every picture, so "
-    "that what is left to tell them apart is smaller than what tells it from noise"
+    "one settled pair in fifty, less than one of the 36 that nine cells make: maps of one method share what it says of "
+    "every picture, so that what is left to tell them apart is smaller than what tells it from noise"
 )
 
 

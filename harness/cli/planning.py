@@ -23,7 +23,7 @@ def planned(request: Request, folder: RunFolder, *, as_json: bool = False) -> st
     from harness.report import rendering  # with all that tables need, which a refusal does not wait for
 
     tables = [_by_explainer(found), _by_measurement(found)]
-    shorter = SHORTER if request.profile is not GLANCE and found.altogether.seconds > LONG else ""
+    shorter = SHORTER if request.profile.name != GLANCE.name and found.altogether.seconds > LONG else ""
     return "\n".join([*(rendering.render(table, "text") for table in tables), _last_line(found) + shorter])
 
 

@@ -53,8 +53,7 @@ def passes_of_games(run: RunFolder) -> int:
     """Return how many passes the games over whole cells ask of the network for one image; 0 where none were played."""
     fills = run.scores.loc[run.scores["metric"] == "additivity", "variant"].nunique()
     size = run.record.profile
-    grids = 1 if size.get("one_grid") else int(size.get("cell_grids", 0))
-    return int(2 ** int(size.get("cells_per_side", 0)) ** 2 * grids * fills)
+    return int(2 ** int(size.get("cells_per_side", 0)) ** 2 * int(size.get("cell_grids", 0)) * fills)
 
 
 def _stop(run: RunFolder, checks: Sequence[Check], evidence: Evidence, explainer: str) -> dict[str, object] | None:

@@ -100,7 +100,6 @@ def pool_profile(per_class: int) -> Profile:
         per_class=per_class,
         cascade_stages=1,
         cascade_per_class=1,
-        one_grid=False,  # the truth that nobody is judged by lies on the other grid of the same images
         cells_per_class=per_class,
         parts_per_class=per_class,
         rivals_per_class=per_class,

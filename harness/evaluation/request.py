@@ -181,7 +181,7 @@ class Request:
         mean_face = PictureFill(pictures.mean(dim=0, dtype=torch.float64).to(pictures.dtype))
         fills = (("mean", MeanFill()), ("blur", BlurFill(1 / 8)), ("mean-face", mean_face))
         played = games_of(size.cells_per_side, size.cell_grids, fills)
-        return Games(played, size.cells_per_class, size.parts_per_class, size.one_grid)
+        return Games(played, size.cells_per_class, size.parts_per_class)
 
 
 def has_evidence(check: Check, faces: FaceSet) -> bool:

@@ -190,7 +190,7 @@ def of_the_network(games: Games, case: EvaluationSet, shared: Shared) -> Measure
     settled = np.stack([settled_share(Ordered.of(one, one.of(few.targets)).order) for one in truth.cells])
     inner = Ordered.of(truth.parts, truth.parts.of(deep.targets)).order
     rows = [
-        _row_of_network(few, "settled-share", CELLS, truth.over_grids(settled)),
+        _row_of_network(few, "settled-share", CELLS, settled.mean(axis=0)),
         _row_of_network(deep, "settled-share", WITHIN, settled_share(inner)),
         _row_of_network(few, "resolution", CELLS, np.full(len(few.targets), float(side))),
         _row_of_network(deep, "resolution", WITHIN, np.full(len(deep.targets), side / games.games.grids[0].split)),
@@ -198,8 +198,8 @@ def of_the_network(games: Games, case: EvaluationSet, shared: Shared) -> Measure
     for number, (name, _) in enumerate(games.games.fills):
         tables = truth.answers[:, number]
         additive = np.stack([additivity(_of_class(table, few.targets)) for table in tables])
-        rows.append(_row_of_network(few, "additivity", name, truth.over_grids(additive)))
-        rows.append(_row_of_network(few, "fill-recognition", name, _recognised(truth, tables)))
+        rows.append(_row_of_network(few, "additivity", name, additive.mean(axis=0)))
+        rows.append(_row_of_network(few, "fill-recognition", name, _recognised(tables, few.targets)))
     return Measured(scores=joined(SCORES, rows))
 
 
@@ -289,10 +289,12 @@ def _fit(truth: Truth, maps: Float[np.ndarray, "n h w"]) -> Float64[np.ndarray, 
     """Return the mean fit over all grids and fills."""
     targets = truth.case.targets
     fits = [
-        np.mean([coalition_fit(level.sums(maps), _of_class(table, targets)) for table in tables], axis=0)
+        coalition_fit(level.sums(maps), _of_class(table, targets))
         for level, tables in zip(truth.cells, truth.answers, strict=True)
+        for table in tables
     ]
-    return truth.over_grids(np.stack(fits))
+    mean: np.ndarray = np.mean(fits, axis=0)
+    return mean
 
 
 def _of_class(worth: Float[np.ndarray, "n s k"], classes: Int[np.ndarray, " n"]) -> Float64[np.ndarray, "n s"]:
@@ -300,12 +302,11 @@ def _of_class(worth: Float[np.ndarray, "n s k"], classes: Int[np.ndarray, " n"])
     return np.take_along_axis(worth, classes[:, None, None], axis=2)[..., 0]
 
 
-def _recognised(truth: Truth, tables: Float[np.ndarray, "grids n s k"]) -> Float64[np.ndarray, " n"]:
+def _recognised(tables: Float[np.ndarray, "grids n s k"], targets: Int[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
     """Return the share of coalitions of at least half of the cells that are taken for the target."""
     held = coalitions(tables.shape[2].bit_length() - 1)
     large = 2 * held.sum(axis=1) >= held.shape[1]
-    right = tables[:, :, large].argmax(axis=3) == truth.case.targets[:, None]
-    return truth.over_grids(np.stack([fill_recognition(one[None]) for one in right]))
+    return fill_recognition(tables[:, :, large].argmax(axis=3) == targets[:, None])
 
 
 def _unless_constant(maps: Float[np.ndarray, "n h w"], scores: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:

@@ -55,11 +55,9 @@ class MinimalSubset:
 
 
 def recognised_coalitions(truth: Truth) -> Bool[np.ndarray, "grids fills n s"]:
-    """Return which coalitions are taken for each image's class; all of them where a grid was not played."""
-    found = truth.answers.argmax(axis=4) == truth.case.targets[:, None]
-    # So the coalition of no cells is recognised there, which leaves the grid out.
-    played = np.broadcast_to(truth.played[:, None, :, None], found.shape)
-    return np.where(played, found, True)
+    """Return which coalitions are taken for each image's class."""
+    found: np.ndarray = truth.answers.argmax(axis=4) == truth.case.targets[:, None]
+    return found
 
 
 def _subsets(

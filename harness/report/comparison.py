@@ -221,6 +221,11 @@ def _differences(runs: Sequence[RunFolder], a: int, b: int) -> list[str]:
         lines.append(f"other images: {told}: images cannot be paired, so there is no effect and no p.")
     else:
         lines += _other_targets(names, first, second)
+    sizes = [run.record.profile for run in (first, second)]
+    unlike = [each for each in {**sizes[0], **sizes[1]} if sizes[0].get(each) != sizes[1].get(each)]
+    if unlike:
+        told = "; ".join(f"{each} {sizes[0].get(each, 'none')} and {sizes[1].get(each, 'none')}" for each in unlike)
+        lines.append(f"other sizes in {names[0]} and {names[1]}, so scores may differ by them: {told}.")
     digests = [{each.name: each.digest for each in run.record.explainers} for run in (first, second)]
     changed = [name for name in digests[0] if name in digests[1] and digests[0][name] != digests[1][name]]
     if changed:

@@ -26,8 +26,8 @@ LEAST = 3
 """Methods that a score must rank, for any agreement on their order to say something."""
 NOISY = "-noise-"
 """In the names of known maps with a share of noise."""
-CELLS, TOP = 3, 3
-"""Rows and columns of the cells that a kept map is summed in, as the games have them, and how many are looked at."""
+CELLS = 3
+"""Rows and columns of the cells that a kept map is summed in, where a run's record does not say how its games cut."""
 
 # ---------------------------------------------------------------------- scores
 
@@ -166,7 +166,7 @@ def agreement_table(run: RunFolder) -> pd.DataFrame | None:
     Returns
     -------
     pd.DataFrame
-        A row a method: the share of its three largest of nine cells that another has too (``cells``), with the same
+        A row a method: the share of the largest third of its cells that another has too (``cells``), with the same
         ``sign``, at the same ``rank``, each the mean over the others; the method ``most alike`` with its share; and the
         share of each map made of the truth without noise.
 
@@ -176,21 +176,22 @@ def agreement_table(run: RunFolder) -> pd.DataFrame | None:
     """
     if not (run.path / "examples.npz").is_file():
         return None
-    sums = _kept_sums(run)
+    side = int(run.record.profile.get("cells_per_side", CELLS))
+    sums, top = _kept_sums(run, side), max(1, side**2 // 3)
     methods = [name for name in queries.methods(run) if name in sums]
     if len(methods) < 2:
         return None
-    pairs = [_shared(sums, *pair) for pair in combinations(methods, 2)]
+    pairs = [_shared(sums, *pair, top) for pair in combinations(methods, 2)]
     true = [name for name in queries.oracles(run) if name in sums and NOISY not in name]
-    rows = [_row(name, pairs, {each: _shared(sums, name, each) for each in true}) for name in methods]
+    rows = [_row(name, pairs, {each: _shared(sums, name, each, top) for each in true}) for name in methods]
     made = pd.DataFrame(rows, index=pd.Index(methods, name="explainer"), dtype="object")
     counts = [pair.n for pair in pairs]
     made.attrs = {
         "title": "how far explainers agree on what is large",
         "notes": [
-            f"cells: of a map's {TOP} largest of {CELLS**2} cells in size, the share that another method has too, mean "
-            f"over the other methods (by chance {TOP / CELLS**2:.2f}); sign: with the same sign; rank: at the same "
-            f"place (by chance {1 / CELLS**2:.2f}). n: of the {len(run.examples.images)} images whose maps are kept, "
+            f"cells: of a map's {top} largest of {side**2} cells in size, the share that another method has too, mean "
+            f"over the other methods (by chance {top / side**2:.2f}); sign: with the same sign; rank: at the same "
+            f"place (by chance {1 / side**2:.2f}). n: of the {len(run.examples.images)} images whose maps are kept, "
             f"those where no tie leaves the largest open: {wording.span(counts)} a pair. After Krishna et al. 2022.",
             "To agree is not to be right. Maps made of the truth are compared and not counted among the others; "
             "controls are left out.",
@@ -199,20 +200,20 @@ def agreement_table(run: RunFolder) -> pd.DataFrame | None:
     return made
 
 
-def _kept_sums(run: RunFolder) -> dict[str, Float[np.ndarray, "n d"]]:
-    """Return what each explainer's kept maps sum to in each cell; what does not divide is left at the borders."""
+def _kept_sums(run: RunFolder, count: int) -> dict[str, Float[np.ndarray, "n d"]]:
+    """Return what each explainer's kept maps sum to in `count` rows and columns of cells, the rest left at borders."""
     maps = run.examples.maps.astype(np.float64)
-    down, across = (side // CELLS for side in maps.shape[-2:])
-    top, left = ((side - CELLS * of) // 2 for side, of in zip(maps.shape[-2:], (down, across), strict=True))
-    inner = maps[..., top : top + CELLS * down, left : left + CELLS * across]
-    cells = inner.reshape(*maps.shape[:2], CELLS, down, CELLS, across).sum(axis=(3, 5))
+    down, across = (side // count for side in maps.shape[-2:])
+    top, left = ((side - count * of) // 2 for side, of in zip(maps.shape[-2:], (down, across), strict=True))
+    inner = maps[..., top : top + count * down, left : left + count * across]
+    cells = inner.reshape(*maps.shape[:2], count, down, count, across).sum(axis=(3, 5))
     return {str(name): held.reshape(len(held), -1) for name, held in zip(run.examples.explainers, cells, strict=True)}
 
 
-def _shared(sums: dict[str, Float[np.ndarray, "n d"]], first: str, second: str) -> Shared:
-    """Return how far two explainers agree."""
+def _shared(sums: dict[str, Float[np.ndarray, "n d"]], first: str, second: str, top: int) -> Shared:
+    """Return how far two explainers agree on the `top` largest cells."""
     both = sums[first], sums[second]
-    found = [share(*both, TOP) for share in (feature_agreement, sign_agreement, rank_agreement)]
+    found = [share(*both, top) for share in (feature_agreement, sign_agreement, rank_agreement)]
     known = ~np.isnan(found[0])
     features, signs, ranks = (float(each[known].mean()) if known.any() else np.nan for each in found)
     return Shared(first, second, features, signs, ranks, int(known.sum()))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Float, Float64, Int
 
 from harness.evaluation_set import EvaluationSet
 from harness.truth import ExactGames, cell_sums, pairs_of, pairs_within, shapley_values, true_maps, worths
@@ -50,11 +50,9 @@ class Truth:
     case
         The images that were played on.
     answers
-        The worth of each coalition for every class, on each grid and under each fill; NaN where it was not played.
+        The worth of each coalition for every class, on each grid and under each fill.
     cells
-        Each grid's cells; values are NaN where it was not played.
-    played
-        On which grids each image was played.
+        Each grid's cells.
     parts
         The parts of the first grid's cells, of the images at `deep` alone.
     deep
@@ -64,14 +62,8 @@ class Truth:
     case: EvaluationSet
     answers: Float[np.ndarray, "grids fills n s k"]
     cells: tuple[Level, ...]
-    played: Bool[np.ndarray, "grids n"]
     parts: Level
     deep: Int[np.ndarray, " m"]
-
-    def over_grids(self, found: Float[np.ndarray, "grids n"]) -> Float64[np.ndarray, " n"]:
-        """Return the mean over the grids that each image was played on."""
-        mean: np.ndarray = np.where(self.played, found, 0.0).sum(axis=0) / self.played.sum(axis=0)
-        return mean
 
 
 @dataclass(frozen=True)
@@ -86,15 +78,11 @@ class Games:
         Images of each class.
     within_per_class
         Those of them whose cells are played within, at the resolution of their parts.
-    one_grid
-        Whether each image is played on one grid, another from image to image of a class, instead of on all: half the
-        passes of two grids. What hangs on where the cells lie is averaged over images then.
     """
 
     games: ExactGames
     per_class: int
     within_per_class: int
-    one_grid: bool = False
 
     def lacking(self, case: EvaluationSet) -> str:
         """Return why nothing can be played on an evaluation set, "" where it can."""
@@ -121,8 +109,7 @@ class Games:
         """
         games, shape = self.games, case.images.shape[-2:]
         few, deep = self._chosen(case)
-        played = self._played(few.targets, deep)
-        answers = self._answers(few, played, shared)
+        answers = worths(games.answers(few.subject, few.images, shared))
         cells = tuple(
             Level(grid.labels(*shape), pairs_of(grid.cells), _values(table))
             for grid, table in zip(games.grids, answers, strict=True)
@@ -135,52 +122,23 @@ class Games:
             pairs_within(first.cells, first.split),
             values.reshape(*inner.shape[:2], first.parts, -1),
         )
-        return Truth(few, answers, cells, played, parts, deep)
+        return Truth(few, answers, cells, parts, deep)
 
     def pieces(self, case: EvaluationSet) -> list[Piece]:
         """Return what :meth:`truth` asks the network, piece by piece; nothing where it cannot be played."""
         if self.lacking(case):
             return []
         few, deep = self._chosen(case)
-        found = []
-        for grid, who in zip(self.games.grids, self._played(few.targets, deep), strict=True):
-            found += replace(self.games, grids=(grid,)).pieces(few.subject, few.images[np.flatnonzero(who)])
         deeper = few.take(deep)
-        return found + self.games.pieces_within(few.subject, deeper.images, deeper.keys, case.seed)
+        return [
+            *self.games.pieces(few.subject, few.images),
+            *self.games.pieces_within(few.subject, deeper.images, deeper.keys, case.seed),
+        ]
 
     def _chosen(self, case: EvaluationSet) -> tuple[EvaluationSet, Int[np.ndarray, " m"]]:
         """Return the images that are played on, and which of them are played within."""
         few = case.take(self.chosen(case))
         return few, np.flatnonzero(np.isin(self.chosen(case), case.some(self.within_per_class)))
-
-    def _played(self, targets: Int[np.ndarray, " n"], deep: Int[np.ndarray, " m"]) -> Bool[np.ndarray, "grids n"]:
-        """Return on which grids each image is played: parts are those of the first, so where they count it is that."""
-        grids = len(self.games.grids)
-        if not self.one_grid:
-            return np.ones((grids, len(targets)), dtype=bool)
-        number = np.zeros(len(targets), dtype=np.int64)
-        for target in np.unique(targets):
-            others = np.setdiff1d(np.flatnonzero(targets == target), deep)
-            number[others] = np.arange(1, len(others) + 1) % grids
-        mine: np.ndarray = number == np.arange(grids)[:, None]
-        return mine
-
-    def _answers(
-        self, few: EvaluationSet, played: Bool[np.ndarray, "grids n"], shared: Shared
-    ) -> Float64[np.ndarray, "grids fills n s k"]:
-        """Return the worth of every coalition on the grids that each image is played on, NaN on the others."""
-        asked = {
-            place: worths(
-                replace(self.games, grids=(grid,)).answers(few.subject, few.images[np.flatnonzero(who)], shared)[0]
-            )
-            for place, (grid, who) in enumerate(zip(self.games.grids, played, strict=True))
-            if who.any()  # of few images all may be played on one
-        }
-        like = next(iter(asked.values()))
-        found = np.full((*played.shape[:1], like.shape[0], played.shape[1], *like.shape[2:]), np.nan)
-        for place, answers in asked.items():
-            found[place][:, np.flatnonzero(played[place])] = answers
-        return found
 
 
 def _values(worth: Float[np.ndarray, "fills n s k"]) -> Float64[np.ndarray, "fills n d k"]:
@@ -191,19 +149,11 @@ def _values(worth: Float[np.ndarray, "fills n s k"]) -> Float64[np.ndarray, "fil
 def target_maps(truth: Truth) -> Float64[np.ndarray, "n h w"]:
     """Return the truth of each image's target as a map, the mean over fills of what each cell and part is worth.
 
-    Its sums over the cells of every grid that an image was played on are their true values, so that it orders every
-    settled pair right; within cells it follows the values of parts as far as that leaves room.
+    Its sums over the cells of every grid are their true values, so that it orders every settled pair right; within
+    cells it follows the values of parts as far as that leaves room.
     """
     targets, deep = truth.case.targets, truth.deep
     inner = np.full((len(targets), truth.parts.values.shape[2]), np.nan)
     inner[deep] = truth.parts.of(targets[deep]).mean(axis=0)
     means = [level.of(targets).mean(axis=0) for level in truth.cells]
-    maps = np.zeros((len(targets), *truth.parts.labels.shape))
-    for which in np.unique(truth.played, axis=1).T:
-        index = np.flatnonzero((truth.played == which[:, None]).all(axis=0))
-        grids = np.flatnonzero(which)
-        # Parts lie in the cells of the first grid: where that was not played, nothing is known of them.
-        finer = (truth.parts.labels, inner[index]) if which[0] else (None, None)
-        values = [means[grid][index] for grid in grids]
-        maps[index] = true_maps([truth.cells[grid].labels for grid in grids], values, *finer)
-    return maps
+    return true_maps([level.labels for level in truth.cells], means, truth.parts.labels, inner)

@@ -77,73 +77,6 @@ def test_the_true_contributions_of_pixels_are_nearly_always_right(case: Evaluati
     assert np.nanmean(values(scores, "coalition-fit")) > 0.8
 
 
-ONE_GRID = replace(GAMES, one_grid=True, within_per_class=2)
-
-
-def test_images_may_take_turns_on_the_grids(case: EvaluationSet) -> None:
-    """What is played is what the whole game says of that grid, and nothing is made up of the other."""
-    whole, turns = GAMES.truth(case, SHARED), ONE_GRID.truth(case, SHARED)
-    assert (turns.played.sum(axis=0) == 1).all()
-    for target in range(3):
-        of_class = turns.played[:, turns.case.targets == target].sum(axis=1)
-        assert abs(int(of_class[0]) - int(of_class[1])) <= 2, "turns are even, but that parts are of the first grid"
-    assert turns.played[0, turns.deep].all()
-    for grid in range(2):
-        who = turns.played[grid]
-        np.testing.assert_array_equal(turns.answers[grid][:, who], whole.answers[grid][:, who])
-        assert np.isnan(turns.answers[grid][:, ~who]).all()
-
-
-def test_of_few_images_all_may_be_played_on_one_grid(case: EvaluationSet) -> None:
-    few = replace(ONE_GRID, per_class=2)
-    found = few.truth(case, SHARED)
-    assert found.played[0].all()
-    assert not found.played[1:].any()
-    assert np.isfinite(found.answers[0]).all()
-    assert np.isnan(found.answers[1]).all()
-    maps = truths(case, few, SHARED)[0].maps(case.subject, case.images, case.target_tensor(), 0)
-    assert np.nanmin(values(measured(case, maps, few), "settled-pairs")) == 1.0
-
-
-def test_taking_turns_asks_half_as_often(case: EvaluationSet) -> None:
-    asked = []
-    for games in (replace(ONE_GRID, one_grid=False), ONE_GRID):
-        before = case.subject.passes.forward
-        games.truth(case, kept_once())
-        asked.append(case.subject.passes.forward - before)
-    # Within cells both ask the same: of 2 images of 3 classes, 9 cells, 16 coalitions in 4 contexts, 3 fills.
-    within = 2 * 3 * 3 * (9 * 16 * 4)
-    assert asked[0] - asked[1] == 30 * 3 * 512
-    assert asked[0] <= 30 * 3 * 1024 + within
-
-
-def test_where_images_take_turns_the_truth_is_right_and_its_negative_wrong(case: EvaluationSet) -> None:
-    for sign, right in ((1.0, 1.0), (-1.0, 0.0)):
-        scores = measured(case, sign * true_map(case, ONE_GRID), ONE_GRID)
-        assert values(scores, "settled-pairs").tolist() == [right] * 30
-
-
-def test_scores_of_turns_are_those_of_the_grid_that_was_played(case: EvaluationSet) -> None:
-    maps, turns = contributions(case), ONE_GRID.truth(case, SHARED)
-    found = {name: values(measured(case, maps, ONE_GRID), name) for name in ("settled-pairs", "coalition-fit")}
-    for number, grid in enumerate(PLAYED.grids):
-        alone = replace(GAMES, games=replace(PLAYED, grids=(grid,)))
-        scores = measured(case, maps, alone)
-        for name, held in found.items():
-            who = turns.played[number]
-            np.testing.assert_array_equal(held[who], values(scores, name)[who])
-
-
-def test_what_is_said_of_the_network_does_not_hang_on_turns(case: EvaluationSet) -> None:
-    """Of a linear network both grids are additive and every number is a mean over the grids that were played."""
-    rows = of_the_network(ONE_GRID, case, SHARED).scores
-    assert values(rows, "additivity", "mean") == pytest.approx(1.0)
-    alone = of_the_network(replace(GAMES, games=replace(PLAYED, grids=PLAYED.grids[1:])), case, SHARED).scores
-    who = ONE_GRID.truth(case, SHARED).played[1]
-    for name, variant in (("settled-share", "cells"), ("fill-recognition", "blur")):
-        np.testing.assert_array_equal(values(rows, name, variant)[who], values(alone, name, variant)[who])
-
-
 def test_the_negative_of_the_truth_is_always_wrong(case: EvaluationSet) -> None:
     scores = measured(case, -true_map(case))
     assert values(scores, "settled-pairs").tolist() == [0.0] * 30
@@ -343,9 +276,8 @@ def test_the_truth_of_an_image_that_was_not_played_on_is_undefined(case: Evaluat
     np.testing.assert_array_equal(truth.any(axis=(1, 2)), played)
 
 
-@pytest.mark.parametrize("one_grid", [False, True])
-def test_what_is_asked_piece_by_piece_is_what_the_truth_asks(case: EvaluationSet, one_grid: bool) -> None:
-    games, asked = replace(GAMES, per_class=5, within_per_class=2, one_grid=one_grid), []
+def test_what_is_asked_piece_by_piece_is_what_the_truth_asks(case: EvaluationSet) -> None:
+    games, asked = replace(GAMES, per_class=5, within_per_class=2), []
 
     def noted(what: tuple[object, ...], make: object) -> dict[str, np.ndarray]:
         asked.append(what)

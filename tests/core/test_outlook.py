@@ -172,7 +172,7 @@ def test_a_plan_of_hours_names_the_profile_that_takes_less(tmp_path: Path, monke
     monkeypatch.setattr(planning, "LONG", 0.0)
     said = "--profile glance takes less"
     assert said in planned(few(), RunFolder(tmp_path / "run")).splitlines()[-1]
-    assert said not in planned(replace(few(), profile=GLANCE), RunFolder(tmp_path / "run"))
+    assert said not in planned(replace(few(), profile=GLANCE.with_per_class(1)), RunFolder(tmp_path / "run"))
 
 
 def test_one_image_of_a_class_can_be_foreseen(tmp_path: Path) -> None:
