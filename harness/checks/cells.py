@@ -15,8 +15,8 @@ CHANCE = 0.5
 """What a map has that orders no pair: it counts so where an explainer gives none."""
 NOISE_MARGIN = 0.05
 NOISE_REASON = (
-    "one settled pair in twenty, one or two of the 36 that nine cells make: less than that, nobody who looks at the map "
-    "could tell"
+    "one settled pair in twenty, one or two of the 36 that nine cells make: less than that, nobody who looks at the "
+    "map could tell"
 )
 OWN_MARGIN = 0.02
 OWN_REASON = (
