@@ -24,6 +24,7 @@ from harness.models.weights import put_weights
 from harness.subject import InputSpec, Subject
 
 _LAST_OPSET = 18
+HDF5_BEGINS, ZIP_BEGINS = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
 
 
 def keras_network(path: Path | str) -> nn.Module:
@@ -46,6 +47,7 @@ def keras_network(path: Path | str) -> nn.Module:
             return Subject(keras_network("model.h5"), name="mine", classes=EXPRESSIONS, spec=spec)
     """
     path = _existing(path)
+    _require_one_kind(path)
     try:
         return read_chain(path)
     except NotAChainError as error:
@@ -179,6 +181,21 @@ class _KerasNetwork(nn.Module):
         """Return the logits."""
         logits: Tensor = self.network(images.permute(0, 2, 3, 1).contiguous(), training=False)
         return logits
+
+
+def _require_one_kind(path: Path) -> None:
+    """Raise where a Keras file does not begin as it is read: what is looked at would not be what is loaded.
+
+    Keras goes by the name, zipfile by the last bytes, HDF5 by the first.
+    """
+    with path.open("rb") as file:
+        begins = file.read(len(HDF5_BEGINS))
+    kinds = [begins == HDF5_BEGINS, begins.startswith(ZIP_BEGINS) and zipfile.is_zipfile(path)]
+    if sum(kinds) != 1 or (kinds[0] and zipfile.is_zipfile(path)) or kinds[1] != (path.suffix == ".keras"):
+        raise UsageError(
+            f"{path} is not what its name says: a .keras file is a zip archive alone, .h5 and .hdf5 are HDF5 alone; "
+            "save the network again with model.save"
+        )
 
 
 def refuse_code(path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,28 @@ INPUT = {"class_name": "InputLayer", "config": {"name": "in", "batch_shape": [No
 def test_a_keras_file_that_could_run_code_is_refused(brings_code: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="which could run code; rebuild that layer"):
         keras_network(written_keras(tmp_path, INPUT, brings_code))
+
+
+def archive(folder: Path) -> bytes:
+    """A .keras file of nothing."""
+    with zipfile.ZipFile(folder / "z.zip", "w") as file:
+        file.writestr("config.json", "{}")
+    return (folder / "z.zip").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["both.h5", "both.hdf5", "both.keras"])
+def test_a_keras_file_of_two_kinds_at_once_is_refused(name: str, tmp_path: Path) -> None:
+    """Keras goes by the name and zipfile by the last bytes: one could be looked at and the other loaded."""
+    (tmp_path / name).write_bytes(written_keras(tmp_path, INPUT).read_bytes() + archive(tmp_path))
+    with pytest.raises(UsageError, match="is not what its name says"):
+        keras_network(tmp_path / name)
+
+
+@pytest.mark.parametrize(("begins", "name"), [(b"", "m.h5"), (b"x", "m.keras")])
+def test_a_keras_file_that_does_not_begin_as_it_is_called_is_refused(begins: bytes, name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(begins + archive(tmp_path))
+    with pytest.raises(UsageError, match="is not what its name says"):
+        keras_network(tmp_path / name)
 
 
 def test_a_keras_network_that_is_no_chain_says_that_it_needs_keras(
