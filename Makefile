@@ -56,6 +56,7 @@ suites: $(SETUP)
 	OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs 2 --output-sync suites-rendered suites-orl
 
 suites-rendered: $(SETUP)
+	$(BIN)/python -m pytest suites --check contract --out results/suites-contract
 	$(BIN)/python -m pytest suites --findings --profile quick --out results/suites-rendered
 
 suites-orl: $(SETUP)

@@ -39,7 +39,9 @@ SWITCHES = (
 PAIRS = {"rendered": ("faces-cnn", "rendered"), "orl": ("fer2013-minixception", "orl")}
 ARITHMETIC = ("tests/explainers", "tests/metrics", "tests/arithmetic")
 """Tests of numbers: the contract and its planted faults, parity with other implementations, exact cases."""
-PARTS = ("unit", *PAIRS)
+CONTRACTS = {f"{name}-contract": pair for name, pair in PAIRS.items()}
+"""The contract of all explainers on each pair; the suites put it to those that they judge."""
+PARTS = ("unit", *CONTRACTS, *PAIRS)
 
 
 @dataclass(frozen=True)
@@ -140,10 +142,11 @@ class Job:
             "no:cacheprovider",
             f"--junit-xml={self.folder / 'items.xml'}",
         ]
-        if self.part in PAIRS:
-            subject, faces = PAIRS[self.part]
+        if self.part in (pairs := {**CONTRACTS, **PAIRS}):
+            subject, faces = pairs[self.part]
             asked = ["--profile", "quick", "--subject", subject, "--faces", faces, "--feed", self.leg.feed]
-            return [*pytest, "suites", "--findings", *asked, "--out", str(self.run)]
+            what = ["--findings"] if self.part in PAIRS else ["--check", "contract"]
+            return [*pytest, "suites", *what, *asked, "--out", str(self.run)]
         where = ["tests"] if self.part == "unit" else [name for name in ARITHMETIC if (ROOT / name).exists()]
         return [*pytest, *where]
 
@@ -195,9 +198,11 @@ def compared(job: Job, base: Job) -> Moved:
     """Return what a part of a leg says otherwise than the same part of the first leg."""
     outcomes, others = job.outcomes(), base.outcomes()
     failed = tuple(name for name, outcome in outcomes.items() if outcome == "failed")
-    if job.part not in PAIRS:
+    if job.part not in (*CONTRACTS, *PAIRS):
         return Moved(len(outcomes), failed)
     clauses = tuple(name for name, outcome in outcomes.items() if "clause" in name and others.get(name) != outcome)
+    if job.part in CONTRACTS:
+        return Moved(len(outcomes), failed, clauses)
     verdicts, scores, largest = run_differences(base.run, job.run)
     return Moved(len(outcomes), failed, clauses, verdicts, scores, largest)
 

@@ -53,13 +53,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _owed(test: pytest.Function) -> list[Owed]:
-    """Return what explainers owe: those asked for, or all that there are."""
+    """Return what explainers owe: those that are judged, or all there are where the contract itself is asked for."""
     options, session = test.config.option, session_of(test.config)
     if options.record and session.request.subject.name not in RECORDED:
         raise UsageError(f"--record is kept for {' and '.join(RECORDED)}, not for {session.request.subject.name!r}")
-    if options.check and not {CONTRACT, "all"} & set(options.check):
+    itself = bool({CONTRACT, "all"} & set(options.check or ()))
+    if options.check and not itself:
         return []
-    explainers = session.owing = asked_explainers(options.explainer or ("all",))
+    explainers = session.owing = asked_explainers(options.explainer or (("all",) if itself or options.record else ()))
     return [Owed(session, explainer, clause) for explainer in explainers for clause in contract_clauses().values()]
 
 

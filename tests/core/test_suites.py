@@ -217,9 +217,12 @@ def test_the_contract_has_an_item_for_each_explainer_and_clause(suites: Run) -> 
     assert found == [f"{name}-{clause}" for name in ("gradient", "batch-dependent") for clause in contract_clauses()]
 
 
-def test_without_an_explainer_the_contract_is_put_to_all_there_are(suites: Run) -> None:
-    found = clauses(suites("--collect-only", "-q"))
-    assert found == [f"{name}-{clause}" for name in registered() for clause in contract_clauses()]
+@pytest.mark.parametrize(("words", "owing"), [(CONTRACT, tuple(registered())), ((), DEFAULT)])
+def test_without_an_explainer_the_contract_is_put_to_who_is_judged_and_itself_to_all(
+    words: tuple[str, ...], owing: tuple[str, ...], suites: Run
+) -> None:
+    found = clauses(suites("--collect-only", "-q", *words))
+    assert found == [f"{name}-{clause}" for name in owing for clause in contract_clauses()]
 
 
 def test_the_contract_comes_before_anything_else(suites: Run) -> None:
