@@ -97,6 +97,20 @@ def test_runs_of_other_faces_are_not_paired_and_it_says_so(first: RunFolder, oth
     assert "images cannot be paired" in " ".join(table.attrs["notes"])
 
 
+def test_other_sizes_are_told(first: RunFolder, other_subject: RunFolder) -> None:
+    size = first.record.profile
+    told = {
+        name: [note for note in comparison.compare([first, other]).attrs["notes"] if "other sizes" in note]
+        for name, other in (
+            ("alike", with_record(other_subject, profile=size)),
+            ("unlike", with_record(other_subject, profile={**size, "name": "glance", "cells_per_side": 2})),
+        )
+    }
+    assert told["alike"] == []
+    assert len(told["unlike"]) == 1
+    assert f"name {size['name']} and glance; cells_per_side none and 2." in told["unlike"][0]
+
+
 def test_another_arithmetic_is_told_in_one_line(first: RunFolder, other_subject: RunFolder) -> None:
     runs = [
         with_record(run, arithmetic={"threads": threads, "feed": "contiguous:64"})

@@ -244,6 +244,17 @@ def test_agreement_by_hand(tmp_path: Path) -> None:
     assert table.loc["third", "truth"] == "0.00"
 
 
+def test_agreement_is_on_the_cells_of_the_runs_own_games(tmp_path: Path) -> None:
+    """Of 2 x 2 cells of 5 x 4 pixels the largest is looked at; the ninth row of nine cells is in the lower ones."""
+    run = kept(tmp_path, {"first": [9, *[0] * 8], "second": [*[0] * 8, 9], "truth": [9, *[0] * 8]})
+    vars(run)["record"] = replace(run.record, profile={"name": "glance", "cells_per_side": 2})
+    run.examples.maps[:, :, 9] = 0.0
+    table = reliability.agreement_table(run)
+    assert table is not None
+    assert table["truth"].tolist() == ["1.00", "0.00"]
+    assert table.attrs["notes"][0].startswith("cells: of a map's 1 largest of 4 cells in size")
+
+
 def test_a_run_without_maps_of_two_methods_has_no_agreement(tmp_path: Path) -> None:
     assert reliability.agreement_table(settled(*SIX)) is None
     assert reliability.agreement_table(kept(tmp_path, {"first": range(9), "edges": range(9)})) is None
