@@ -115,11 +115,12 @@ LEGS = (
 
 @dataclass(frozen=True)
 class Job:
-    """One part of one leg."""
+    """One part of one leg; tests are run by so many `hands`, a suite by one."""
 
     leg: Leg
     part: str
     folder: Path
+    hands: int = 1
 
     @property
     def done(self) -> bool:
@@ -148,7 +149,7 @@ class Job:
             what = ["--findings"] if self.part in PAIRS else ["--check", "contract"]
             return [*pytest, "suites", *what, *asked, "--out", str(self.run)]
         where = ["tests"] if self.part == "unit" else [name for name in ARITHMETIC if (ROOT / name).exists()]
-        return [*pytest, *where]
+        return [*pytest, "-n", str(self.hands), "--dist", "loadfile", *where]
 
     def execute(self) -> None:
         """Run it, keep what it said, and mark it as done."""
@@ -269,9 +270,11 @@ def main(words: Sequence[str] | None = None) -> int:
 
     legs, missing = playable([leg for leg in LEGS if not asked.legs or leg.name in asked.legs])
     folder = asked.out / code_name()
+    # What no other part needs of the machine is left to the one that there is.
+    hands = max(1, (os.cpu_count() or 1) // min(asked.processes, len(legs) * len(asked.parts)))
     # Parts in the outer loop, longest first: what is compared is at hand early.
     jobs = [
-        Job(leg, part, folder / leg.name.replace(" ", "-") / part)
+        Job(leg, part, folder / leg.name.replace(" ", "-") / part, hands)
         for part in sorted(asked.parts, key=lambda part: part not in PAIRS)
         for leg in legs
     ]
