@@ -9,18 +9,18 @@ of images, and two values of each size, tell the slopes.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from harness.checks.contract import ContractGate
 from harness.digest import digest
 from harness.errors import HarnessError
+from harness.evaluation.guessing import Guessing
 from harness.evaluation.request import Request
 from harness.evaluation.runner import CALIBRATION_IMAGES, SHARED, Runner
 from harness.evaluation_set import EvaluationSet, evaluation_set
@@ -34,15 +34,12 @@ from harness.measurements.cells import of_the_network
 from harness.oracles.known import known_maps, truths
 from harness.profiles import Profile
 from harness.store import RunFolder
-from harness.subject import InputSpec, Subject
-from harness.subject.folding import hooked
+from harness.subject import Subject
 
 FEW, MORE = 2, 4
 """Images of a class at which is counted: below two no map has a donor, and what needs one would seem to ask nothing."""
 CLASSES = 2
 """Classes of which they are; more where one image of each is asked for."""
-FEATURES = 16
-"""That a guessed answer reads off a picture."""
 POOL = 16
 """Images of each of these classes from which they are chosen."""
 PER_CLASS = (
@@ -161,7 +158,7 @@ def foreseen(request: Request, probabilities: Float[np.ndarray, "m k"], everyone
         {
             **{name: made[name] for name in (KNOWN, GAMES)},
             NETWORKS: _of_networks(second.drawn, line),
-            CONTRACT: _of_contract(small),
+            CONTRACT: _of_contract(replace(small, subject=request.subject)),
         },
         second.again,
         second.known,
@@ -169,57 +166,6 @@ def foreseen(request: Request, probabilities: Float[np.ndarray, "m k"], everyone
 
 
 # ---------------------------------------------------------------------- who is asked
-
-
-class Guessing(Subject):
-    """A subject whose answers are guessed and counted, as long as nothing looks into the network.
-
-    Every network made of it guesses alike, so that those that are made to answer the same do. An answer does not hang
-    on the brightness of the whole picture, since one of these takes that back.
-    """
-
-    def logits(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-        """Return a linear function of each image, the same for an image whenever it is asked."""
-        if hooked(self._network):
-            return super().logits(images)
-        self.passes.forward += len(images)
-        shown, said = (each.to(images.device) for each in _guess(images[0].numel(), len(self.classes)))
-        guessed: Tensor = images.reshape(len(images), -1).to(shown.dtype) @ shown @ said
-        return guessed.to(self.dtype)
-
-    def with_network(
-        self, network: nn.Module, name: str, cam_layer: str = "", spec: InputSpec | None = None
-    ) -> "Guessing":
-        """Return a subject that differs in its network alone, and guesses too."""
-        made = Guessing.__new__(Guessing)
-        vars(made).update(vars(super().with_network(network, name, cam_layer, spec)))
-        return made
-
-    @classmethod
-    def of(cls, subject: Subject) -> "Guessing":
-        """Return a subject that guesses what another would answer; it counts for itself."""
-        made = cls(
-            subject.network,
-            name=subject.name,
-            classes=subject.classes,
-            spec=subject.spec,
-            cam_layer=subject.cam_layer,
-            device=subject.device,
-        )
-        made.fed(subject.feed)
-        return made
-
-
-@lru_cache(maxsize=2)
-def _guess(pixels: int, classes: int) -> tuple[Float[Tensor, "pixels f"], Float[Tensor, "f k"]]:
-    """Return what a guess reads off a picture, nothing of its mean, and what that says for each class.
-
-    Few features, since a matrix from each pixel to each of a thousand classes would take longer than the network does.
-    """
-    source = torch.Generator().manual_seed(0)
-    shown = torch.randn(pixels, FEATURES, generator=source, dtype=torch.float64)
-    said = torch.randn(FEATURES, classes, generator=source) / FEATURES**0.5
-    return ((shown - shown.mean(0)) / pixels**0.5).float(), said
 
 
 class _StandIn:
@@ -383,14 +329,19 @@ def _counted(request: Request, probabilities: Float[np.ndarray, "n k"], only: fr
 
 
 def _of_contract(request: Request) -> Tally:
-    """Return the maps that an explainer's contract asks for, all of them on networks of its own."""
-    asked = _StandIn(tuple)
-    one, folder = asked.in_place_of(), _InMemory()
-    gate = ContractGate(request.subject, request.faces, request.seed, folder.remembered)
+    """Return the maps that the contract asks of an explainer that keeps it, all of them on networks of its own."""
+    asked: list[int] = []
+
+    def keeps(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        asked.append(len(images))
+        return images.mean(1) * subject.logits(images).gather(1, targets[:, None])[:, :, None]
+
+    gate = ContractGate(request.subject, request.faces, request.seed, _InMemory().remembered)
+    one = wrapped(keeps, name="stand-in")
     gate.behaviour(one)
-    before = asked.anew
+    asked.clear()
     gate.examination(one)
-    return Tally(anew=float(asked.anew - before))
+    return Tally(anew=float(sum(asked)))
 
 
 def _some(predicted: Int[np.ndarray, " n"], request: Request, most: int) -> Int[np.ndarray, " m"]:

@@ -19,7 +19,8 @@ from harness.arithmetic import FEED_FILE
 from harness.checks.contract import ContractGate
 from harness.effects import part_effects
 from harness.errors import ExplainerFault
-from harness.evaluation.foreseen import CONTRACT, GAMES, KNOWN, NETWORKS, Foreseen, Guessing, Tally, foreseen
+from harness.evaluation.foreseen import CONTRACT, GAMES, KNOWN, NETWORKS, Foreseen, Tally, foreseen
+from harness.evaluation.guessing import Guessing
 from harness.evaluation.loop import case_of, played, prepared, probabilities_key, truths_of
 from harness.evaluation.notes import check_faces
 from harness.evaluation.request import Request

@@ -14,7 +14,8 @@ from harness.checks import CHECKS
 from harness.cli import planning
 from harness.cli.planning import planned
 from harness.evaluation import Request, evaluate
-from harness.evaluation.foreseen import NETWORKS, Guessing
+from harness.evaluation.foreseen import NETWORKS
+from harness.evaluation.guessing import Guessing
 from harness.evaluation.outlook import Expected, Outlook, outlook
 from harness.explainers import registered
 from harness.profiles import GLANCE
