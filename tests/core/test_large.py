@@ -28,7 +28,7 @@ def test_a_network_answers_with_as_many_classes_as_were_asked_for(name: str, mon
 def test_what_a_command_left_out_took_or_kept_to_itself_is_a_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = argparse.Namespace(side=32, classes=5, explainer=[], most=1.0)
+    asked = argparse.Namespace(side=32, classes=5, explainer=[], most=1.0, profile="glance")
     took = large.Spent(status=0, processor=1.0, wall=2.0, peak=0.5, lines=3, silence=61.0)
     monkeypatch.setattr(large, "spent", lambda words, environment: took)
     for folder, files in (("vit", large.LEFT["run"]), ("vit-gallery", large.LEFT["gallery"])):
