@@ -271,7 +271,7 @@ def main(words: Sequence[str] | None = None) -> int:
     legs, missing = playable([leg for leg in LEGS if not asked.legs or leg.name in asked.legs])
     folder = asked.out / code_name()
     # What no other part needs of the machine is left to the one that there is.
-    hands = max(1, (os.cpu_count() or 1) // min(asked.processes, len(legs) * len(asked.parts)))
+    hands = max(1, (os.cpu_count() or 1) // max(1, min(asked.processes, len(legs) * len(asked.parts))))
     # Parts in the outer loop, longest first: what is compared is at hand early.
     jobs = [
         Job(leg, part, folder / leg.name.replace(" ", "-") / part, hands)

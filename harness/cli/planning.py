@@ -12,7 +12,7 @@ from harness.store import RunFolder
 
 LONG = 3600.0
 """Seconds from which on a plan names what takes less."""
-SHORTER = " --profile glance takes less: 2 x 2 cells instead of more, and every size smaller."
+SHORTER = " --profile glance takes less: cells of 2 x 2, and most sizes smaller."
 
 
 def planned(request: Request, folder: RunFolder, *, as_json: bool = False) -> str:

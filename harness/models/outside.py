@@ -186,15 +186,17 @@ class _KerasNetwork(nn.Module):
 def _require_one_kind(path: Path) -> None:
     """Raise where a Keras file does not begin as it is read: what is looked at would not be what is loaded.
 
-    Keras goes by the name, zipfile by the last bytes, HDF5 by the first.
+    Keras goes by the name, zipfile by the last bytes, HDF5 by the first or by those behind a block that is the user's.
     """
     with path.open("rb") as file:
         begins = file.read(len(HDF5_BEGINS))
-    kinds = [begins == HDF5_BEGINS, begins.startswith(ZIP_BEGINS) and zipfile.is_zipfile(path)]
-    if sum(kinds) != 1 or (kinds[0] and zipfile.is_zipfile(path)) or kinds[1] != (path.suffix == ".keras"):
+    ends_as_zip = zipfile.is_zipfile(path)
+    is_hdf5 = begins == HDF5_BEGINS and not ends_as_zip  # under any name: Keras 2 called them .keras too
+    is_archive = begins.startswith(ZIP_BEGINS) and ends_as_zip and path.suffix == ".keras"
+    if not (is_hdf5 or is_archive):
         raise UsageError(
-            f"{path} is not what its name says: a .keras file is a zip archive alone, .h5 and .hdf5 are HDF5 alone; "
-            "save the network again with model.save"
+            f"{path} is not what its name says: a network that Keras saved is HDF5 alone, or a zip archive alone that "
+            "is called .keras; save it again with model.save"
         )
 
 

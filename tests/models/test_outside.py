@@ -161,6 +161,14 @@ def test_a_keras_file_of_two_kinds_at_once_is_refused(name: str, tmp_path: Path)
         keras_network(tmp_path / name)
 
 
+def test_hdf5_that_is_called_keras_is_read_as_what_it_is(tmp_path: Path) -> None:
+    """Keras 2 wrote such files; this one is read, and holds code."""
+    code = {"class_name": "Lambda", "config": {"name": "f", "function": ["4wEAAAA=", None, None]}}
+    path = written_keras(tmp_path, INPUT, code).rename(tmp_path / "m.keras")
+    with pytest.raises(UsageError, match="holds 'Lambda'"):
+        keras_network(path)
+
+
 @pytest.mark.parametrize(("begins", "name"), [(b"", "m.h5"), (b"x", "m.keras")])
 def test_a_keras_file_that_does_not_begin_as_it_is_called_is_refused(begins: bytes, name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(begins + archive(tmp_path))
