@@ -25,7 +25,7 @@ class Guessing(Subject):
         if hooked(self._network):
             return super().logits(images)
         self.passes.forward += len(images)
-        shown, said = (each.to(images.device) for each in _guess(images[0].numel(), len(self.classes)))
+        shown, said = (each.to(images.device) for each in read_off(images[0].numel(), len(self.classes)))
         guessed: Tensor = images.reshape(len(images), -1).to(shown.dtype) @ shown @ said
         return guessed.to(self.dtype)
 
@@ -53,7 +53,7 @@ class Guessing(Subject):
 
 
 @lru_cache(maxsize=2)
-def _guess(pixels: int, classes: int) -> tuple[Float[Tensor, "pixels f"], Float[Tensor, "f k"]]:
+def read_off(pixels: int, classes: int) -> tuple[Float[Tensor, "pixels f"], Float[Tensor, "f k"]]:
     """Return what a guess reads off a picture, nothing of its mean, and what that says for each class.
 
     Few features, since a matrix from each pixel to each of a thousand classes would take longer than the network does.

@@ -15,7 +15,7 @@ from harness.cli import planning
 from harness.cli.planning import planned
 from harness.evaluation import Request, evaluate
 from harness.evaluation.foreseen import NETWORKS
-from harness.evaluation.guessing import Guessing
+from harness.evaluation.guessing import FEATURES, Guessing, read_off
 from harness.evaluation.outlook import Expected, Outlook, outlook
 from harness.explainers import registered
 from harness.profiles import GLANCE
@@ -196,7 +196,9 @@ def test_networks_of_equal_answers_are_guessed_alike() -> None:
     images = subject.prepare(bright_patch_faces(6).images)
     other = subject.with_network(tiny_network(1), "other")
     torch.testing.assert_close(subject.logits(images), other.logits(images))
-    summed = rounding("float32", SIDE**2)  # answers are sums over all pixels, of order one
+    shown, said = read_off(images[0].numel(), len(CLASSES))
+    added = ((images.abs() + 0.1).flatten(1) @ shown.abs() @ said.abs()).max()  # over all pixels, then over features
+    summed = rounding("float32", SIDE**2 + FEATURES, scale=float(added))
     torch.testing.assert_close(subject.logits(images), subject.logits(images + 0.1), atol=summed, rtol=0)
     assert subject.passes.forward == 24
 
