@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from functools import partial
 from pathlib import Path
 
 from harness.arithmetic import AUTO, on_arithmetic
@@ -29,6 +30,7 @@ def gallery_command(options: argparse.Namespace) -> int:
     faces = load_faces(options.faces, subject.classes)
     gallery = Gallery(subject, faces, options.seed, options.image, options.after_activation)
     gallery.check()
+    shown = partial(shown_progress, passes=subject.passes.total)
     feed = options.feed
     if options.run_folder:
         run = RunFolder.existing(options.run_folder)
@@ -48,8 +50,8 @@ def gallery_command(options: argparse.Namespace) -> int:
             options.seed,
             feed=str(subject.feed),
         )
-        run = evaluate(request, RunFolder.sharing(folder.path / "run"), shown_progress, options.command_line)
-    fill(gallery, folder, run, options.command_line)
+        run = evaluate(request, RunFolder.sharing(folder.path / "run"), shown, options.command_line)
+    fill(gallery, folder, run, options.command_line, shown)
     held = StoredGallery(folder, run)
     files = write_gallery(held)
     print("\n".join([*spoken(held), *map(str, files)]))

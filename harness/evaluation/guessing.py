@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from harness.subject import InputSpec, Subject
-from harness.subject.folding import hooked
+from harness.subject.rewriting import hooked
 
 FEATURES = 16
 """That a guessed answer reads off a picture."""

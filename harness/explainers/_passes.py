@@ -16,6 +16,9 @@ from harness.subject import Subject
 KEPT_BYTES = 128 * 2**20
 """Most that is remembered for one subject; the answer unused for longest goes first."""
 
+MOST_AT_A_TIME, BYTES_AT_A_TIME = 512, 64 * 2**20
+"""Pictures that are made at once, and what they may fill: more would make no pass quicker."""
+
 _kept: WeakKeyDictionary[Subject, OrderedDict[str, tuple[tuple[Any, ...], int]]] = WeakKeyDictionary()
 
 
@@ -61,16 +64,19 @@ def gradients_at(
         yield from torch.split(subject.gradients(torch.cat(sets), targets.repeat(len(sets))), len(targets))
 
 
-def logits_at(
-    subject: Subject, points: Iterable[Float[Tensor, "_ c h w"]], joined: int = 512
-) -> Float[Tensor, "_ classes"]:
-    """Return the logits of many small sets of images in turn, about `joined` images being held at a time."""
+def at_a_time(picture: Float[Tensor, "*size"]) -> int:
+    """Return how many pictures of this size are made at a time for the network to answer."""
+    return max(1, min(MOST_AT_A_TIME, BYTES_AT_A_TIME // max(1, picture.element_size() * picture.numel())))
+
+
+def logits_at(subject: Subject, points: Iterable[Float[Tensor, "_ c h w"]]) -> Float[Tensor, "_ classes"]:
+    """Return the logits of many sets of images in turn; small ones are joined, as many as are held at a time."""
     found: list[Tensor] = []
     waiting: list[Tensor] = []
     for images in points:
         waiting.append(images)
-        if sum(map(len, waiting)) >= joined:
-            found.append(subject.logits(torch.cat(waiting)))
+        if sum(map(len, waiting)) >= at_a_time(images[:1]):
+            found.append(subject.logits(torch.cat(waiting) if len(waiting) > 1 else images))
             waiting = []
     if waiting:
         found.append(subject.logits(torch.cat(waiting)))

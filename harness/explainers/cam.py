@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from harness.errors import UsageError
 from harness.explainers._interception import leaves
-from harness.explainers._passes import logits_at, remembered
+from harness.explainers._passes import at_a_time, logits_at, remembered
 from harness.explainers.base import explainer
 from harness.importing import reason
 from harness.subject import Subject, as_map, map_fault, on_first
@@ -130,7 +130,11 @@ def score_cam(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[T
     units; weights are the softmax over channels of the logits.
     """
     maps = as_pictures(subject, subject.activations(images, [subject.cam_layer])[subject.cam_layer])
-    seen = (image * stretched(channels, image)[:, None] for image, channels in zip(images, maps, strict=True))
+    seen = (
+        image * some[:, None]
+        for image, channels in zip(images, maps, strict=True)
+        for some in torch.split(stretched(channels, image), at_a_time(image))
+    )
     logits = logits_at(subject, seen).view(len(images), maps.shape[1], -1)
     scores = logits.gather(2, _beside(targets, logits)).softmax(1)
     return enlarged((scores[..., None] * maps).sum(1).relu(), images)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from harness.explainers._passes import logits_at, remembered
+from harness.explainers._passes import at_a_time, logits_at, remembered
 from harness.explainers._randomness import generators
 from harness.explainers._segments import SEGMENTS, painted, segments_of
 from harness.explainers.base import explainer
@@ -83,7 +83,11 @@ def rise(
     bank = grid_mask_bank(masks, _size(images), grid=grid, seed=seed, purpose=Purpose.EXPLAIN)
     keep = torch.from_numpy(bank).to(images)
     means = images.mean((2, 3), keepdim=True)
-    several = (torch.lerp(mean, image, keep[:, None]) for image, mean in zip(images, means, strict=True))
+    several = (
+        torch.lerp(mean, image, some[:, None])
+        for image, mean in zip(images, means, strict=True)
+        for some in torch.split(keep, at_a_time(image))
+    )
     answers = logits_at(subject, several).softmax(1).view(len(images), masks, -1)
     chosen = answers[torch.arange(len(images)), :, targets.to(answers.device)]
     # The paper divides by the half that masks keep on average; by what these kept, a pixel that they happened to keep
@@ -119,7 +123,12 @@ def mc_rise(
     painted = torch.from_numpy(bank).to(images)
     keep = 1 - painted.sum(1)
     over = torch.einsum("mqhw,qc->mchw", painted, colours)
-    answers = logits_at(subject, (keep[:, None] * image + over for image in images)).softmax(1)
+    several = (
+        some[:, None] * image + colour
+        for image in images
+        for some, colour in zip(*(torch.split(each, at_a_time(image)) for each in (keep, over)), strict=True)
+    )
+    answers = logits_at(subject, several).softmax(1)
     chosen = answers.view(len(images), masks, -1)[torch.arange(len(images)), :, targets.to(answers.device)]
     # Where masks happened never to keep a pixel, or never to paint it with a colour, nothing is known of that.
     kept = _weighted_mean(chosen, keep[:, None])
@@ -191,7 +200,9 @@ def hidden_logits(
     """Return the logits of each image with each of its masks hidden."""
     means = images.mean((2, 3), keepdim=True)
     several = (
-        torch.where(masks[:, None], mean, image) for image, mean, masks in zip(images, means, hidden, strict=True)
+        torch.where(some[:, None], mean, image)
+        for image, mean, masks in zip(images, means, hidden, strict=True)
+        for some in torch.split(masks, at_a_time(image))
     )
     return list(torch.split(logits_at(subject, several), [len(masks) for masks in hidden]))
 

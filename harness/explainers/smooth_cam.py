@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from harness.explainers._passes import logits_at
+from harness.explainers._passes import at_a_time, logits_at
 from harness.explainers._randomness import generators, normal
 from harness.explainers.base import explainer
 from harness.explainers.cam import as_pictures, enlarged, stretched
@@ -116,7 +116,11 @@ def _weighted_by_scores(
     maps = as_pictures(subject, subject.activations(images, [layer])[layer])
     weights = []
     for image, channels, target, source in zip(images, maps, targets.tolist(), generators(images, seed), strict=True):
-        seen = (image * masks[:, None] for masks in shown(stretched(channels, image), source))
+        seen = (
+            image * some[:, None]
+            for masks in shown(stretched(channels, image), source)
+            for some in torch.split(masks, at_a_time(image))
+        )
         logits = logits_at(subject, seen)[:, target].view(-1, len(channels))
         weights.append(logits.mean(0).softmax(0))
     return enlarged((torch.stack(weights)[..., None, None] * maps).sum(1).relu(), images)

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
-from harness.explainers._passes import remembered
+from harness.explainers._passes import at_a_time, remembered
 from harness.explainers._randomness import generators, seeds
 from harness.explainers._segments import SEGMENTS, painted, segments_of
 from harness.explainers.base import explainer
@@ -237,7 +237,7 @@ def _lime_of_one(
             top_labels=None,
             hide_color=picture.mean((0, 1)),
             num_samples=samples,
-            batch_size=samples,
+            batch_size=min(samples, at_a_time(torch.from_numpy(picture))),
             segmentation_fn=lambda _picture: labels,
             random_seed=seed,
         )

@@ -14,7 +14,14 @@ EXPLAINERS = ("saliency", "lime", "grad-cam")
 """What figures 1, 3 and 4 show, and what the gallery's run judges."""
 
 FILTERS_SHOWN = (32, 48)
-"""Filters of the first and of the second activation layer."""
+"""Filters of the first and of the second activation layer whose images are found."""
+
+CLASSES_FOUND = 21
+"""Classes whose images are found."""
+
+LARGE, FEWER = 128 * 128, 4
+"""Pixels of a picture above which one of so many filters and classes is enough: an image takes as many passes however
+large it is, and every pass takes the longer."""
 
 IMAGE = 5607
 """The image whose filter outputs are shown, where the face set has it."""
@@ -50,6 +57,11 @@ class Gallery:
     image: str | None = None
     after_activation: bool = False
     ascent: Ascent = field(default_factory=Ascent)
+
+    def found(self, usual: int) -> int:
+        """Return of how many filters or classes images are found, of `usual` where pictures are small."""
+        spec = self.subject.spec
+        return -(-usual // FEWER) if spec.height * spec.width > LARGE else usual
 
     def check(self) -> None:
         """Refuse what could be refused only after minutes of work, and a network that cannot be explained."""

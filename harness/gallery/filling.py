@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from harness.engines import Job, Progress, run_here
 from harness.errors import ExplainerFault
 from harness.explainers import registered
 from harness.explainers._segments import segments_of
@@ -15,13 +17,15 @@ from harness.gallery.asked import FILTERS_SHOWN, IMAGE, MOST_CLASSES, Gallery
 from harness.gallery.choosing import NONE, random_right, surest_right
 from harness.gallery.layers import activation_after, activation_layers, convolution_layers, filter_outputs
 from harness.gallery.regions import speaking_regions
-from harness.gallery.units import asked_layers, stored_layer
+from harness.gallery.units import Layer, asked_layers, stored_layer
 from harness.models.soundness import finite_answers
 from harness.store import FILTERS, RunFolder, joined
 from harness.subject import Subject
 
 
-def fill(gallery: Gallery, folder: RunFolder, run: RunFolder, command: str = "") -> None:
+def fill(
+    gallery: Gallery, folder: RunFolder, run: RunFolder, command: str = "", progress: Progress = lambda jobs: jobs
+) -> None:
     """Compute all that the figures show and store it in `folder`; what is there already is not computed again.
 
     Parameters
@@ -34,6 +38,8 @@ def fill(gallery: Gallery, folder: RunFolder, run: RunFolder, command: str = "")
         The evaluation whose numbers stand beside the figures.
     command
         Noted in the folder.
+    progress
+        Passes jobs through and shows how far they are.
     """
     subject, faces = gallery.subject, gallery.faces
     gallery.check()
@@ -43,17 +49,29 @@ def fill(gallery: Gallery, folder: RunFolder, run: RunFolder, command: str = "")
     chance = random_right(faces.labels, probabilities.argmax(1), len(subject.classes), gallery.seed)[:shown]
     surest = surest_right(faces.labels, probabilities)[:shown]
     faults: list[str] = []
-    arrays = {
-        **_maps(gallery, images, probabilities, chance, ("random", ("saliency", "grad-cam")), faults),
-        **_maps(gallery, images, probabilities, surest, ("surest", ("lime",)), faults),
-    }
+    arrays: dict[str, np.ndarray] = {}
+    layers: dict[str, Layer] = {}
+
+    def show(chosen: Int[np.ndarray, " k"], name: str, explainers: Sequence[str]) -> None:
+        arrays.update(_maps(gallery, images, probabilities, chosen, (name, explainers), faults))
+
+    def find(layer: str, asked: int) -> None:
+        layers[layer] = stored_layer(gallery, folder, images, layer, asked)
+
+    maps = {"random": (chance, ("saliency", "grad-cam")), "surest": (surest, ("lime",))}
+    jobs = [
+        *[
+            Job(f"maps of {' and '.join(explainers)}", "", partial(show, chosen, name, explainers))
+            for name, (chosen, explainers) in maps.items()
+        ],
+        *[Job(f"images for {layer}", "", partial(find, layer, asked)) for layer, asked in asked_layers(gallery)],
+    ]
+    run_here(jobs, progress)
     arrays |= _regions(gallery, images, surest, arrays["surest_lime"])
     outputs, about_outputs = _outputs(gallery, images, probabilities, chance)
-    layers = [stored_layer(gallery, folder, images, *each) for each in asked_layers(gallery)]
-    folder.write_arrays(
-        "gallery.npz", arrays | outputs | {f"filters_{i}": made.pictures for i, made in enumerate(layers)}
-    )
-    folder.write_table("filters", joined(FILTERS, [made.table for made in layers]))
+    found = {f"filters_{number}": made.pictures for number, made in enumerate(layers.values())}
+    folder.write_arrays("gallery.npz", arrays | outputs | found)
+    folder.write_table("filters", joined(FILTERS, [made.table for made in layers.values()]))
     folder.write_json(
         "gallery.json",
         {
@@ -65,7 +83,7 @@ def fill(gallery: Gallery, folder: RunFolder, run: RunFolder, command: str = "")
             "run": str(run.path),
             "ascent": asdict(gallery.ascent),
             "outputs": about_outputs,
-            "layers": [made.about for made in layers],
+            "layers": [made.about for made in layers.values()],
             "notes": [*_notes(gallery, about_outputs), *faults],
             "names": dict(zip(map(str, faces.ids.tolist()), faces.names, strict=True)) if faces.names else {},
         },
@@ -84,6 +102,8 @@ def _notes(gallery: Gallery, outputs: dict[str, Any]) -> list[str]:
     classes = len(gallery.subject.classes)
     if classes > MOST_CLASSES:
         found.append(f"of {classes} classes the first {MOST_CLASSES} are shown")
+    if gallery.found(MOST_CLASSES) < MOST_CLASSES:
+        found.append("pictures are large, so that images are found of a quarter as many filters and classes as usual")
     if gallery.faces.labels is None:
         found.append(
             "the images have no labels: where a figure's rule says classified right, the predicted class is taken, "

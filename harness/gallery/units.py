@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 
 from harness.digest import digest
-from harness.gallery.asked import FILTERS_SHOWN, MOST_CLASSES, SCALE_IMAGES, Gallery
+from harness.gallery.asked import CLASSES_FOUND, FILTERS_SHOWN, SCALE_IMAGES, Gallery
 from harness.gallery.layers import activation_layers
 from harness.gallery.maximisation import LOGITS, Maximised, maximise, unit_count
 from harness.gallery.outcomes import Outcome, agreement_of_draws, differs_from_random, exceeds_faces
@@ -22,7 +22,7 @@ from harness.subject import Subject
 
 
 @dataclass(frozen=True)
-class _Layer:
+class Layer:
     """What is stored of a layer: its best pictures (m, h, w, c), a row a unit and draw, and all that is said of it."""
 
     pictures: np.ndarray
@@ -32,13 +32,14 @@ class _Layer:
 
 def asked_layers(gallery: Gallery) -> Iterator[tuple[str, int]]:
     """Yield the layers whose units are shown with how many of them; the last one is the classes."""
-    yield from zip(activation_layers(gallery.subject, len(FILTERS_SHOWN)).names, FILTERS_SHOWN, strict=False)
-    yield LOGITS, MOST_CLASSES
+    names = activation_layers(gallery.subject, len(FILTERS_SHOWN)).names
+    yield from zip(names, map(gallery.found, FILTERS_SHOWN), strict=False)
+    yield LOGITS, gallery.found(CLASSES_FOUND)
 
 
 def stored_layer(
     gallery: Gallery, folder: RunFolder, images: Float[torch.Tensor, "n c h w"], layer: str, asked: int
-) -> _Layer:
+) -> Layer:
     """Find the images of a layer's units, and check them."""
     subject, seed = gallery.subject, gallery.seed
     held = unit_count(subject, layer)
@@ -65,7 +66,7 @@ def stored_layer(
         "agreement": _plain(agreement_of_draws(found, ~dead)),
         "outcomes": [_told(outcome) for outcome in outcomes],
     }
-    return _Layer(pictures, _rows(gallery, found, means, dead), about)
+    return Layer(pictures, _rows(gallery, found, means, dead), about)
 
 
 def _maximised(

@@ -196,10 +196,9 @@ def of_the_network(games: Games, case: EvaluationSet, shared: Shared) -> Measure
         _row_of_network(deep, "resolution", WITHIN, np.full(len(deep.targets), side / games.games.grids[0].split)),
     ]
     for number, (name, _) in enumerate(games.games.fills):
-        tables = truth.answers[:, number]
-        additive = np.stack([additivity(_of_class(table, few.targets)) for table in tables])
+        additive = np.stack([additivity(table) for table in truth.worth[:, number]])
         rows.append(_row_of_network(few, "additivity", name, additive.mean(axis=0)))
-        rows.append(_row_of_network(few, "fill-recognition", name, _recognised(tables, few.targets)))
+        rows.append(_row_of_network(few, "fill-recognition", name, _recognised(truth.taken[:, number])))
     return Measured(scores=joined(SCORES, rows))
 
 
@@ -287,26 +286,20 @@ def _of_some(
 
 def _fit(truth: Truth, maps: Float[np.ndarray, "n h w"]) -> Float64[np.ndarray, " n"]:
     """Return the mean fit over all grids and fills."""
-    targets = truth.case.targets
     fits = [
-        coalition_fit(level.sums(maps), _of_class(table, targets))
-        for level, tables in zip(truth.cells, truth.answers, strict=True)
+        coalition_fit(level.sums(maps), table)
+        for level, tables in zip(truth.cells, truth.worth, strict=True)
         for table in tables
     ]
     mean: np.ndarray = np.mean(fits, axis=0)
     return mean
 
 
-def _of_class(worth: Float[np.ndarray, "n s k"], classes: Int[np.ndarray, " n"]) -> Float64[np.ndarray, "n s"]:
-    """Return what each coalition is worth to one class an image."""
-    return np.take_along_axis(worth, classes[:, None, None], axis=2)[..., 0]
-
-
-def _recognised(tables: Float[np.ndarray, "grids n s k"], targets: Int[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+def _recognised(taken: Bool[np.ndarray, "grids n s"]) -> Float64[np.ndarray, " n"]:
     """Return the share of coalitions of at least half of the cells that are taken for the target."""
-    held = coalitions(tables.shape[2].bit_length() - 1)
+    held = coalitions(taken.shape[2].bit_length() - 1)
     large = 2 * held.sum(axis=1) >= held.shape[1]
-    return fill_recognition(tables[:, :, large].argmax(axis=3) == targets[:, None])
+    return fill_recognition(taken[:, :, large])
 
 
 def _unless_constant(maps: Float[np.ndarray, "n h w"], scores: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Float, Float64
 
 from harness.measurements.base import MAP, PORTRAIT, SPECTRUM, TRANSPLANT, Attributions, Measured, score_rows
 from harness.measurements.cells import against_nulls
@@ -50,22 +50,14 @@ class MinimalSubset:
             TRANSPLANT: [few.transplanted],
             PORTRAIT: [few.portraits],
         }
-        score = partial(_subsets, truth, recognised_coalitions(truth))
+        score = partial(_subsets, truth)
         return Measured(scores=joined(SCORES, against_nulls(few, NAME, maps, score)))
 
 
-def recognised_coalitions(truth: Truth) -> Bool[np.ndarray, "grids fills n s"]:
-    """Return which coalitions are taken for each image's class."""
-    found: np.ndarray = truth.answers.argmax(axis=4) == truth.case.targets[:, None]
-    return found
-
-
-def _subsets(
-    truth: Truth, recognised: Bool[np.ndarray, "grids fills n s"], maps: Float[np.ndarray, "n h w"]
-) -> Float64[np.ndarray, " n"]:
+def _subsets(truth: Truth, maps: Float[np.ndarray, "n h w"]) -> Float64[np.ndarray, " n"]:
     """Return the mean over the grids and fills under which there is a smallest subset."""
     found = []
-    for level, tables in zip(truth.cells, recognised, strict=True):
+    for level, tables in zip(truth.cells, truth.taken, strict=True):
         order = removal_order(level.sums(maps)[:, None, :], seed=truth.case.seed, keys=truth.case.keys)
         found += [minimal_subset(order, table) for table in tables]
     shares = np.stack(found)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -58,7 +58,8 @@ class Standing:
     resolution
         Side in pixels of the finest cells at which it shows what counted; 0 where it does not.
     yes, stopped
-        The names of the rungs reached, and the row of the first that is not: None where none is left.
+        The names of the rungs reached, and the row of what speaks against more: the first rung that is refuted up to
+        that of what counted, open ones below it or not, else the first that is not reached; None where none is left.
     """
 
     explainer: str
@@ -68,7 +69,7 @@ class Standing:
     name: str
     resolution: int
     yes: tuple[str, ...]
-    stopped: dict[str, object] | None
+    stopped: dict[str, Any] | None
 
 
 def standings(run: RunFolder, where: str = ALL) -> list[Standing]:
@@ -85,16 +86,22 @@ def standings(run: RunFolder, where: str = ALL) -> list[Standing]:
 def standing(run: RunFolder, name: str, where: str = ALL, *, with_share: bool = True) -> Standing:
     """Return where one explainer stands; its share of pairs takes the longest and can be left out."""
     rows = run.ladder[(run.ladder["explainer"] == name) & (run.ladder["class"] == where)].sort_values("rung")
-    top, label, yes, stopped = 0, "", list[str](), None
-    for row in rows.to_dict("records"):
-        if row["reached"] == "yes":
-            yes.append(str(row["name"]))
-            if stopped is None:
-                top, label = int(row["rung"]), str(row["name"])
-        elif row["reached"] != "not applicable" and stopped is None:
-            stopped = {str(key): value for key, value in row.items()}
-    pairs = share(run, name, where) if with_share else None
-    return Standing(name, where, pairs, top, label, int(rows["resolution"].max()), tuple(yes), stopped)
+    asked = [{str(key): value for key, value in row.items()} for row in rows.to_dict("records")]
+    asked = [row for row in asked if row["reached"] != "not applicable"]
+    missed = [row for row in asked if row["reached"] != "yes"]
+    first = missed[0]["rung"] if missed else np.inf
+    top, label = max(((row["rung"], row["name"]) for row in asked if row["rung"] < first), default=(0, ""))
+    refuted = [row for row in missed if row["reached"] in ("no", ELSEWHERE) and row["rung"] <= COUNTED]
+    return Standing(
+        explainer=name,
+        where=where,
+        share=share(run, name, where) if with_share else None,
+        rung=top,
+        name=label,
+        resolution=int(rows["resolution"].max()),
+        yes=tuple(row["name"] for row in asked if row["reached"] == "yes"),
+        stopped=next(iter([*refuted, *missed]), None),
+    )
 
 
 def share(run: RunFolder, name: str, where: str = ALL) -> Share | None:
@@ -237,7 +244,10 @@ def class_table(run: RunFolder, by: Literal["class", "explainer"] = "class", *, 
     made.attrs = {
         "kind": "ladder", "title": "the highest rung class by class, and the share of settled pairs that is right",
         "notes": [f"{each.number}: {each.claim}." for each in run.record.rungs]
-        + ["?: what the next rung claims is not settled; for a class few images are there to settle it."],
+        + [
+            "?: what the next rung claims is not settled; for a class few images are there to settle it. Without it a "
+            "rung up to that of what counts is refuted, or none is left."
+        ],
     }  # fmt: skip
     return made
 

@@ -22,8 +22,8 @@ from harness.names import name_fault
 from harness.subject.copies import copied, evaluated
 from harness.subject.counting import CountedNetwork, Passes, precision
 from harness.subject.feeding import Feed, measured_feed
-from harness.subject.folding import Marks, folded, hooked, marks
 from harness.subject.outputs import first_of, on_first
+from harness.subject.rewriting import Marks, hooked, marks, rewritten
 from harness.subject.spec import InputSpec
 
 
@@ -89,7 +89,7 @@ class Subject:
         self.read: Reads = {}
         self.behaviour = ""
         self.token_orders: dict[str, tuple[int, str]] = {}
-        self._folded: tuple[Marks, nn.Module] | None = None
+        self._quick: tuple[Marks, nn.Module] | None = None
         from harness.subject.map_layer import late_map_layer  # it asks a subject, which must be there first
 
         self._network = evaluated(network, name).requires_grad_(False).to(self.device)
@@ -172,23 +172,23 @@ class Subject:
     # ------------------------------------------------------------------ questions without gradient
 
     def logits(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-        """Return the network's logits, without gradient; see :mod:`harness.subject.folding` for what is run."""
+        """Return the network's logits, without gradient; see :mod:`harness.subject.rewriting` for what is run."""
         with torch.no_grad():
             model = self._for_answers()
             return torch.cat([model(batch) for batch in self._fed(images, self.feed.forward_batch)])
 
     def _for_answers(self) -> nn.Module:
-        """Return the network with its normalisations folded, as long as nothing listens to it and it is as it was."""
+        """Return the network rewritten in fewer steps, as long as nothing listens to it and it is as it was."""
         if hooked(self._network):
             return self.model
         now = marks(self._network)
-        if self._folded is None or self._folded[0] != now:
-            quick = folded(self._network, self.spec, self.device)
-            self._folded = now, self.model
+        if self._quick is None or self._quick[0] != now:
+            quick = rewritten(self._network, self.spec, self.device)
+            self._quick = now, self.model
             if quick is not self._network:
                 quick.to(memory_format=self.feed.layout())  # type: ignore[call-overload]
-                self._folded = now, CountedNetwork(quick, self.passes).eval()
-        return self._folded[1]
+                self._quick = now, CountedNetwork(quick, self.passes).eval()
+        return self._quick[1]
 
     def probabilities(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         """Return the network's class probabilities, without gradient."""
@@ -359,7 +359,7 @@ class Subject:
         other = Subject(network, name=name, classes=self.classes, spec=spec, cam_layer=layer, device=self.device)
         other.passes, other.limit = self.passes, self.limit
         other.token_orders = self.token_orders if other.runs == self.runs else {}
-        other.model, other._folded = CountedNetwork(other._network, self.passes).eval(), None
+        other.model, other._quick = CountedNetwork(other._network, self.passes).eval(), None
         other.feed = self.feed
         return other
 
@@ -383,7 +383,7 @@ class Subject:
     @contextmanager
     def kept(self, changed: list[str]) -> Iterator[None]:
         """Put back what is changed of the subject itself meanwhile, such as its map layer, and add its name."""
-        before = {name: held for name, held in vars(self).items() if name not in ("content", "_folded")}
+        before = {name: held for name, held in vars(self).items() if name not in ("content", "_quick")}
         try:
             yield
         finally:
@@ -404,11 +404,11 @@ class Subject:
     def put_back(self, network: nn.Module) -> None:
         """Run `network` from now on: a copy from before something changed the subject's own."""
         self._network = network
-        self.model, self._folded = CountedNetwork(network, self.passes).eval(), None
+        self.model, self._quick = CountedNetwork(network, self.passes).eval(), None
 
     def fed(self, feed: Feed) -> "Subject":
         """Use a feed from now on, and return the subject."""
-        self.feed, self._folded = feed, None
+        self.feed, self._quick = feed, None
         self._network.to(memory_format=feed.layout())  # type: ignore[call-overload]
         return self
 

@@ -6,14 +6,14 @@ logits without answering anything else, and that must not count for or against a
 logits, so the values of any contrast of classes follow from the same table.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Float64, Int
+from jaxtyping import Bool, Float, Float32, Float64, Int, Shaped
 from torch import Tensor
 
 from harness.digest import digest
@@ -27,6 +27,9 @@ Game = Callable[[Bool[np.ndarray, "m d"]], Float[np.ndarray, "m k"]]
 
 Shared = Callable[[tuple[object, ...], Callable[[], Mapping[str, Any]]], dict[str, Any]]
 """``(what, make)`` -> arrays made once by `make` and kept under `what`, which names all that they depend on."""
+
+Reading = Callable[[Float32[np.ndarray, "m s k"], slice], tuple[np.ndarray, ...]]
+"""``(answers, which)`` -> what is read off the answers about some images, one row an image; `which` of all they are."""
 
 BLOCK = 8
 """Images whose answers are kept together: what a stopped run loses at most."""
@@ -131,6 +134,8 @@ class ExactGames:
     ) -> Float32[np.ndarray, "grids fills n s k"]:
         """Return the logits of all coalitions of cells, on every grid and under every fill.
 
+        They fill memory where there are many classes and images; :meth:`read` holds a few images' at a time.
+
         Parameters
         ----------
         shared
@@ -141,7 +146,27 @@ class ExactGames:
         UsageError
             Where the pictures are too small, or there are too many cells.
         """
-        return np.stack([_kept(each, shared) for each in self._of_cells(subject, images)])
+        return self.read(subject, images, shared, _as_they_are)[0]
+
+    def read(
+        self, subject: Subject, images: Float[Tensor, "n c h w"], shared: Shared, reading: Reading
+    ) -> tuple[Shaped[np.ndarray, "grids fills n ..."], ...]:
+        """Return what `reading` makes of the logits of all coalitions of cells, on every grid and under every fill.
+
+        Parameters
+        ----------
+        shared
+            Keeps the answers block by block.
+        reading
+            Is given the answers of one block at a time.
+
+        Raises
+        ------
+        UsageError
+            Where the pictures are too small, or there are too many cells.
+        """
+        by_grid = [_read(each, shared, reading) for each in self._of_cells(subject, images)]
+        return tuple(np.stack(each) for each in zip(*by_grid, strict=True))
 
     def within(
         self, subject: Subject, images: Float[Tensor, "n c h w"], keys: Int[np.ndarray, " n"], seed: int, shared: Shared
@@ -165,11 +190,25 @@ class ExactGames:
         UsageError
             Where the pictures are too small, or a cell has too many parts.
         """
-        grid = self.grids[0]
-        answers = _kept(self._of_parts(subject, images, keys, seed), shared)
-        flat = answers.reshape(len(self.fills), len(images), grid.cells, -1, CONTEXTS, answers.shape[-1])
-        means: np.ndarray = flat.mean(axis=4)
-        return means
+        return self.read_within(subject, images, keys, seed, shared, _as_they_are)[0]
+
+    def read_within(
+        self,
+        subject: Subject,
+        images: Float[Tensor, "n c h w"],
+        keys: Int[np.ndarray, " n"],
+        seed: int,
+        shared: Shared,
+        reading: Callable[[Float32[np.ndarray, "m cells s k"], slice], tuple[np.ndarray, ...]],
+    ) -> tuple[Shaped[np.ndarray, "fills n ..."], ...]:
+        """Return what `reading` makes of the logits that :meth:`within` gives, a few images at a time."""
+        cells = self.grids[0].cells
+
+        def over_contexts(answers: Float32[np.ndarray, "m s k"], which: slice) -> tuple[np.ndarray, ...]:
+            apart = answers.reshape(len(answers), cells, -1, CONTEXTS, answers.shape[-1])
+            return reading(apart.mean(axis=3), which)
+
+        return _read(self._of_parts(subject, images, keys, seed), shared, over_contexts)
 
     def pieces(self, subject: Subject, images: Float[Tensor, "n c h w"]) -> list["Piece"]:
         """Return what :meth:`answers` asks, piece by piece."""
@@ -229,9 +268,29 @@ ByFill = list[list[Piece]]
 """Pieces of consecutive images, under each fill."""
 
 
-def _kept(asked: ByFill, shared: Shared) -> Float32[np.ndarray, "fills n m k"]:
-    """Return the answers, asking for those that are not kept yet."""
-    return np.stack([np.concatenate([shared(*piece)["answers"] for piece in blocks]) for blocks in asked])
+def _read(asked: ByFill, shared: Shared, reading: Reading) -> tuple[Shaped[np.ndarray, "fills n ..."], ...]:
+    """Return what is read off the answers block by block, asking for those that are not kept yet."""
+    by_fill = [_joined(_read_blocks(pieces, shared, reading)) for pieces in asked]
+    return tuple(np.stack(each) for each in zip(*by_fill, strict=True))
+
+
+def _read_blocks(pieces: Sequence[Piece], shared: Shared, reading: Reading) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yield what is read off each block of consecutive images."""
+    start = 0
+    for piece in pieces:
+        answers = shared(*piece)["answers"]
+        yield reading(answers, slice(start, start + len(answers)))
+        start += len(answers)
+
+
+def _joined(blocks: Iterable[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+    """Return one array of all blocks for each thing that was read."""
+    return tuple(np.concatenate(each) for each in zip(*blocks, strict=True))
+
+
+def _as_they_are(answers: Float32[np.ndarray, "m ... k"], which: slice) -> tuple[np.ndarray, ...]:
+    """Read off the answers themselves."""
+    return (answers,)
 
 
 def _answered(

@@ -1,10 +1,12 @@
 """What the exact games say of the images of an evaluation set: asked once, and shared by all who use it."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Bool, Float, Float32, Float64, Int
 
+from harness.digest import digest
 from harness.evaluation_set import EvaluationSet
 from harness.truth import ExactGames, cell_sums, pairs_of, pairs_within, shapley_values, true_maps, worths
 from harness.truth.games import Piece, Shared
@@ -49,8 +51,10 @@ class Truth:
     ----------
     case
         The images that were played on.
-    answers
-        The worth of each coalition for every class, on each grid and under each fill.
+    worth
+        Of each coalition for the image's target, on each grid and under each fill.
+    taken
+        Whether the coalition is taken for the target: no other class has a larger logit.
     cells
         Each grid's cells.
     parts
@@ -60,7 +64,8 @@ class Truth:
     """
 
     case: EvaluationSet
-    answers: Float[np.ndarray, "grids fills n s k"]
+    worth: Float64[np.ndarray, "grids fills n s"]
+    taken: Bool[np.ndarray, "grids fills n s"]
     cells: tuple[Level, ...]
     parts: Level
     deep: Int[np.ndarray, " m"]
@@ -107,22 +112,16 @@ class Games:
         UsageError
             Where the pictures are too small.
         """
-        games, shape = self.games, case.images.shape[-2:]
         few, deep = self._chosen(case)
-        answers = worths(games.answers(few.subject, few.images, shared))
+        which = digest(few.images, few.targets, few.keys, few.seed, deep)
+        told = shared(("truth", self, which), lambda: self._told(few, deep, shared))
+        shape, first = case.images.shape[-2:], self.games.grids[0]
         cells = tuple(
-            Level(grid.labels(*shape), pairs_of(grid.cells), _values(table))
-            for grid, table in zip(games.grids, answers, strict=True)
+            Level(grid.labels(*shape), pairs_of(grid.cells), values)
+            for grid, values in zip(self.games.grids, told["cells"], strict=True)
         )
-        deeper, first = few.take(deep), games.grids[0]
-        inner = worths(games.within(few.subject, deeper.images, deeper.keys, case.seed, shared))
-        values = _values(inner.reshape(inner.shape[0], -1, *inner.shape[3:]))
-        parts = Level(
-            first.part_labels(*shape),
-            pairs_within(first.cells, first.split),
-            values.reshape(*inner.shape[:2], first.parts, -1),
-        )
-        return Truth(few, answers, cells, parts, deep)
+        parts = Level(first.part_labels(*shape), pairs_within(first.cells, first.split), told["parts"])
+        return Truth(few, told["worth"], told["taken"], cells, parts, deep)
 
     def pieces(self, case: EvaluationSet) -> list[Piece]:
         """Return what :meth:`truth` asks the network, piece by piece; nothing where it cannot be played."""
@@ -135,15 +134,33 @@ class Games:
             *self.games.pieces_within(few.subject, deeper.images, deeper.keys, case.seed),
         ]
 
+    def _told(self, few: EvaluationSet, deep: Int[np.ndarray, " m"], shared: Shared) -> dict[str, np.ndarray]:
+        """Return what the games say, reading the answers of a few images at a time: those of all would fill memory."""
+        cells, worth, taken = self.games.read(few.subject, few.images, shared, partial(_of_cells, few.targets))
+        inner = few.take(deep)
+        (parts,) = self.games.read_within(few.subject, inner.images, inner.keys, few.seed, shared, _of_parts)
+        return {"cells": cells, "worth": worth, "taken": taken, "parts": parts}
+
     def _chosen(self, case: EvaluationSet) -> tuple[EvaluationSet, Int[np.ndarray, " m"]]:
         """Return the images that are played on, and which of them are played within."""
         few = case.take(self.chosen(case))
         return few, np.flatnonzero(np.isin(self.chosen(case), case.some(self.within_per_class)))
 
 
-def _values(worth: Float[np.ndarray, "fills n s k"]) -> Float64[np.ndarray, "fills n d k"]:
-    """Return the Shapley values under each fill."""
-    return np.stack([shapley_values(table) for table in worth])
+def _of_cells(
+    targets: Int[np.ndarray, " n"], answers: Float32[np.ndarray, "m s k"], which: slice
+) -> tuple[np.ndarray, ...]:
+    """Return what some images' games say: Shapley values of all classes, worths of the target, whether it is taken."""
+    worth, classes = worths(answers), targets[which]
+    of_target = np.take_along_axis(worth, classes[:, None, None], axis=2)[..., 0]
+    return shapley_values(worth), of_target, worth.argmax(axis=2) == classes[:, None]
+
+
+def _of_parts(answers: Float32[np.ndarray, "m cells s k"], which: slice) -> tuple[np.ndarray, ...]:
+    """Return the Shapley values of all parts for all classes."""
+    images, _, coalitions, classes = answers.shape
+    values = shapley_values(worths(answers).reshape(-1, coalitions, classes))
+    return (values.reshape(images, -1, classes),)
 
 
 def target_maps(truth: Truth) -> Float64[np.ndarray, "n h w"]:

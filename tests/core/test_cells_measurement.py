@@ -16,7 +16,7 @@ from harness.measurements.cells import of_the_network, runners_up
 from harness.oracles.known import truths
 from harness.perturbation import BlurFill, MeanFill, PictureFill
 from harness.subject import InputSpec, Subject
-from harness.truth import games_of
+from harness.truth import games_of, shapley_values, worths
 from harness.truth.images import Games, target_maps
 
 MEAN_FACE = PictureFill(torch.zeros(1, SIDE, SIDE))
@@ -257,6 +257,24 @@ def test_a_linear_network_is_wholly_additive(case: EvaluationSet) -> None:
     assert set(scores["explainer"]) == {""}
 
 
+def test_the_truth_is_read_off_the_answers_of_all_images_and_classes(case: EvaluationSet) -> None:
+    truth = replace(GAMES, within_per_class=2).truth(case, SHARED)
+    few, targets = truth.case, truth.case.targets[None, None, :, None, None]
+    logits = PLAYED.answers(few.subject, few.images, SHARED)
+    worth = worths(logits)
+    np.testing.assert_array_equal(truth.worth, np.take_along_axis(worth, targets, axis=4)[..., 0])
+    np.testing.assert_array_equal(truth.taken, worth.argmax(axis=4) == targets[..., 0])
+    deep = few.take(truth.deep)
+    inner = worths(PLAYED.within(few.subject, deep.images, deep.keys, case.seed, SHARED))
+    assert 0 < len(deep.targets) < len(few.targets)
+    for fill in range(len(PLAYED.fills)):
+        for level, tables in zip(truth.cells, worth, strict=True):
+            # A value is a mean over coalitions of differences of worths: their order of summing alone may differ.
+            np.testing.assert_allclose(level.values[fill], shapley_values(tables[fill]), rtol=0, atol=EXACT)
+        parts = shapley_values(inner[fill].reshape(-1, *inner.shape[3:])).reshape(len(deep.targets), -1, worth.shape[4])
+        np.testing.assert_allclose(truth.parts.values[fill], parts, rtol=0, atol=EXACT)
+
+
 def test_truth_with_growing_noise_is_less_and_less_right(case: EvaluationSet) -> None:
     rungs = [
         np.nanmean(
@@ -284,8 +302,11 @@ def test_what_is_asked_piece_by_piece_is_what_the_truth_asks(case: EvaluationSet
         return SHARED(what, make)
 
     games.truth(case, noted)
+    whole, *of_pieces = asked
     pieces = [piece.what for piece in games.pieces(case)]
-    assert pieces == asked
+    assert pieces == of_pieces
+    games.truth(case, noted)
+    assert list(map(repr, asked[len(pieces) + 1 :])) == [repr(whole)]
     assert len(set(map(repr, pieces))) == len(pieces)
     lacking = replace(games, games=replace(PLAYED, grids=tuple(replace(g, split=SIDE) for g in PLAYED.grids)))
     assert lacking.pieces(case) == []

@@ -10,6 +10,7 @@ from double_cases import EQUAL, network, pictures, subject
 from harness.explainers import _passes, registered
 from harness.explainers._passes import gradients_at, logits_at, remembered
 from harness.explainers._randomness import generators, global_generators_seeded, seeds
+from harness.subject import Subject
 
 EXPLAINERS = registered()
 TARGETS = torch.tensor([0, 3, 4])
@@ -73,9 +74,15 @@ def test_joined_sets_give_the_gradients_of_each() -> None:
         assert torch.allclose(found, of.gradients(point, TARGETS), atol=EQUAL)
 
 
-def test_joined_logits_keep_their_order() -> None:
+def test_joined_logits_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_passes, "MOST_AT_A_TIME", 3)
     of, images = subject(network()), pictures(7)
-    assert torch.allclose(logits_at(of, images.split(2), joined=3), of.logits(images), atol=1e-5)
+    assert torch.allclose(logits_at(of, images.split(2)), of.logits(images), atol=EQUAL)
+
+
+def test_a_set_of_no_images_has_no_answers() -> None:
+    of, images = subject(network()), pictures(4)
+    assert torch.equal(logits_at(of, [images[:0], images[:0], images]), of.logits(images))
 
 
 def test_seeds_depend_on_seed_and_image_alone() -> None:
@@ -100,3 +107,16 @@ def test_global_generators_are_put_back() -> None:
     assert draw() == expected
     with global_generators_seeded(5):
         assert draw() == inside
+
+
+@pytest.mark.parametrize("name", ["rise", "mc-rise", "occlusion", "score-cam", "is-cam", "lime", "lime-fast"])
+def test_few_pictures_are_held_at_a_time_and_the_maps_are_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, ask = list[int](), Subject.logits
+    monkeypatch.setattr(Subject, "logits", lambda self, batch: (held.append(len(batch)), ask(self, batch))[1])
+    whole = EXPLAINERS[name].maps(subject(network()), pictures(), TARGETS, 0)
+    together = max(held)
+    held.clear()
+    monkeypatch.setattr(_passes, "MOST_AT_A_TIME", 3)
+    apart = EXPLAINERS[name].maps(subject(network()), pictures(), TARGETS, 0)
+    assert max(held) <= 2 * 3 < together, "fewer than three wait when three more come"
+    np.testing.assert_allclose(apart, whole, rtol=0, atol=EQUAL)

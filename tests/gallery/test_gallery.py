@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from PIL import Image
 from tiny import CLASSES, SPEC, bright_patch_faces, patch_subject, tiny_network, with_record
 
 from harness.cli import main
+from harness.engines import Job
 from harness.errors import UsageError
-from harness.gallery import Ascent, Gallery
+from harness.gallery import Ascent, Gallery, asked, fill
 from harness.profiles import PROFILES
 from harness.report import gallery_figures, gallery_page
 from harness.report.gallery_answer import gallery_answer
@@ -176,6 +177,30 @@ def test_the_same_seed_stores_the_same(place: Path, filled: StoredGallery) -> No
     assert again.keys() == filled.arrays.keys()
     for name, array in again.items():
         np.testing.assert_array_equal(array, filled.arrays[name])
+
+
+def test_what_is_done_is_said_and_large_pictures_have_a_quarter_of_the_filters(
+    place: Path, filled: StoredGallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asked, "LARGE", SPEC.height * SPEC.width - 1)
+    titles = list[str]()
+
+    def noted(jobs: Sequence[Job]) -> Sequence[Job]:
+        titles.extend(job.title for job in jobs)
+        return jobs
+
+    folder = RunFolder(place / "large")
+    fill(Gallery(patch_subject(), bright_patch_faces(), seed=3), folder, filled.run, progress=noted)
+    about = json.loads((folder.path / "gallery.json").read_text())
+    layers = [each["layer"] for each in about["layers"]]
+    assert titles == ["maps of saliency and grad-cam", "maps of lime", *(f"images for {layer}" for layer in layers)]
+    usual = json.loads((filled.folder.path / "gallery.json").read_text())
+    assert [(each["asked"], more["asked"]) for each, more in zip(about["layers"], usual["layers"], strict=True)] == [
+        (8, 32),
+        (6, 21),
+    ]
+    assert any("a quarter as many filters" in note for note in about["notes"])
+    assert not any("a quarter as many filters" in note for note in usual["notes"])
 
 
 def test_the_image_of_filter_outputs_can_be_asked_for(place: Path, unlabelled: StoredGallery) -> None:

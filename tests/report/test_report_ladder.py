@@ -12,7 +12,7 @@ from harness.metrics.score import Score
 from harness.report import answer, grids, ladder, ladder_figure
 from harness.report.answer import Belief, State
 from harness.report.ladder_figure import shares
-from harness.store import LADDER, SCORES, RunFolder, RungRecord, SubjectRecord, frame
+from harness.store import LADDER, SCORES, VERDICTS, RunFolder, RungRecord, SubjectRecord, frame
 
 CLASSES = ["Happy", "Sad"]
 REACHED = {
@@ -39,7 +39,7 @@ class Run(RunFolder):
             for where in ("all", *CLASSES)
             for rung, reached in zip(RUNGS, states, strict=True)
         ]  # fmt: skip
-        held = {"ladder": frame(LADDER, rows)}
+        held = {"ladder": frame(LADDER, rows), "verdicts": frame(VERDICTS, [])}
         scores = [
             {
                 "explainer": name, **vars(Score("settled-pairs")), "variant": "map", "image": image, "label": "",
@@ -137,6 +137,20 @@ def test_who_answers_another_question_is_told_so_and_not_refused() -> None:
     held = {one.explainer: one for one in ladder.standings(run)}
     assert len({ladder_figure.paint(held[name]) for name in ("good", "poor", "broken")}) == 3
     assert ladder_figure.ladder_figure(run) is not None
+
+
+def test_what_is_refuted_stands_though_a_rung_below_it_is_open() -> None:
+    run = Run()
+    mine = run.ladder["explainer"] == "poor"
+    run.ladder.loc[mine & (run.ladder["rung"] == 2), "reached"] = "open"
+    said = ladder.lines(run)
+    assert said[1].endswith("rung 1 (contract); not: what counts")
+    assert said[-1] == "For this network use good. Do not read as what counted: poor and broken."
+    assert answer.beliefs(run)["poor", "all"].state is State.REFUTED
+    assert ladder.class_table(run).loc["all", "poor"] == f"1 {100 * _mean(run, 'poor', 'Happy'):.0f} %"
+    run.ladder.loc[mine & (run.ladder["rung"] == 3), "reached"] = "open"
+    assert ladder.lines(run)[1].endswith("rung 1 (contract); open: network")
+    assert answer.beliefs(run)["poor", "all"].state is State.OPEN
 
 
 @pytest.mark.parametrize("state", State)
