@@ -6,17 +6,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from benchmarks.speed.costs import Spent, judged, spent
 from harness.faces.loading import load_faces
 from harness.models.loading import load_subject
-from harness.subject import Feed
+from harness.subject import Feed, Subject
 
 FIVE = ("gradient", "input-x-gradient", "integrated-gradients", "grad-cam", "occlusion")
 MORE = "saliency"
@@ -141,6 +142,30 @@ def _least(work: Callable[[], object]) -> float:
     return min(found)
 
 
+def answers(place: Place) -> Iterator[Row]:
+    """Yield the CPU seconds of answers beside those of the network as it was given, fed the same."""
+    for name in ("faces-cnn", "fer2013-minixception"):
+        for feed in ("channels-last:64", "contiguous:64"):
+            subject = load_subject(name).fed(Feed.read(feed))
+            spec = subject.spec
+            shape = 256, spec.channels, spec.height, spec.width
+            images = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+            quick, plain = _least(partial(subject.logits, images)), _least(partial(_as_given, subject, images))
+            yield (
+                f"answers of {name}, {feed} / of the network as it was given",
+                "1 or less",
+                f"{quick / plain:.2f}",
+                f"{1e3 * quick / len(images):.2f} of {1e3 * plain / len(images):.2f} CPU ms a picture",
+            )
+
+
+def _as_given(subject: Subject, images: Tensor) -> None:
+    """Ask the network itself, in the same micro-batches and layout."""
+    with torch.no_grad():
+        for batch in torch.split(images, subject.feed.forward_batch):
+            subject.network(batch.contiguous(memory_format=subject.feed.layout()))
+
+
 def growth(place: Place) -> Iterator[Row]:
     """Yield how seconds and memory grow with images."""
     few, _ = judged(place.path / "few", FIVE[:2], "--per-class", str(place.per_class))
@@ -159,7 +184,7 @@ def growth(place: Place) -> Iterator[Row]:
     )
 
 
-PARTS = {"floor": floor, "more": more, "growth": growth, "whole": whole}
+PARTS = {"answers": answers, "floor": floor, "more": more, "growth": growth, "whole": whole}
 
 
 HEAD = "| what | goal | measured | of |\n|---|---|---|---|"
