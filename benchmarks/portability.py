@@ -156,7 +156,10 @@ class Job:
         self.folder.mkdir(parents=True, exist_ok=True)
         start = time.perf_counter()
         with (self.folder / "said.txt").open("w") as said:
-            subprocess.run(self.command(), cwd=ROOT, env=self.leg.environment(), stdout=said, stderr=said, check=False)
+            # Who passes what to whom was checked where the tests ran as they are.
+            own = {"HARNESS_TEST_ANNOTATIONS": "off"} if self.part == "arithmetic" else {}
+            environment = {**self.leg.environment(), **own}
+            subprocess.run(self.command(), cwd=ROOT, env=environment, stdout=said, stderr=said, check=False)
         if not (self.folder / "items.xml").is_file():
             raise SystemExit(f"{self.leg.name}, {self.part}: pytest did not finish; see {self.folder / 'said.txt'}")
         (self.folder / "seconds.json").write_text(json.dumps(round(time.perf_counter() - start, 1)))

@@ -19,8 +19,10 @@ random.getrandbits = _global_bits
 
 from jaxtyping import config, install_import_hook  # noqa: E402
 
-# Before anything of the package is imported: what is imported earlier is not checked.
-install_import_hook("harness", "beartype.beartype")
+# Before anything of the package is imported: what is imported earlier is not checked. Other arithmetic changes nothing
+# of what is passed, so that its legs do without: a third of their time.
+if os.environ.get("HARNESS_TEST_ANNOTATIONS") != "off":
+    install_import_hook("harness", "beartype.beartype")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

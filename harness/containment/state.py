@@ -7,9 +7,10 @@ import random
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
+from operator import is_
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -90,7 +91,7 @@ def kept_state() -> Iterator[list[str]]:
     """
     changed: list[str] = []
     settings = [(setting, setting.read()) for setting in SETTINGS]
-    tables = [(owner, dict(vars(owner))) for owner in _owners()]
+    tables = [(owner, dict(vars(owner))) for owner in _owners(len(sys.modules))]
     filters = warnings.filters[:]
     try:
         yield changed
@@ -113,6 +114,8 @@ def _put_functions_back(owner: Any, held: dict[str, Any]) -> list[str]:
     What is new is let be, unless it stands before what a class inherits.
     """
     now = vars(owner)
+    if _alike(now, held):
+        return []
     other = [name for name, value in held.items() if now.get(name, now) is not value and callable(value)]
     other = [name for name in other if name not in FOLLOWERS]
     bases = owner.__mro__[1:] if isinstance(owner, type) else ()
@@ -122,6 +125,11 @@ def _put_functions_back(owner: Any, held: dict[str, Any]) -> list[str]:
     for name in before:
         delattr(owner, name)
     return [f"{getattr(owner, '__name__', owner)}.{name}" for name in (*other, *before)]
+
+
+def _alike(now: Mapping[str, Any], held: dict[str, Any]) -> bool:
+    """Whether each thing stands where it stood, told without asking any of them."""
+    return len(now) == len(held) and all(map(is_, now, held)) and all(map(is_, now.values(), held.values()))
 
 
 @contextmanager
@@ -153,8 +161,9 @@ def _libraries() -> tuple[Any, ...]:
     return (*modules, torch.Tensor, *sorted(layers, key=lambda kind: kind.__name__))
 
 
-def _owners() -> list[Any]:
-    """Return these, and what is loaded of this package with its classes."""
+@lru_cache(maxsize=1)
+def _owners(_loaded: int) -> list[Any]:
+    """Return these, and what is loaded of this package with its classes, of so many modules that are loaded."""
     package = __name__.partition(".")[0]
     own = [each for name, each in list(sys.modules.items()) if name.partition(".")[0] == package and each]
     classes = [

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -43,22 +44,21 @@ class _Seen(TorchFunctionMode):
 
     def _listen(self, name: str, module: nn.Module) -> Iterator[Any]:
         """Note when a part begins, with what it is handed, and when it ends, with what it made."""
+        yield module.register_forward_pre_hook(partial(self._begins, name))
+        yield module.register_forward_hook(partial(self._ends, name))
 
-        def begins(_module: nn.Module, inputs: Sequence[Any]) -> None:
-            self.running.append(name)
-            self.ran[name] += 1
-            if inputs and isinstance(inputs[0], Tensor):
-                maker, output = self.made.get(_storage(inputs[0]), ("", None))
-                if output is inputs[0]:
-                    self.handed[name] = maker
+    def _begins(self, name: str, _module: nn.Module, inputs: Sequence[Any]) -> None:
+        self.running.append(name)
+        self.ran[name] += 1
+        if inputs and isinstance(inputs[0], Tensor):
+            maker, output = self.made.get(_storage(inputs[0]), ("", None))
+            if output is inputs[0]:
+                self.handed[name] = maker
 
-        def ends(_module: nn.Module, _inputs: Sequence[Any], output: Any) -> None:
-            self.running.pop()
-            if isinstance(output, Tensor) and not any(module.children()):
-                self.made[_storage(output)] = name, output
-
-        yield module.register_forward_pre_hook(begins)
-        yield module.register_forward_hook(ends)
+    def _ends(self, name: str, module: nn.Module, _inputs: Sequence[Any], output: Any) -> None:
+        self.running.pop()
+        if isinstance(output, Tensor) and not any(module.children()):
+            self.made[_storage(output)] = name, output
 
     def leave(self) -> None:
         """Stop listening."""

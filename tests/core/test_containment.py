@@ -44,12 +44,26 @@ def _relu(_images: Tensor) -> Tensor:
     return _images
 
 
+class EqualToAll:
+    """Stands in for a function, and says that it is it."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return images
+
+
 SPOILS: dict[str, tuple[Callable[[Subject], object], str]] = {
     "default dtype": (lambda _s: torch.set_default_dtype(torch.float64), "torch's default dtype"),
     "threads": (lambda _s: torch.set_num_threads(torch.get_num_threads() + 1), "torch's number of threads"),
     "cwd": (lambda _s: os.chdir("/"), "the working folder"),
     "mkldnn": (lambda _s: torch._C._set_mkldnn_enabled(False), "torch.backends.mkldnn"),
     "a function of torch": (lambda _s: setattr(nn.functional, "relu", _relu), "functional.relu"),
+    "a function by what is equal to all": (lambda _s: setattr(nn.functional, "relu", EqualToAll()), "functional.relu"),
     "a layer's method": (lambda _s: setattr(nn.Linear, "forward", lambda _l, x: x), "Linear.forward"),
     "a method of tensors": (lambda _s: setattr(torch.Tensor, "abs", lambda x: x), "Tensor.abs"),
     "a function of NumPy": (lambda _s: setattr(np, "mean", np.sum), "numpy.mean"),
