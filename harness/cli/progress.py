@@ -117,9 +117,12 @@ class Pace:
         if not means:
             return float("nan")
         usual = float(np.mean([second for seconds in list(self.taken.values()) for second in seconds]))
+        so_far = time.monotonic() - self.since
+        if self.current < len(self.jobs) and _kind(self.jobs[self.current]) not in means:
+            usual = max(usual, so_far)  # of what has not ended yet that much is known
         ahead = [means.get(_kind(job), usual) for job in self.jobs[self.current :]]
         # A job that takes longer than its kind did takes nothing off those after it.
-        now = max(0.0, ahead[0] - (time.monotonic() - self.since)) if ahead else 0.0
+        now = max(0.0, ahead[0] - so_far) if ahead else 0.0
         return now + sum(ahead[1:])
 
     def line(self) -> str:

@@ -64,7 +64,10 @@ def fill(
             Job(f"maps of {' and '.join(explainers)}", "", partial(show, chosen, name, explainers))
             for name, (chosen, explainers) in maps.items()
         ],
-        *[Job(f"images for {layer}", "", partial(find, layer, asked)) for layer, asked in asked_layers(gallery)],
+        *[
+            Job(f"images for {layer or 'the classes'}", "", partial(find, layer, asked))
+            for layer, asked in asked_layers(gallery)
+        ],
     ]
     run_here(jobs, progress)
     arrays |= _regions(gallery, images, surest, arrays["surest_lime"])

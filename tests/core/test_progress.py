@@ -50,6 +50,12 @@ def test_a_kind_that_was_not_seen_takes_the_mean_and_nothing_is_guessed_at_first
     assert math.isclose(pace.left(), 15, abs_tol=0.5)
 
 
+def test_what_was_not_seen_takes_as_long_as_the_first_of_its_kind_has_by_now() -> None:
+    pace = Pace(JOBS, taken={": maps": [1.0]})
+    pace.current, pace.since = 1, time.monotonic() - 60
+    assert math.isclose(pace.left(), 61, abs_tol=0.5), "maps of 1 s, and cells that take a minute or more"
+
+
 def test_passes_a_second_are_those_since_it_began_and_unsaid_where_none_are_known() -> None:
     passed = [1000]
     rate = Rate(lambda: passed[0], began=time.monotonic() - 10)

@@ -193,7 +193,11 @@ def test_what_is_done_is_said_and_large_pictures_have_a_quarter_of_the_filters(
     fill(Gallery(patch_subject(), bright_patch_faces(), seed=3), folder, filled.run, progress=noted)
     about = json.loads((folder.path / "gallery.json").read_text())
     layers = [each["layer"] for each in about["layers"]]
-    assert titles == ["maps of saliency and grad-cam", "maps of lime", *(f"images for {layer}" for layer in layers)]
+    assert titles == [
+        "maps of saliency and grad-cam",
+        "maps of lime",
+        *(f"images for {each or 'the classes'}" for each in layers),
+    ]
     usual = json.loads((filled.folder.path / "gallery.json").read_text())
     assert [(each["asked"], more["asked"]) for each, more in zip(about["layers"], usual["layers"], strict=True)] == [
         (8, 32),
