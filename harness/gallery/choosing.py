@@ -9,6 +9,21 @@ NONE = -1
 """A class without an image."""
 
 
+def shown_classes(predicted: Int[np.ndarray, " n"], classes: int, most: int) -> Int[np.ndarray, " s"]:
+    """Return which classes are shown: all, or of more than `most` those that images are taken for, most images first.
+
+    Examples
+    --------
+    >>> shown_classes(np.array([1, 0, 1]), 3, 5).tolist(), shown_classes(np.array([7, 2, 7, 4]), 900, 2).tolist()
+    ([0, 1, 2], [7, 2])
+    """
+    if classes <= most:
+        return np.arange(classes)
+    counts = np.bincount(predicted, minlength=classes)
+    order = np.argsort(-counts, kind="stable")
+    return order[counts[order] > 0][:most]
+
+
 def random_right(
     labels: Int[np.ndarray, " n"] | None, predicted: Int[np.ndarray, " n"], classes: int, seed: int
 ) -> Int[np.ndarray, " k"]:

@@ -14,8 +14,9 @@ from harness.errors import ExplainerFault
 from harness.explainers import registered
 from harness.explainers._segments import segments_of
 from harness.gallery.asked import FILTERS_SHOWN, IMAGE, MOST_CLASSES, Gallery
-from harness.gallery.choosing import NONE, random_right, surest_right
+from harness.gallery.choosing import NONE, random_right, shown_classes, surest_right
 from harness.gallery.layers import activation_after, activation_layers, convolution_layers, filter_outputs
+from harness.gallery.maximisation import LOGITS
 from harness.gallery.regions import speaking_regions
 from harness.gallery.units import Layer, asked_layers, stored_layer
 from harness.models.soundness import finite_answers
@@ -45,18 +46,20 @@ def fill(
     gallery.check()
     images = subject.prepare(faces.images)
     probabilities = finite_answers(subject, faces, subject.probabilities(images).double().cpu().numpy())
-    shown = min(MOST_CLASSES, len(subject.classes))
-    chance = random_right(faces.labels, probabilities.argmax(1), len(subject.classes), gallery.seed)[:shown]
-    surest = surest_right(faces.labels, probabilities)[:shown]
+    predicted = probabilities.argmax(1)
+    shown = shown_classes(predicted, len(subject.classes), MOST_CLASSES)
+    chance = random_right(faces.labels, predicted, len(subject.classes), gallery.seed)[shown]
+    surest = surest_right(faces.labels, probabilities)[shown]
     faults: list[str] = []
     arrays: dict[str, np.ndarray] = {}
     layers: dict[str, Layer] = {}
 
     def show(chosen: Int[np.ndarray, " k"], name: str, explainers: Sequence[str]) -> None:
-        arrays.update(_maps(gallery, images, probabilities, chosen, (name, explainers), faults))
+        arrays.update(_maps(gallery, images, probabilities[:, shown], (shown, chosen), (name, explainers), faults))
 
     def find(layer: str, asked: int) -> None:
-        layers[layer] = stored_layer(gallery, folder, images, layer, asked)
+        units = np.sort(shown[:asked]) if layer == LOGITS else np.arange(asked)
+        layers[layer] = stored_layer(gallery, folder, images, layer, units)
 
     maps = {"random": (chance, ("saliency", "grad-cam")), "surest": (surest, ("lime",))}
     jobs = [
@@ -79,7 +82,12 @@ def fill(
         "gallery.json",
         {
             "command": command,
-            "subject": {"name": subject.name, "digest": subject.digest, "classes": list(subject.classes[:shown])},
+            "subject": {
+                "name": subject.name,
+                "digest": subject.digest,
+                "classes": [subject.classes[place] for place in shown],
+                "places": shown.tolist(),
+            },
             "faces": {"name": faces.name, "n": len(faces), "labelled": faces.labels is not None},
             "predicted": _predicted(subject, probabilities),
             "seed": gallery.seed,
@@ -104,7 +112,7 @@ def _notes(gallery: Gallery, outputs: dict[str, Any]) -> list[str]:
     found = [activation_layers(gallery.subject, len(FILTERS_SHOWN)).note, str(outputs["note"])]
     classes = len(gallery.subject.classes)
     if classes > MOST_CLASSES:
-        found.append(f"of {classes} classes the first {MOST_CLASSES} are shown")
+        found.append(f"of {classes} classes those that most images are taken for are shown, {MOST_CLASSES} at most")
     if gallery.found(MOST_CLASSES) < MOST_CLASSES:
         found.append("pictures are large, so that images are found of a quarter as many filters and classes as usual")
     if gallery.faces.labels is None:
@@ -122,15 +130,18 @@ def _maps(
     gallery: Gallery,
     images: Float[torch.Tensor, "n c h w"],
     probabilities: Float[np.ndarray, "n k"],
-    chosen: Int[np.ndarray, " k"],
+    classes: tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]],
     shown: tuple[str, Sequence[str]],
     faults: list[str],
 ) -> dict[str, np.ndarray]:
-    """Return the chosen images, one a class, with their maps; a class without an image has id -1 and empty maps.
+    """Return images with their maps, one for each of `classes`, which says who they are and which image is chosen.
+
+    A class without an image has id -1 and empty maps.
 
     An explainer that breaks its contract has maps of NaN, and why is added to `faults`.
     """
-    (name, explainers), subject, held = shown, gallery.subject, np.flatnonzero(chosen != NONE)
+    (places, chosen), (name, explainers), subject = classes, shown, gallery.subject
+    held = np.flatnonzero(chosen != NONE)
     index = chosen[held]
     shape = (len(chosen), *images.shape[-2:])
     found = {
@@ -141,7 +152,7 @@ def _maps(
     found[f"{name}_ids"][held] = gallery.faces.ids[index]
     found[f"{name}_probabilities"][held] = probabilities[index, held]
     found[f"{name}_pictures"][held] = subject.spec.to_grey(images[index])
-    targets = torch.from_numpy(held).to(subject.device)
+    targets = torch.from_numpy(places[held]).to(subject.device)
     for explainer in explainers:
         found[f"{name}_{explainer}"] = np.zeros(shape, np.float32)
         if len(held):
@@ -177,7 +188,7 @@ def _outputs(
     gallery: Gallery,
     images: Float[torch.Tensor, "n c h w"],
     probabilities: Float[np.ndarray, "n k"],
-    chosen: Int[np.ndarray, " k"],
+    chosen: Int[np.ndarray, " s"],
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return what the filters of two convolutions give for one image, and what is said of it."""
     subject, faces = gallery.subject, gallery.faces
@@ -199,7 +210,7 @@ def _outputs(
     return arrays | {"outputs_picture": subject.spec.to_grey(images[face : face + 1])[0]}, about
 
 
-def _one_face(gallery: Gallery, chosen: Int[np.ndarray, " k"]) -> tuple[int, str]:
+def _one_face(gallery: Gallery, chosen: Int[np.ndarray, " s"]) -> tuple[int, str]:
     """Return the face whose filter outputs are shown, and why it is that one."""
     ids = gallery.faces.ids
     if gallery.image is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from harness.digest import digest
 from harness.gallery.asked import CLASSES_FOUND, FILTERS_SHOWN, SCALE_IMAGES, Gallery
@@ -38,12 +38,16 @@ def asked_layers(gallery: Gallery) -> Iterator[tuple[str, int]]:
 
 
 def stored_layer(
-    gallery: Gallery, folder: RunFolder, images: Float[torch.Tensor, "n c h w"], layer: str, asked: int
+    gallery: Gallery,
+    folder: RunFolder,
+    images: Float[torch.Tensor, "n c h w"],
+    layer: str,
+    asked: Int[np.ndarray, " asked"],
 ) -> Layer:
-    """Find the images of a layer's units, and check them."""
+    """Find the images of a layer's units that are asked for and that there are, and check them."""
     subject, seed = gallery.subject, gallery.seed
     held = unit_count(subject, layer)
-    units = range(min(asked, held))
+    units = [int(unit) for unit in asked if unit < held]
     means = subject.unit_means(images, layer).double().cpu().numpy()
     found = _maximised(gallery, folder, subject, layer, units, means)
     groups = layer_groups(subject, len(subject.layers))
@@ -59,7 +63,7 @@ def stored_layer(
     pictures = found.pictures[found.best, np.arange(len(units))].transpose(0, 2, 3, 1)
     about = {
         "layer": layer,
-        "asked": asked,
+        "asked": len(asked),
         "units": held,
         "shown": len(units),
         "dead": [int(unit) for unit in found.units[dead]],

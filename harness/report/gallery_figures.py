@@ -252,7 +252,7 @@ def _units_figure(held: StoredGallery, place: int, title: str) -> Figure:
         flat = [ax for row in axes for ax in row]
         for ax, picture, row in zip(flat, pictures, rows.to_dict("records"), strict=False):
             bare(ax)
-            name = held.classes[row["unit"]] if not about["layer"] else str(row["unit"])
+            name = held.class_called(row["unit"]) if not about["layer"] else str(row["unit"])
             if row["dead"]:
                 no_image(ax, "dead: nothing changes it")
             else:

@@ -115,7 +115,7 @@ def _filter_table(held: StoredGallery, layer: str) -> dict[str, Any]:
         draws = held.filters[(held.filters["layer"] == layer) & (held.filters["unit"] == row["unit"])]["reached"]
         rows.append(
             (
-                held.classes[row["unit"]] if not layer else str(row["unit"]),
+                held.class_called(row["unit"]) if not layer else str(row["unit"]),
                 "dead" if row["dead"] else _span(draws),
                 f"{row['best_face']:.3f}",
                 held.called(row["best_face_image"]),

@@ -41,6 +41,11 @@ class StoredGallery:
         """The classes that are shown."""
         return [str(name) for name in self.about["subject"]["classes"]]
 
+    def class_called(self, place: int) -> str:
+        """Return the name of one of the classes that are shown, by its place among all of the network's."""
+        names: dict[int, str] = dict(zip(self.about["subject"]["places"], self.classes, strict=True))
+        return names[place]
+
     @property
     def labelled(self) -> bool:
         """Whether it is known which faces are classified right."""

@@ -16,7 +16,7 @@ from tiny import CLASSES, SPEC, bright_patch_faces, patch_subject, tiny_network,
 from harness.cli import main
 from harness.engines import Job
 from harness.errors import UsageError
-from harness.gallery import Ascent, Gallery, asked, fill
+from harness.gallery import Ascent, Gallery, asked, fill, filling
 from harness.profiles import PROFILES
 from harness.report import gallery_figures, gallery_page
 from harness.report.gallery_answer import gallery_answer
@@ -201,10 +201,31 @@ def test_what_is_done_is_said_and_large_pictures_have_a_quarter_of_the_filters(
     usual = json.loads((filled.folder.path / "gallery.json").read_text())
     assert [(each["asked"], more["asked"]) for each, more in zip(about["layers"], usual["layers"], strict=True)] == [
         (8, 32),
-        (6, 21),
+        (3, 3),
     ]
     assert any("a quarter as many filters" in note for note in about["notes"])
     assert not any("a quarter as many filters" in note for note in usual["notes"])
+
+
+def test_of_many_classes_those_that_images_are_taken_for_are_shown(
+    place: Path, filled: StoredGallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filling, "MOST_CLASSES", 2)
+    faces = bright_patch_faces()
+    few = faces.take(np.flatnonzero(faces.labels != 0))  # "left" is seen nowhere
+    folder = RunFolder(place / "many")
+    fill(Gallery(patch_subject(), few, seed=3), folder, filled.run)
+    held = StoredGallery(folder, filled.run)
+    assert held.classes == list(CLASSES[1:])
+    assert held.best("")["unit"].tolist() == [1, 2]
+    assert [held.class_called(unit) for unit in (1, 2)] == list(CLASSES[1:])
+    everyone = filled.arrays
+    for name in ("random_saliency", "random_grad-cam", "surest_lime"):
+        assert held.arrays[name].shape[0] == 2
+        assert held.arrays[name].any(axis=(1, 2)).all()
+        assert everyone[name].shape[0] == 3
+    assert any("of 3 classes those that most images are taken for are shown" in note for note in held.about["notes"])
+    write_gallery(held)
 
 
 def test_the_image_of_filter_outputs_can_be_asked_for(place: Path, unlabelled: StoredGallery) -> None:
