@@ -118,9 +118,10 @@ class Pace:
             return float("nan")
         usual = float(np.mean([second for seconds in list(self.taken.values()) for second in seconds]))
         so_far = time.monotonic() - self.since
-        if self.current < len(self.jobs) and _kind(self.jobs[self.current]) not in means:
+        kinds = [_kind(job) for job in self.jobs[self.current :]]
+        if kinds and kinds[0] not in means:
             usual = max(usual, so_far)  # of what has not ended yet that much is known
-        ahead = [means.get(_kind(job), usual) for job in self.jobs[self.current :]]
+        ahead = [means.get(kind, usual) for kind in kinds]
         # A job that takes longer than its kind did takes nothing off those after it.
         now = max(0.0, ahead[0] - so_far) if ahead else 0.0
         return now + sum(ahead[1:])

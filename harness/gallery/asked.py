@@ -16,9 +16,6 @@ EXPLAINERS = ("saliency", "lime", "grad-cam")
 FILTERS_SHOWN = (32, 48)
 """Filters of the first and of the second activation layer whose images are found."""
 
-CLASSES_FOUND = 21
-"""Classes whose images are found."""
-
 LARGE, FEWER = 128 * 128, 4
 """Pixels of a picture above which one of so many filters and classes is enough: an image takes as many passes however
 large it is, and every pass takes the longer."""

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 
 from harness.digest import digest
-from harness.gallery.asked import CLASSES_FOUND, FILTERS_SHOWN, SCALE_IMAGES, Gallery
+from harness.gallery.asked import FILTERS_SHOWN, MOST_CLASSES, SCALE_IMAGES, Gallery
 from harness.gallery.layers import activation_layers
 from harness.gallery.maximisation import LOGITS, Maximised, maximise, unit_count
 from harness.gallery.outcomes import Outcome, agreement_of_draws, differs_from_random, exceeds_faces
@@ -34,7 +34,7 @@ def asked_layers(gallery: Gallery) -> Iterator[tuple[str, int]]:
     """Yield the layers whose units are shown with how many of them; the last one is the classes."""
     names = activation_layers(gallery.subject, len(FILTERS_SHOWN)).names
     yield from zip(names, map(gallery.found, FILTERS_SHOWN), strict=False)
-    yield LOGITS, gallery.found(CLASSES_FOUND)
+    yield LOGITS, gallery.found(MOST_CLASSES)
 
 
 def stored_layer(

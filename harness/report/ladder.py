@@ -245,8 +245,8 @@ def class_table(run: RunFolder, by: Literal["class", "explainer"] = "class", *, 
         "kind": "ladder", "title": "the highest rung class by class, and the share of settled pairs that is right",
         "notes": [f"{each.number}: {each.claim}." for each in run.record.rungs]
         + [
-            "?: what the next rung claims is not settled; for a class few images are there to settle it. Without it a "
-            "rung up to that of what counts is refuted, or none is left."
+            "?: what the next rung claims is not settled; for a class few images are there to settle it. Without it "
+            "the next rung, or one up to what counts, is refuted, or none is left."
         ],
     }  # fmt: skip
     return made

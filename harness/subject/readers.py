@@ -16,7 +16,8 @@ def only_readers(network: nn.Module, images: Float[Tensor, "n c h w"]) -> dict[s
 
     Every operation that is given the output, or a view of it, reads it, whichever line of whose code asks for it; so
     does who calls the network, of what it returns. Both parts run once, and the reader is handed the output itself.
-    Of a network with compiled parts, whose operations are not seen, nothing is known.
+    Of a network with compiled parts, whose operations are not seen, nothing is known, nor of one that takes a number
+    out of a tensor: what it then does may be something else for another picture.
     """
     if any(isinstance(part, torch.jit.ScriptModule) for part in network.modules()):
         return {}
@@ -30,6 +31,13 @@ def only_readers(network: nn.Module, images: Float[Tensor, "n c h w"]) -> dict[s
     return seen.only_readers()
 
 
+NUMBERS = frozenset(
+    {"__bool__", "__int__", "__float__", "__index__", "__complex__", "__array__", "item", "tolist", "numpy", "equal",
+     "allclose", "is_nonzero", "nonzero"}
+)  # fmt: skip
+"""What takes numbers out of a tensor into the program, or has a shape that hangs on them."""
+
+
 class _Seen(TorchFunctionMode):
     """Notes what is made and read while a network runs."""
 
@@ -37,6 +45,7 @@ class _Seen(TorchFunctionMode):
         super().__init__()
         self.running = [""]
         self.ran = Counter[str]()
+        self.counts = False
         self.made: dict[int, tuple[str, Tensor]] = {}
         self.handed: dict[str, str] = {}
         self.readers: dict[str, set[str]] = defaultdict(set)
@@ -66,6 +75,7 @@ class _Seen(TorchFunctionMode):
             handle.remove()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.counts |= getattr(func, "__name__", "") in NUMBERS
         for tensor in _tensors((args, kwargs)):
             self.note_read(tensor, self.running[-1])
         return func(*args, **(kwargs or {}))
@@ -78,6 +88,8 @@ class _Seen(TorchFunctionMode):
 
     def only_readers(self) -> dict[str, str]:
         """Return who alone reads whose output."""
+        if self.counts:
+            return {}
         return {
             maker: reader
             for reader, maker in self.handed.items()

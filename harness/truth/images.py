@@ -54,7 +54,7 @@ class Truth:
     worth
         Of each coalition for the image's target, on each grid and under each fill.
     taken
-        Whether the coalition is taken for the target: no other class has a larger logit.
+        Whether the coalition is taken for the target: its logit is the largest, or the first of the largest.
     cells
         Each grid's cells.
     parts

@@ -255,6 +255,29 @@ def test_an_activation_that_falls_or_is_not_known_stays_before_the_pooling(act: 
     assert type(same(Steps(act=act)).act) is type(act)
 
 
+class Chooses(Steps):
+    """Adds what the activation read, but to light pictures alone; noise is none."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__("", pool=nn.AvgPool2d(2))
+        self.how = how
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        z = self.act(y)
+        light = {"if": lambda: x.mean() > 3, "item": lambda: x.mean().item() > 3, "numpy": lambda: x.numpy().mean() > 3}
+        return self.head(self.pool(z + y if self.how and light[self.how]() else z).flatten(1))
+
+
+@pytest.mark.parametrize("how", ["if", "item", "numpy"])
+def test_of_a_network_that_chooses_by_what_it_sees_nothing_is_changed(how: str) -> None:
+    network = Chooses(how).eval()
+    assert rewritten(network, SPEC, CPU) is network
+    assert only_readers(network, pictures()) == {}
+    network.how = ""
+    assert same(network).act.inplace
+
+
 def test_what_a_network_gives_away_is_not_written_over() -> None:
     class Gives(Steps):
         def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
