@@ -41,10 +41,12 @@ def test_a_handful_is_of_different_files_and_follows_from_the_seed():
     assert len({fault for some in drawn for fault in some}) > 50
 
 
-def test_a_handful_of_planted_faults_is_caught():
-    # In a process of its own: a fault is seen by all that a process imports of the package afterwards.
-    command = [sys.executable, planted.__file__, "--some", "3"]
-    known = {**os.environ, "PYTHONPATH": str(planted.ROOT)}
+@pytest.mark.parametrize(("annotations", "seed"), [("on", 0), ("off", 1)])
+def test_a_handful_of_planted_faults_is_caught(annotations, seed):
+    # In a process of its own: a fault is seen by all that a process imports of the package afterwards. With annotations
+    # checked and without, since other loaders read the package's files then.
+    command = [sys.executable, planted.__file__, "--some", "3", "--seed", str(seed)]
+    known = {**os.environ, "PYTHONPATH": str(planted.ROOT), "HARNESS_TEST_ANNOTATIONS": annotations}
     done = subprocess.run(command, capture_output=True, text=True, env=known, timeout=4 * planted.SECONDS, check=False)
     assert "3 of 3 planted faults caught" in done.stdout, done.stdout + done.stderr
     assert done.returncode == 0
