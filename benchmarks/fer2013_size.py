@@ -64,7 +64,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Write the table and have it read."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=ROWS, help="of the table (default %(default)s)")
-    parser.add_argument("--most", type=float, default=1.5, help="GiB that a step may take (default %(default)s)")
+    parser.add_argument("--most", type=float, default=1.0, help="GiB that a step may take (default %(default)s)")
     parser.add_argument("--read", metavar="CSV", help=argparse.SUPPRESS)
     options = parser.parse_args(words)
     if options.read:

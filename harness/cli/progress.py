@@ -15,6 +15,9 @@ from harness.engines.local import Job
 MINUTE = 60.0
 """Seconds between two lines."""
 
+_NOTHING_DONE = 0.01
+"""Seconds below which a job has done nothing: its piece was there, or its explainer is at fault and it was left out."""
+
 
 def shown_progress(jobs: Sequence[Job], passes: Callable[[], int] = int) -> Iterator[Job]:
     """Pass jobs through and say on standard error what is being done and about how long is left.
@@ -91,7 +94,7 @@ class Pace:
     """How long jobs took, and what that says of those that are left.
 
     Jobs of one kind take alike: the maps of a block of images, or one measurement, whoever made the maps. A kind that
-    has not been seen takes the mean of all.
+    has not been seen takes the mean of all. Jobs that did nothing say nothing of the others.
     """
 
     jobs: Sequence[Job]
@@ -113,10 +116,13 @@ class Pace:
 
     def left(self) -> float:
         """Return about how many seconds are left; NaN before the first job has ended."""
-        means = {kind: float(np.mean(seconds)) for kind, seconds in list(self.taken.items())}
-        if not means:
+        taken = [(kind, list(seconds)) for kind, seconds in list(self.taken.items())]
+        done = [(kind, [second for second in seconds if second >= _NOTHING_DONE]) for kind, seconds in taken]
+        telling = [(kind, seconds) for kind, seconds in done if seconds] or taken
+        if not telling:
             return float("nan")
-        usual = float(np.mean([second for seconds in list(self.taken.values()) for second in seconds]))
+        means = {kind: float(np.mean(seconds)) for kind, seconds in telling}
+        usual = float(np.mean([second for _, seconds in telling for second in seconds]))
         so_far = time.monotonic() - self.since
         kinds = [_kind(job) for job in self.jobs[self.current :]]
         if kinds and kinds[0] not in means:

@@ -328,7 +328,7 @@ def _changed(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
 @torch.no_grad()
 def _confusion(network: nn.Module, faces: FaceSet, device: torch.device) -> Int[np.ndarray, "k k"]:
     """Count faces by true and predicted class."""
-    parts = (TRAINED_SPEC.prepare(faces.images[start : start + 256]) for start in range(0, len(faces), 256))
+    parts = (TRAINED_SPEC.prepare(faces.images[start : start + _BATCH]) for start in range(0, len(faces), _BATCH))
     predicted = torch.cat([network(part.to(device)).argmax(1).cpu() for part in parts]).numpy()
     k = len(faces.classes)
     return np.bincount(_labels(faces) * k + predicted, minlength=k * k).reshape(k, k)

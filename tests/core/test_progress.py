@@ -82,3 +82,12 @@ def test_a_job_that_takes_long_takes_nothing_off_those_after_it() -> None:
     pace = Pace(JOBS, taken={": maps": [3.0], ": cells": [30.0]})
     pace.current, pace.since = 2, time.monotonic() - 1000.0
     assert math.isclose(pace.left(), 30, abs_tol=0.5), "cells are still to be made"
+
+
+def test_jobs_that_did_nothing_say_nothing_of_those_that_are_left() -> None:
+    # An explainer at fault takes all its jobs along, of every kind; pieces that are there end as soon.
+    pace = Pace(JOBS, taken={": maps": [20.0, 0.001], ": cells": [1e-5, 1e-5]})
+    pace.current, pace.since = 2, time.monotonic()
+    assert math.isclose(pace.left(), 40, abs_tol=0.5), "maps of 20 s, and cells of which nothing is known"
+    pace.taken = {": maps": [0.001], ": cells": [0.003]}
+    assert math.isclose(pace.left(), 0.003, abs_tol=0.002), "nothing else is known"
