@@ -20,6 +20,11 @@ from harness.models.loading import load_subject
 from harness.subject import Feed, Subject
 
 FIVE = ("gradient", "input-x-gradient", "integrated-gradients", "grad-cam", "occlusion")
+TWENTY = (
+    *FIVE, "saliency", "integrated-gradients-black", "expected-gradients", "smoothgrad", "smoothgrad-squared",
+    "vargrad", "guided-backprop", "deconvnet", "guided-grad-cam", "deeplift", "conductance", "internal-influence",
+    "feature-ablation", "kernel-shap", "lime",
+)  # fmt: skip
 MORE = "saliency"
 Row = tuple[str, str, str, str]
 """What, goal, measured, and how it came about."""
@@ -55,22 +60,27 @@ class Place:
         """A run of five explainers where nothing was made before."""
         return judged(self.path / "five", FIVE, *self.words, environment=self.store)
 
+    @cached_property
+    def twenty(self) -> tuple[Spent, dict[str, Any]]:
+        """A run of twenty explainers where nothing was made before."""
+        return judged(self.path / "twenty", TWENTY, *self.words)
+
 
 def whole(place: Place) -> Iterator[Row]:
-    """Yield five explainers through `harness run` beside the peers' loop over the same images."""
-    ours, _ = place.five
-    images = pd.read_parquet(place.path / "five" / "persons.parquet")["image"].astype(str).tolist()
-    words = ["-m", "benchmarks.speed.peers", "--images", *images, "--explainers", *FIVE]
-    for name, goal, flag in (("as they come", ".10", []), ("given the memory layout", ".20", ["--layout"])):
-        theirs = spent([*words, *flag])
-        found = json.loads(theirs.said.splitlines()[-1])
-        asked = f"{len(found['seconds']) - 1} of Quantus' metrics" + _refused(found["refused"])
-        yield (
-            f"whole: 5 explainers, {len(images)} images / peers {name}",
-            f"{goal} (of 20 explainers)",
-            f"{ours.cpu / theirs.cpu:.2f}",
-            f"{ours.cpu:.0f} beside {theirs.cpu:.0f} CPU s; {asked}; ours with games, nulls, stand-ins, verdicts, page",
-        )
+    """Yield 5 and 20 explainers through `harness run` beside the peers' loop over the same images."""
+    for explainers, (ours, _) in ((FIVE, place.five), (TWENTY, place.twenty)):
+        images = pd.read_parquet(place.path / "five" / "persons.parquet")["image"].astype(str).tolist()
+        words = ["-m", "benchmarks.speed.peers", "--images", *images, "--explainers", *explainers]
+        for name, goal, flag in (("as they come", ".10", []), ("given the memory layout", ".20", ["--layout"])):
+            theirs = spent([*words, *flag])
+            found = json.loads(theirs.said.splitlines()[-1])
+            asked = f"{len(found['seconds']) - 1} of Quantus' metrics" + _refused(found["refused"])
+            yield (
+                f"whole: {len(explainers)} explainers, {len(images)} images / peers {name}",
+                goal if explainers is TWENTY else "-",
+                f"{ours.cpu / theirs.cpu:.2f}",
+                f"{ours.cpu:.0f} beside {theirs.cpu:.0f} CPU s; {asked}; ours with games, nulls, verdicts, page",
+            )
 
 
 def _refused(names: dict[str, str]) -> str:
@@ -167,7 +177,11 @@ def _as_given(subject: Subject, images: Tensor) -> None:
 
 
 def growth(place: Place) -> Iterator[Row]:
-    """Yield how seconds and memory grow with images."""
+    """Yield how seconds and memory grow with explainers and with images."""
+    (five, _), (twenty, _) = place.five, place.twenty
+    for what, of, goal in (("CPU seconds", "cpu", "4 or less"), ("largest memory", "memory", "1.1")):
+        least, most = getattr(five, of), getattr(twenty, of)
+        yield f"20 explainers / 5: {what}", goal, f"{most / least:.2f}", f"{least:.0f} to {most:.0f}"
     few, _ = judged(place.path / "few", FIVE[:2], "--per-class", str(place.per_class))
     many, _ = judged(place.path / "many", FIVE[:2], "--per-class", str(4 * place.per_class))
     yield (

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.metrics_parity.setup import from_quantus, library_quantus, plain, quiet
+from harness.explainers._segments import segments_of
 from harness.faces.loading import load_faces
 from harness.models.loading import load_subject
 
@@ -40,33 +41,123 @@ class Work:
 
 Explain = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
+NOISY, STEPPED, LAYERED, ASKED = 24, 32, 16, 300
+"""Noisy copies, steps of a path, steps at a layer and pictures of a regression: as ours have them by default."""
+
 
 def explainers(work: Work) -> dict[str, Explain]:
-    """Return the peers' own methods, by the names that they have here."""
-    attr: Any = import_module("captum.attr")
-    side = work.images.shape[-1]
-    window = (1, round(side / 6), round(side / 6))
-    stride = (1, round(side / 12), round(side / 12))
-    layer = next(name for name, module in work.network.named_modules() if module is work.layer)
+    """Return the peers' own methods, by the names that they have here, each with its library's other defaults."""
+    return {**_by_gradient(), **_by_layer(work), **_by_pictures()}
 
-    def grad_cam(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        method = attr.LayerGradCam(network, network.get_submodule(layer))
-        small = method.attribute(images, target=targets, relu_attributions=True)
-        found: Tensor = attr.LayerAttribution.interpolate(small, (side, side), "bilinear")
-        return found
+
+def _by_gradient() -> dict[str, Explain]:
+    """Return captum's that read gradients of the input."""
+    attr: Any = import_module("captum.attr")
+
+    def noisy(kind: str) -> Explain:
+        return lambda network, x, y: attr.NoiseTunnel(attr.Saliency(network)).attribute(
+            x, nt_type=kind, nt_samples=NOISY, nt_samples_batch_size=NOISY, stdevs=0.2, target=y, abs=False
+        )
 
     return {
         "gradient": lambda network, x, y: attr.Saliency(network).attribute(x, target=y, abs=False),
         "saliency": lambda network, x, y: attr.Saliency(network).attribute(x, target=y),
         "input-x-gradient": lambda network, x, y: attr.InputXGradient(network).attribute(x, target=y),
         "integrated-gradients": lambda network, x, y: attr.IntegratedGradients(network).attribute(
-            x, target=y, n_steps=32
+            x, target=y, n_steps=STEPPED
         ),
-        "grad-cam": grad_cam,
-        "occlusion": lambda network, x, y: attr.Occlusion(network).attribute(
-            x, window, stride, baselines=float(x.mean()), target=y
+        "integrated-gradients-black": lambda network, x, y: attr.IntegratedGradients(network).attribute(
+            x, baselines=-1.0, target=y, n_steps=STEPPED
+        ),
+        "expected-gradients": lambda network, x, y: attr.GradientShap(network).attribute(
+            x, x.flip(0), n_samples=STEPPED, target=y
+        ),
+        "smoothgrad": noisy("smoothgrad"),
+        "smoothgrad-squared": noisy("smoothgrad_sq"),
+        "vargrad": noisy("vargrad"),
+        "guided-backprop": lambda network, x, y: attr.GuidedBackprop(network).attribute(x, target=y),
+        "deconvnet": lambda network, x, y: attr.Deconvolution(network).attribute(x, target=y),
+        "deeplift": lambda network, x, y: attr.DeepLift(network).attribute(x, target=y),
+    }
+
+
+def _by_layer(work: Work) -> dict[str, Explain]:
+    """Return captum's that read a layer, their maps stretched over the picture."""
+    attr: Any = import_module("captum.attr")
+    side = work.images.shape[-1]
+    layer = next(name for name, module in work.network.named_modules() if module is work.layer)
+
+    def stretched(method: str, **settings: Any) -> Explain:
+        def maps(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+            small = getattr(attr, method)(network, network.get_submodule(layer)).attribute(x, target=y, **settings)
+            found: Tensor = attr.LayerAttribution.interpolate(small.sum(1, keepdim=True), (side, side), "bilinear")
+            return found
+
+        return maps
+
+    return {
+        "conductance": stretched("LayerConductance", n_steps=LAYERED),
+        "internal-influence": stretched("InternalInfluence", n_steps=LAYERED),
+        "grad-cam": stretched("LayerGradCam", relu_attributions=True),
+        "guided-grad-cam": lambda network, x, y: attr.GuidedGradCam(network, network.get_submodule(layer)).attribute(
+            x, target=y
         ),
     }
+
+
+def _by_pictures() -> dict[str, Explain]:
+    """Return captum's, and lime's, that ask about pictures with something taken away."""
+    attr: Any = import_module("captum.attr")
+
+    def one_by_one(made: Callable[[nn.Module, Tensor, int], Tensor]) -> Explain:
+        def maps(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+            pairs = zip(torch.split(x, 1), y.tolist(), strict=True)
+            return torch.cat([made(network, image, target) for image, target in pairs])
+
+        return maps
+
+    def by_segments(method: str, **settings: Any) -> Explain:
+        def made(network: nn.Module, image: Tensor, target: int) -> Tensor:
+            segments = torch.from_numpy(segments_of(image[0]))[None, None]
+            found: Tensor = getattr(attr, method)(network).attribute(
+                image, baselines=float(image.mean()), target=target, feature_mask=segments, **settings
+            )
+            return found
+
+        return one_by_one(made)
+
+    def windows(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        side = x.shape[-1]
+        window, stride = (1, round(side / 6), round(side / 6)), (1, round(side / 12), round(side / 12))
+        found: Tensor = attr.Occlusion(network).attribute(x, window, stride, baselines=float(x.mean()), target=y)
+        return found
+
+    return {
+        "occlusion": windows,
+        "feature-ablation": by_segments("FeatureAblation"),
+        "kernel-shap": by_segments("KernelShap", n_samples=ASKED),
+        "lime": one_by_one(_lime),
+    }
+
+
+def _lime(network: nn.Module, image: Tensor, target: int) -> Tensor:
+    """Return the lime package's weights of segments for a picture (1, 1, h, w), painted."""
+    explainer = import_module("lime.lime_image").LimeImageExplainer(random_state=0)
+    segments = segments_of(image[0])
+
+    def answers(pictures: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            asked = torch.as_tensor(pictures[..., :1], dtype=torch.float32).permute(0, 3, 1, 2)
+            return np.asarray(network(asked).softmax(1))
+
+    picture = np.repeat(image[0, 0].double().numpy()[..., None], 3, axis=-1)
+    found = explainer.explain_instance(
+        picture, answers, labels=(target,), top_labels=None, num_samples=ASKED, hide_color=float(image.mean()),
+        segmentation_fn=lambda _: segments,
+    )  # fmt: skip
+    weights = dict(found.local_exp[target])
+    painted = np.vectorize(lambda segment: weights.get(segment, 0.0), otypes=[np.float32])(segments)
+    return torch.from_numpy(painted)[None, None]
 
 
 def metrics(work: Work) -> list[tuple[str, dict[str, Any]]]:
