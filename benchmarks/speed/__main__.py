@@ -136,20 +136,21 @@ def _pace() -> tuple[float, float]:
     faces = load_faces("rendered", subject.classes)
     images = subject.prepare(faces.images[:256])
     classes = torch.zeros(len(images), dtype=torch.long)
-    return (
-        _least(lambda: subject.logits(images)) / len(images),
-        _least(lambda: subject.gradients(images, classes)) / len(images),
-    )
+    forward, back = _least(partial(subject.logits, images), partial(subject.gradients, images, classes))
+    return forward / len(images), back / len(images)
 
 
-def _least(work: Callable[[], object]) -> float:
-    """Return the least CPU seconds of several rounds."""
+def _least(*works: Callable[[], object]) -> tuple[float, ...]:
+    """Return the least CPU seconds of each in several rounds, in turn: what else runs here slows each alike."""
     found = []
-    for _ in range(5):
-        began = time.process_time()
-        work()
-        found.append(time.process_time() - began)
-    return min(found)
+    for _ in range(9):
+        took = []
+        for work in works:
+            began = time.process_time()
+            work()
+            took.append(time.process_time() - began)
+        found.append(took)
+    return tuple(min(each) for each in zip(*found, strict=True))
 
 
 def answers(place: Place) -> Iterator[Row]:
@@ -160,7 +161,7 @@ def answers(place: Place) -> Iterator[Row]:
             spec = subject.spec
             shape = 256, spec.channels, spec.height, spec.width
             images = torch.rand(shape, generator=torch.Generator().manual_seed(0))
-            quick, plain = _least(partial(subject.logits, images)), _least(partial(_as_given, subject, images))
+            quick, plain = _least(partial(subject.logits, images), partial(_as_given, subject, images))
             yield (
                 f"answers of {name}, {feed} / of the network as it was given",
                 "1 or less",

@@ -73,7 +73,7 @@ def _asked(held: StoredGallery) -> str:
     """Return what was shown to what, in a sentence."""
     about = held.about
     return (
-        f"The figures of a report on an expression network, for {about['subject']['name']} and the "
+        f"The figures of a report that read an expression network by eye, drawn of {about['subject']['name']} and the "
         f"{about['faces']['n']} images of {about['faces']['name']}"
         f"{'' if held.labelled else ', which have no labels'}; seed {about['seed']}. Its reading of figure 3 was a "
         "question, which is answered here by measurement and not by eye."
