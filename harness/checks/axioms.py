@@ -19,15 +19,22 @@ class WhereClaimed:
     ----------
     axiom
         As its metric is called.
+    by_class
+        Whether each class is judged too; see :class:`PairedScores`.
     """
 
     axiom: str
+    by_class: bool = True
 
     def __call__(self, check: Check, evidence: Evidence, explainer: str) -> Sequence[Finding]:
         """Return the findings of the axiom's scores."""
-        if not len(evidence.of(explainer, self.axiom, "map")):
+        if not self.concerns(evidence, explainer):
             return [Finding(EVERYTHING, 0, reason=f"does not claim {self.axiom}")]
-        return PairedScores(self.axiom, "map")(check, evidence, explainer)
+        return PairedScores(self.axiom, "map", by_class=self.by_class)(check, evidence, explainer)
+
+    def concerns(self, evidence: Evidence, explainer: str) -> bool:
+        """Return whether the explainer claims it."""
+        return len(evidence.of(explainer, self.axiom, "map")) > 0
 
 
 def _axiom(name: str, claim: str, control: str) -> Check:

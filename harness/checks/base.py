@@ -10,18 +10,17 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from harness.checks.correction import FINE, corrected
 from harness.errors import UsageError
 from harness.metrics.score import Score
 from harness.names import MEAN_FACE, MEAN_IMAGE
-from harness.statistics import Spread, hierarchical, images_of, least_units, people_to_settle
+from harness.statistics import Spread, images_of, least_units, people_to_settle
 from harness.store import IDENTITY, VERDICTS, frame
 
 ALPHA = 0.01
 """Chance, at most, that one or more of the passes among an explainer's claims is false, and the same for its fails."""
 CONFIDENCE = 0.99
 """Of the intervals that are shown beside verdicts; verdicts rest on corrected p-values."""
-FINE = "-fine"
-"""Ends the name of a check that looks at parts of one cell; its rung stands without it, at a coarser resolution."""
 EVERYTHING = "all"
 """The class name of a finding over all images."""
 IMAGES, PEOPLE, CLASSES = "images", "people", "classes"
@@ -309,6 +308,16 @@ class Check:
         """Whether what is said of an explainer rests on it."""
         return self.rung > 0
 
+    def concerns(self, evidence: Evidence, explainer: str) -> bool:
+        """Return whether it is asked of an explainer: of what the set knows, and of what the explainer claims.
+
+        What is asked and could not be judged leaves open what rests on it; what is not asked does not.
+        """
+        if self.evidence and self.metric not in evidence.measured:
+            return False
+        claimed: Callable[[Evidence, str], bool] | None = getattr(self.judge, "concerns", None)
+        return claimed is None or claimed(evidence, explainer)
+
     @property
     def step(self) -> str:
         """The claims that an explainer has to keep together: those of one rung, at one resolution."""
@@ -364,13 +373,9 @@ def _what_would_settle(finding: Finding, check: Check, corrected: Correction) ->
 def judged(checks: Sequence[Check], evidence: Evidence, explainers: Sequence[str]) -> pd.DataFrame:
     """Return the verdict table: every check of every explainer, for all images and for each class.
 
-    An explainer's claims that decide are corrected together, its classes under their claim over all images (see
-    :func:`harness.statistics.hierarchical`); passes among themselves and fails among themselves. A rung is reached only
-    where all its claims hold, so that the largest p of them is that of the rung (an intersection-union test, Berger
-    1982) and passes are corrected over rungs, in their order: the lowest that is not yet known to be reached is worth
-    most alpha. A rung falls with any of its claims, so that fails are corrected over all of them. Who else is in the
-    run, and what is only shown, changes nothing. What is shown is corrected family by family: an exact test over 5,040
-    relabellings cannot go below p = .0002, and no such claim could ever pass beside paired ones.
+    An explainer's claims that decide are corrected together, see :func:`harness.checks.correction.corrected`. Who else
+    is in the run, and what is only shown, changes nothing. What is shown is corrected family by family: an exact test
+    over 5,040 relabellings cannot go below p = .0002, and no such claim could ever pass beside paired ones.
     """
     rows: dict[tuple[str, str], list[Mapping[str, object]]] = {}
     for explainer in explainers:
@@ -378,8 +383,8 @@ def judged(checks: Sequence[Check], evidence: Evidence, explainers: Sequence[str
             mine = [check for check in checks if check.group == group]
             found = [_allowed(check, evidence, check.judge(check, evidence, explainer)) for check in mine]
             steps = [check.step if check.decides else check.name for check in mine]
-            for check, findings, corrected in zip(mine, found, _corrected(found, steps), strict=True):
-                pairs = zip(findings, corrected, strict=True)
+            for check, findings, corrections in zip(mine, found, _corrections(found, steps), strict=True):
+                pairs = zip(findings, corrections, strict=True)
                 rows[check.name, explainer] = [_row(explainer, check, evidence, *pair) for pair in pairs]
     ordered = [
         check for family in dict.fromkeys(c.family for c in checks) for check in checks if check.family == family
@@ -388,61 +393,19 @@ def judged(checks: Sequence[Check], evidence: Evidence, explainers: Sequence[str
     return frame(VERDICTS, made)
 
 
-def _corrected(found: Sequence[Sequence[Finding]], steps: Sequence[str]) -> list[list[Correction]]:
-    """Return what an explainer's claims that are corrected together, each with its classes, make of each other.
-
-    Claims of one step pass together or not at all.
-    """
+def _corrections(found: Sequence[Sequence[Finding]], steps: Sequence[str]) -> list[list[Correction]]:
+    """Return what an explainer's claims that are corrected together, each with its classes, make of each other."""
     if not found:
         return []
-    p, p_fail = (_table(found, side) for side in ("p", "p_fail"))
-    names = list(dict.fromkeys(steps))
-    of_step = np.array([names.index(step) for step in steps])
-    together = np.stack([_largest(p[of_step == number]) for number in range(len(names))])
-    passes = hierarchical(together[:, 0], together[:, 1:], ALPHA, order=_ladder_order(names))
-    fails = hierarchical(p_fail[:, 0], p_fail[:, 1:], ALPHA)
-    shares = np.concatenate([passes.whole_share[:, None], passes.part_share], axis=1)[of_step]
-    of_steps = np.concatenate([passes.whole[:, None], passes.parts], axis=1)[of_step]
-    # A claim that is surer than its step is tested at the step's level.
-    alone = np.minimum(of_steps, p / np.where(shares > 0, shares, 1.0))
-    adjusted = np.where(p == together[of_step], of_steps, alone)
-    fail = np.concatenate([fails.whole[:, None], fails.parts], axis=1)
-    level_fail = ALPHA * np.concatenate([fails.whole_share[:, None], fails.part_share], axis=1)
-    return [
-        [
-            Correction(
-                float(adjusted[row, place]),
-                float(fail[row, place]),
-                float(ALPHA * shares[row, place]),
-                float(level_fail[row, place]),
-            )
-            for place in range(len(findings))
-        ]
-        for row, findings in enumerate(found)
-    ]
-
-
-def _ladder_order(steps: Sequence[str]) -> Int[np.ndarray, " s"] | None:
-    """Return the place of each rung and resolution on the ladder; None where claims stand on no rung.
-
-    An explainer is believed up to the first rung that it is not known to reach, so the lowest is worth most alpha.
-    """
-    rungs = [step.removesuffix(FINE) for step in steps]
-    if not all(rung.isdigit() for rung in rungs):
-        return None
-    return np.array([2 * int(rung) + step.endswith(FINE) for rung, step in zip(rungs, steps, strict=True)])
+    made = corrected(_table(found, "p"), _table(found, "p_fail"), steps, ALPHA)
+    sides = np.stack([made.p, made.p_fail, made.level, made.level_fail], axis=-1).tolist()
+    return [[Correction(*held) for held in row[: len(findings)]] for row, findings in zip(sides, found, strict=True)]
 
 
 def _table(found: Sequence[Sequence[Finding]], side: str) -> Float[np.ndarray, "claims kinds"]:
     """Return one p of every finding, a row a claim; NaN where a claim has fewer findings than another."""
     width = max(len(findings) for findings in found)
     return np.array([[getattr(each, side) for each in row] + [np.nan] * (width - len(row)) for row in found])
-
-
-def _largest(p: Float[np.ndarray, "claims kinds"]) -> Float[np.ndarray, " kinds"]:
-    """Return the largest p of each column, NaN where none is known."""
-    known: Float[np.ndarray, " kinds"] = np.where(np.isnan(p), -np.inf, p).max(axis=0)
-    return np.where(np.isinf(known), np.nan, known)
 
 
 def _allowed(check: Check, evidence: Evidence, found: Sequence[Finding]) -> Sequence[Finding]:

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pandas as pd
 
-from harness.checks.base import FINE, Check
+from harness.checks.base import Check
+from harness.checks.correction import FINE
 from harness.checks.paired import PairedScores
 
 WITHIN = " within"

@@ -53,7 +53,7 @@ CHECKS = (
         reference="Sundararajan et al. 2017 (completeness)",
         figure="figures/ladder.png",
         needs=frozenset({"tiles"}),
-        judge=WhereClaimed("tile-amounts"),
+        judge=WhereClaimed("tile-amounts", by_class=False),
         at_most=True,
         rung=6,
     ),

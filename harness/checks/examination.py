@@ -22,7 +22,7 @@ from harness.metrics.cards import MetricCard, metric_cards
 from harness.metrics.score import Score
 from harness.names import MEAN_FACE
 from harness.oracles.known import NOISE, ORACLE, TRUTH, oracle_name
-from harness.statistics import holm, mean_above_p, mean_interval
+from harness.statistics import holm, mean_above_p, people_interval
 from harness.store import EXAMINATIONS, frame
 
 CALLED = {TRUTH: "the truth", ORACLE: "the true causes"}
@@ -80,10 +80,11 @@ def examined(evidence: Evidence) -> dict[str, Examination]:
 
 def barred(found: Mapping[str, Examination]) -> dict[str, str]:
     """Return the scores that may judge nobody, with the reason: of metrics that did not pass."""
+    failed = {name: one.reason for name, one in found.items() if one.verdict is not Verdict.PASS}
     return {
-        Score(name).gain.name: f"{name} did not pass its examination on this subject: {one.reason}"
-        for name, one in found.items()
-        if one.verdict is not Verdict.PASS
+        score: f"{name} did not pass its examination on this subject: {reason}"
+        for name, reason in failed.items()
+        for score in (name, Score(name).gain.name)
     }
 
 
@@ -132,7 +133,7 @@ def _examination(
         )
     who = evidence.clusters(held.index)
     wins = np.sign(known[:, 0] - known[:, -1]) / 2 + 0.5
-    interval = mean_interval(wins, confidence=CONFIDENCE, clusters=who)
+    interval = people_interval(wins, who, confidence=CONFIDENCE)
     whole = mean_above_p(known[:, 0] - known[:, -1], 0.0, who)
     noisy = [f"{truth} with {share:.0%} noise" for share in NOISE]
     order = [truth, *noisy, "noise"]

@@ -91,6 +91,7 @@ def ladder(
     classes: Sequence[str],
     resolutions: Mapping[str, int],
     elsewhere: Collection[str] = (),
+    unasked: Collection[tuple[str, str]] = (),
     uncalibrated: Mapping[int, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Return which rungs each explainer stands on, over all images and for each class.
@@ -114,6 +115,9 @@ def ladder(
     elsewhere
         Explainers that claim to say what a small change would do, not what counted: a rung that speaks of what counted
         is not reached by them, and they are not wrong.
+    unasked
+        Explainers with a check that is not asked of them (:meth:`harness.checks.Check.concerns`): their rung stands
+        without it.
     uncalibrated
         Rungs that nothing decides on this subject, with the reason; see :func:`uncalibrated_rungs`.
 
@@ -127,13 +131,14 @@ def ladder(
         held.setdefault((str(row["explainer"]), str(row["class"])), {})[str(row["check"])] = {
             str(key): value for key, value in row.items()
         }
-    by_class = {check for (_, kind), judged in held.items() if kind != EVERYTHING for check in judged}
     rows = []
     for name, fault in explainers.items():
+        by_class = {check for where in classes for check in held.get((name, where), {})}
         for where in (EVERYTHING, *classes):
             rows.append(_contract_row(name, where, fault))
             for rung in RUNGS[1:]:
-                asked = [] if fault else [check for check, number in rungs.items() if number == rung.number]
+                checks = [check for check, number in rungs.items() if number == rung.number]
+                asked = [] if fault else [check for check in checks if (name, check) not in unasked]
                 claims = _claims(held.get((name, EVERYTHING), {}), held.get((name, where), {}), asked, by_class)
                 one = _row(name, where, rung, claims, resolutions, uncalibrated.get(rung.number, ""))
                 rows.append(_elsewhere(one) if name in elsewhere and rung in OF_WHAT_COUNTED else one)
@@ -146,11 +151,19 @@ def calibrated_ladder(
     *,
     truths: Collection[str],
     nulls: Collection[str],
+    unasked: Collection[tuple[str, str]] = (),
     **about: Any,
 ) -> pd.DataFrame:
-    """Return :func:`ladder`, on which a rung that does not tell `truths` from `nulls` here decides nothing."""
-    everywhere = ladder(verdicts, rungs, **about)
-    return ladder(verdicts, rungs, **about, uncalibrated=uncalibrated_rungs(everywhere, truths, nulls))
+    """Return :func:`ladder`, on which a rung that does not tell `truths` from `nulls` here decides nothing.
+
+    Truths are maps that nobody can be asked for again: what was not measured of them is not asked of them.
+    """
+    known = verdicts[verdicts["explainer"].isin(list(truths)) & (verdicts["class"] == EVERYTHING)]
+    without = known[(known["n"] == 0) & (known["undefined"] == 0)]
+    unasked = {*unasked, *zip(without["explainer"], without["check"], strict=True)}
+    everywhere = ladder(verdicts, rungs, unasked=unasked, **about)
+    uncalibrated = uncalibrated_rungs(everywhere, truths, nulls)
+    return ladder(verdicts, rungs, unasked=unasked, **about, uncalibrated=uncalibrated)
 
 
 def highest(table: pd.DataFrame, explainer: str, where: str = EVERYTHING) -> int:

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from harness.checks.base import CONFIDENCE, EVERYTHING, IMAGES, PEOPLE, Check, Evidence, Finding
 from harness.measurements.base import MAP
 from harness.statistics import mean_above_p, mean_below_p, people_interval, spread
+from harness.store import NOT_SCORABLE, SILENT
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,10 @@ def marked_rows(evidence: Evidence, explainer: str, metric: str, variant: str, o
     whole = rows if rows.index.equals(asked.index) else rows.reindex(asked.index)
     # A row is missing where an explainer answered for some images alone.
     blank = whole["status"].isna() | whole.index.isin(evidence.blank.get(explainer, frozenset()))
+    blank |= whole["status"] == SILENT
     if own:
         blank |= evidence.of(explainer, own, MAP)["value"].reindex(whole.index).isna()
-    blank &= whole["value"].isna()
+    blank &= whole["value"].isna() & (whole["status"] != NOT_SCORABLE)
     return whole.assign(target=asked, blank=blank, reason=whole["reason"].fillna("no score"))
 
 

@@ -7,7 +7,8 @@ import pandas as pd
 from jaxtyping import Float
 
 from harness.checks import CHECKS, Check, Evidence
-from harness.checks.base import FINE, IMAGES, PEOPLE
+from harness.checks.base import IMAGES, PEOPLE
+from harness.checks.correction import FINE
 from harness.checks.paired import PairedScores
 from harness.evaluation.decision import stored_evidence, stored_families
 from harness.statistics import stopped

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
 from harness.gallery.maximisation import Maximised
-from harness.statistics import mean_interval
+from harness.statistics import people_interval
 
 MARGIN = 0.1
 """By how much a filter's image may be more like that of random weights than like other filters' images, stated before
@@ -102,7 +102,7 @@ def differs_from_random(found: Maximised, random: Maximised, alive: Bool[np.ndar
     more = more[np.isfinite(more)]
     if len(more) < 3:
         return Outcome(claim, "not applicable", np.nan, np.nan, np.nan, len(more), "too many images are even grey")
-    held = mean_interval(more, confidence=CONFIDENCE)
+    held = people_interval(more, confidence=CONFIDENCE)
     verdict = "pass" if held.high < MARGIN else "fail" if held.low > MARGIN else "inconclusive"
     return Outcome(claim, verdict, held.estimate, held.low, held.high, held.n, margin=MARGIN)
 

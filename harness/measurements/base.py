@@ -7,13 +7,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from harness.evaluation_set import EvaluationSet
 from harness.metrics.score import Score
 from harness.perturbation import spectrum_null, transplant_pairs
-from harness.store import CURVES, MATRICES, SCORES, frame, joined
+from harness.store import CURVES, MATRICES, OK, SCORES, UNDEFINED, frame, joined
 from harness.subject import Subject
 
 MAP, SPECTRUM, TRANSPLANT = "map", "spectrum-null", "transplant-null"
@@ -164,15 +164,19 @@ class Attributions:
             shared=lambda what, make: self.shared(("some", per_class, *what), make),
         )
 
+    def alone(self, variant: str) -> Bool[np.ndarray, " n"]:
+        """Return the images that have no variant whatever the maps are: there is no other image of their class."""
+        found: np.ndarray = np.zeros(len(self.maps), bool)
+        if variant == PORTRAIT:
+            found = np.logical_not(self.others.any(axis=1))
+        elif variant == TRANSPLANT:
+            found = np.asarray(self.donors < 0, dtype=bool)
+        return found
+
     def lacks(self, variant: str) -> Bool[np.ndarray, " n"]:
         """Return the images for which a variant means nothing: constant maps, and those without a donor."""
-        if variant == PORTRAIT:
-            alone: np.ndarray = self.constant | ~self.others.any(axis=1)
-            return alone
-        if variant != TRANSPLANT:
-            return self.constant
-        lacking: np.ndarray = self.constant | (self.donors < 0) | self.constant[self.donors]
-        return lacking
+        lacking: np.ndarray = np.logical_or(self.constant, self.alone(variant))
+        return np.logical_or(lacking, self.constant[self.donors]) if variant == TRANSPLANT else lacking
 
 
 @dataclass(frozen=True)
@@ -213,9 +217,14 @@ class Measurement(Protocol):
 
 
 def score_rows(
-    case: EvaluationSet, metric: str | Score, variant: str, values: Float[np.ndarray, " n"], reason: str
+    case: EvaluationSet,
+    metric: str | Score,
+    variant: str,
+    values: Float[np.ndarray, " n"],
+    reason: str | Shaped[np.ndarray, " n"],
+    status: str | Shaped[np.ndarray, " n"] = UNDEFINED,
 ) -> pd.DataFrame:
-    """Return one row an image; NaN becomes null with status undefined and `reason`.
+    """Return one row an image; NaN becomes null with `status` and `reason`.
 
     A metric given by its name is its usual score.
     """
@@ -232,7 +241,7 @@ def score_rows(
             "predicted": classes[case.probabilities.argmax(1)],
             "target": case.target_names,
             "value": values,
-            "status": np.where(undefined, "undefined", "ok"),
+            "status": np.where(undefined, status, OK),
             "reason": np.where(undefined, reason, ""),
         },
     )

@@ -21,7 +21,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int, Shaped
 
 from harness.evaluation_set import EvaluationSet
 from harness.measurements.base import (
@@ -44,7 +44,7 @@ from harness.metrics.cells import (
     settled_share,
 )
 from harness.metrics.score import Score
-from harness.store import SCORES, joined
+from harness.store import NOT_SCORABLE, SCORES, SILENT, joined
 from harness.truth import coalitions
 from harness.truth.games import Shared
 from harness.truth.images import Games, Level, Truth
@@ -54,6 +54,7 @@ PREDICTED = "predicted"
 CELLS, WITHIN = "cells", "within"
 """What is compared: cells, or parts of one cell. The second word follows the names of variants."""
 
+NO_DIFFERENCE = f"{CONSTANT}, or one map for both classes"
 SETTLED, SIZE, FIT = "settled-pairs", "settled-pairs-size", "coalition-fit"
 RIVAL, CONTRAST = "settled-pairs-rival", "settled-pairs-contrast"
 
@@ -97,14 +98,16 @@ class Cells:
         rows = against_nulls(few, FIT, maps, partial(_fit, truth))
         for metric, change in ((SETTLED, _signed), (SIZE, np.abs)):
             right = [Ordered.of(level, level.of(targets), change) for level in truth.cells]
-            rows += against_nulls(few, metric, maps, partial(share_right, right))
-            deep = Ordered.of(truth.parts, truth.parts.of(targets[truth.deep]), change)
-            inner = partial(_of_some, truth.deep, partial(share_right, [deep]))
+            rows += against_nulls(few, metric, maps, partial(share_right, right), unsettled(right))
+            deep = [Ordered.of(truth.parts, truth.parts.of(targets[truth.deep]), change)]
+            inner = partial(_of_some, truth.deep, partial(share_right, deep))
+            lost = np.full(len(targets), "", dtype=object)
+            lost[truth.deep] = unsettled(deep)
             rows += [
                 table.assign(variant=table["variant"].map(within))[
                     np.isin(table["image"], few.case.faces.ids[truth.deep])
                 ]
-                for table in against_nulls(few, metric, maps, inner)
+                for table in against_nulls(few, metric, maps, inner, lost)
             ]
         return Measured(scores=joined(SCORES, rows))
 
@@ -150,14 +153,16 @@ class CellsByClass:
                 by_target - by_rival,
             ),
         }
-        reason = card_of(SETTLED).undefined_beside(CONSTANT, "one map for both classes")
         rows = []
         for metric, (right, maps) in asked.items():
             own, predicted = (_unless_constant(each, share_right(right, each)) for each in (maps, by_target))
+            lost = unsettled(right)
+            reason = np.where(lost != "", lost, NO_DIFFERENCE)
+            status = np.where(lost != "", NOT_SCORABLE, SILENT)
             rows += [
-                score_rows(few, metric, MAP, own, reason),
-                score_rows(few, metric, PREDICTED, predicted, reason),
-                score_rows(few, Score(metric).gain, PREDICTED, own - predicted, reason),
+                score_rows(few, metric, MAP, own, reason, status),
+                score_rows(few, metric, PREDICTED, predicted, reason, status),
+                score_rows(few, Score(metric).gain, PREDICTED, own - predicted, reason, status),
             ]
         return Measured(scores=joined(SCORES, rows))
 
@@ -247,15 +252,25 @@ def share_right(ordered: Sequence[Ordered], maps: Float[np.ndarray, "n h w"]) ->
     return found
 
 
+def unsettled(ordered: Sequence[Ordered]) -> Shaped[np.ndarray, " n"]:
+    """Say of each image of which no pair is settled on any grid that it cannot be scored, "" of the others."""
+    settled = np.any([(one.order != 0).any(axis=1) for one in ordered], axis=0)
+    return np.where(settled, "", card_of(SETTLED).undefined).astype(object)
+
+
 def against_nulls(
     attributions: Attributions,
     metric: str,
     maps: Mapping[str, Sequence[Float[np.ndarray, "n h w"]]],
     score: Callable[[Float[np.ndarray, "n h w"]], Float[np.ndarray, " n"]],
+    lacking: Shaped[np.ndarray, " n"] | None = None,
 ) -> list[pd.DataFrame]:
-    """Return the rows of one score of every variant, averaged over its draws, and the gains over them."""
+    """Return the rows of one score of every variant, averaged over its draws, and the gains over them.
+
+    `lacking` says why an image cannot be scored whatever its map, "" where it can.
+    """
     found = {name: np.mean([score(each) for each in draws], axis=0) for name, draws in maps.items()}
-    return rows_against_nulls(attributions, metric, found)
+    return rows_against_nulls(attributions, metric, found, lacking=lacking)
 
 
 def _variants(attributions: Attributions, draws: int) -> dict[str, list[Float[np.ndarray, "n h w"]]]:
@@ -317,4 +332,5 @@ def _row_of_network(case: EvaluationSet, metric: str, variant: str, values: Floa
 def _nothing(case: EvaluationSet, metrics: Sequence[str], reason: str) -> Measured:
     """Return rows that say why nothing could be played."""
     missing = np.full(len(case.targets), np.nan)
-    return Measured(scores=joined(SCORES, [score_rows(case, metric, MAP, missing, reason) for metric in metrics]))
+    rows = [score_rows(case, metric, MAP, missing, reason, NOT_SCORABLE) for metric in metrics]
+    return Measured(scores=joined(SCORES, rows))

@@ -7,10 +7,9 @@ import numpy as np
 import torch
 
 from harness.measurements.base import MAP, Attributions, Measured, score_rows
-from harness.measurements.cells import Ordered, share_right
+from harness.measurements.cells import Ordered, share_right, unsettled
 from harness.measurements.scored import CONSTANT
-from harness.metrics.cards import card_of
-from harness.store import SCORES, joined
+from harness.store import NOT_SCORABLE, SCORES, UNDEFINED, joined
 from harness.truth import pairs_of
 from harness.truth.changes import small_changes
 from harness.truth.images import Games, Level
@@ -44,16 +43,16 @@ class SmallChanges:
         lacking = self.games.lacking(attributions.case)
         if not claimed or lacking:
             nothing = np.full(len(few.maps), np.nan)
-            return Measured(
-                scores=joined(SCORES, [score_rows(few.case, name, MAP, nothing, lacking) for name in claimed])
-            )
+            rows = [score_rows(few.case, name, MAP, nothing, lacking, NOT_SCORABLE) for name in claimed]
+            return Measured(scores=joined(SCORES, rows))
         rows = []
         for name in claimed:
             only = np.zeros(len(few.maps), dtype=np.int64)
             right = [Ordered.of(level, level.of(only), SIGN[name]) for level in self._levels(few, name)]
             values = np.where(few.constant, np.nan, share_right(right, few.maps))
-            reason = card_of(name).undefined_beside(CONSTANT, "no step changes the answer beyond its rounding")
-            rows.append(score_rows(few.case, name, MAP, values, reason))
+            lost = unsettled(right) != ""
+            reason = np.where(lost, "no step changes the answer beyond its rounding", CONSTANT)
+            rows.append(score_rows(few.case, name, MAP, values, reason, np.where(lost, NOT_SCORABLE, UNDEFINED)))
         return Measured(scores=joined(SCORES, rows))
 
     def _levels(self, few: Attributions, name: str) -> list[Level]:

@@ -24,7 +24,7 @@ from harness.metrics.score import Score
 from harness.networks.blind import blinded, half_plane
 from harness.networks.planted import Patch, drawn_patches, planted
 from harness.networks.tiles import mosaics, tile_logits, tiled
-from harness.store import SCORES, joined
+from harness.store import NOT_SCORABLE, SCORES, SILENT, UNDEFINED, joined
 from harness.subject import Subject
 
 COMPLETENESS = "completeness"
@@ -127,9 +127,13 @@ class Planted:
 
 
 FOUND = ("planted-patch", "planted-pair")
+EVEN = 0.5
+"""Chance that a pixel of the patch comes before another, where all are alike."""
 
-Scores = dict[tuple[str | Score, str], Float[np.ndarray, " m"]]
-"""One number an image by metric and variant."""
+Told = Bool[np.ndarray, " m"]
+Scores = dict[tuple[str | Score, str], tuple[Float[np.ndarray, " m"], Told]]
+"""By metric and variant one number an image, and whether the truth lets a map have one: where it does and there is
+none, the map says nothing."""
 
 Judge = Callable[[Attributions, "Dealt"], tuple[Int[np.ndarray, " m"], Scores]]
 """Builds one network, asks the explainer and returns the classes explained and the scores."""
@@ -166,19 +170,18 @@ def _measured(
         some = case.take(dealt.index)
         try:
             targets, scores = judge(attributions, dealt)
-            said = ""
         except (NotBuilt, ExplainerFault) as error:
             said = " ".join(str(error).split())
+            status = NOT_SCORABLE if isinstance(error, NotBuilt) else UNDEFINED
             nothing = np.full(len(dealt.index), np.nan)
-            targets, scores = some.targets, {(metric, MAP): nothing for metric in metrics}
-        for (metric, variant), values in scores.items():
-            card = metric_cards().get(Score.of(metric).name)
-            rows = score_rows(some, metric, variant, values, said or (card.undefined if card else GAINLESS))
+            tables += [score_rows(some, metric, MAP, nothing, said, status) for metric in metrics]
+            continue
+        for (metric, variant), (values, told) in scores.items():
+            card = metric_cards().get(Score.of(metric).plain)
+            reason = card.undefined if card else ""
+            rows = score_rows(some, metric, variant, values, reason, np.where(told, SILENT, NOT_SCORABLE))
             tables.append(rows.assign(target=np.array(case.subject.classes)[targets]))
     return Measured(scores=joined(SCORES, tables))
-
-
-GAINLESS = "the map with or without the plant is constant"
 
 
 def _dealt(case: EvaluationSet, measurement: Tiles | Blind | Planted, stream: int) -> Iterator[Dealt]:
@@ -244,14 +247,25 @@ def _on_tiles(attributions: Attributions, dealt: Dealt) -> tuple[Int[np.ndarray,
     truths = weights * (of_tiles - at_baseline)[np.arange(len(targets)), :, targets]
     sums, masses = tile_sums(maps, SIDE), tile_sums(np.abs(maps), SIDE)
     dead = np.kron((weights == 0).reshape(SIDE, SIDE), np.ones(case.images.shape[-2:])).astype(bool)
-    scores = {
-        "tile-ranks": tile_ranks(sums, truths),
-        "tile-ranks-absolute": tile_ranks(masses, np.abs(truths)),
-        "dead-tile-share": share_of_area(maps, np.broadcast_to(dead, maps.shape)),
+    scores: Scores = {
+        ("tile-ranks", MAP): (tile_ranks(sums, truths), _differ(truths)),
+        ("tile-ranks-absolute", MAP): (tile_ranks(masses, np.abs(truths)), _differ(np.abs(truths))),
+        ("dead-tile-share", MAP): (share_of_area(maps, np.broadcast_to(dead, maps.shape)), _always(targets)),
     }
     if COMPLETENESS in attributions.axioms:
-        scores["tile-amounts"] = tile_amounts(sums, truths)
-    return targets, {(metric, MAP): values for metric, values in scores.items()}
+        scores["tile-amounts", MAP] = tile_amounts(sums, truths), np.abs(truths).sum(axis=1) > 0
+    return targets, scores
+
+
+def _always(targets: Int[np.ndarray, " m"]) -> Told:
+    """Return that every map can be scored."""
+    return np.ones(len(targets), bool)
+
+
+def _differ(truths: Float[np.ndarray, "m d"]) -> Told:
+    """Return whether there is an order to be told."""
+    differ: np.ndarray = truths.min(axis=1) < truths.max(axis=1)
+    return differ
 
 
 def _chosen_tiles(dealt: Dealt, images: int) -> Int[np.ndarray, "m tiles"]:
@@ -273,7 +287,7 @@ def _on_half(attributions: Attributions, dealt: Dealt) -> tuple[Int[np.ndarray, 
     targets = logits.argmax(1)
     maps = attributions.explain(images, targets, subject)
     blind = np.broadcast_to(~keep.numpy(), maps.shape)
-    return targets, {("blind-share", MAP): share_of_area(maps, blind)}
+    return targets, {("blind-share", MAP): (share_of_area(maps, blind), _always(targets))}
 
 
 def _on_patches(attributions: Attributions, dealt: Dealt) -> tuple[Int[np.ndarray, " m"], Scores]:
@@ -303,10 +317,14 @@ def _on_patches(attributions: Attributions, dealt: Dealt) -> tuple[Int[np.ndarra
     covers = [np.broadcast_to(patch.covers(spec.height, spec.width), one.shape) for patch in patches]
     found = {"planted-patch": _found(one, covers, 1), "planted-pair": _found(pair, covers, 2)}
     before = {"planted-patch": _found(without, covers, 1), "planted-pair": _found(without, covers, 2)}
+    # A map that is constant without the plant puts the patch neither first nor last.
+    beyond = {name: found[name] - np.where(np.isnan(before[name]), EVEN, before[name]) for name in FOUND}
+    told = _always(targets)
+    within = _differ(np.array([each[inside] for each, inside in zip(parts, covers[0], strict=True)]))
     return targets, {
-        **{(name, MAP): found[name] for name in FOUND},
-        **{(Score(name).gain, UNPLANTED): found[name] - before[name] for name in FOUND},
-        ("planted-pixels", MAP): pixel_ranks(one - without, parts, covers[0]),
+        **{(name, MAP): (found[name], told) for name in FOUND},
+        **{(Score(name).gain, UNPLANTED): (beyond[name], told) for name in FOUND},
+        ("planted-pixels", MAP): (pixel_ranks(one - without, parts, covers[0]), within),
     }
 
 

@@ -14,7 +14,7 @@ from harness.measurements.outputs import Outputs, outputs
 from harness.measurements.scored import rows_against_nulls
 from harness.metrics.faithfulness import accuracy_information_curve, softmax_information_curve
 from harness.perturbation import removal_order, removed_steps
-from harness.store import SCORES, joined
+from harness.store import NOT_SCORABLE, SCORES, joined
 
 SHARES = (0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.13, 0.21, 0.34, 0.5, 0.75)
 """Shares of pixels told, most relevant first: those of the authors' own example."""
@@ -54,7 +54,8 @@ class Information:
         lacking = lacking_file(pictures)
         if lacking:
             nothing = np.full(len(case.targets), np.nan)
-            return Measured(scores=joined(SCORES, [score_rows(case, name, MAP, nothing, lacking) for name in NAMES]))
+            unscored = [score_rows(case, name, MAP, nothing, lacking, NOT_SCORABLE) for name in NAMES]
+            return Measured(scores=joined(SCORES, unscored))
         maps = {MAP: few.maps, SPECTRUM: next(few.spectrum_nulls(1)), TRANSPLANT: few.transplanted}
         told = {variant: told_step_by_step(case, pictures, one) for variant, one in maps.items()}
         scores = {

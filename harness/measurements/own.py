@@ -19,7 +19,7 @@ from harness.measurements.contained import contained
 from harness.measurements.localization import Known, main_evidence
 from harness.measurements.scored import scored_against_nulls
 from harness.metrics.cards import MetricCard
-from harness.store import SCORES, joined
+from harness.store import FAILED, NOT_SCORABLE, SCORES, joined
 
 GIVEN: Mapping[str, Callable[[Attributions, Known | None], Any]] = {
     "images": lambda attributions, _: attributions.case.subject.spec.to_grey(attributions.case.images),
@@ -79,8 +79,7 @@ class OwnMetric:
             return Measured(scores=joined(SCORES, self._rows(attributions)))
         except MetricFault as fault:
             nothing = np.full(len(attributions.maps), np.nan)
-            rows = score_rows(attributions.case, self.card.name, MAP, nothing, str(fault))
-            return Measured(scores=rows.assign(status="failed"))
+            return Measured(scores=score_rows(attributions.case, self.card.name, MAP, nothing, str(fault), FAILED))
 
     def _rows(self, attributions: Attributions) -> list[pd.DataFrame]:
         """Return the rows of the map and its null maps."""
@@ -88,7 +87,7 @@ class OwnMetric:
         known = main_evidence(attributions) if "evidence" in wanted else None
         if "evidence" in wanted and known is None:
             nothing = np.full(len(attributions.maps), np.nan)
-            return [score_rows(attributions.case, self.card.name, MAP, nothing, NO_EVIDENCE)]
+            return [score_rows(attributions.case, self.card.name, MAP, nothing, NO_EVIDENCE, NOT_SCORABLE)]
 
         def score(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
             given = {name: GIVEN[name](attributions, known) for name in wanted}

@@ -12,11 +12,18 @@ from jaxtyping import Float, Int
 from harness.evaluation_set import EvaluationSet
 from harness.measurements.base import MAP, TRANSPLANT, Attributions, Measured, curve_rows, score_rows
 from harness.metrics.cards import card_of
-from harness.metrics.randomization import efficient_mprt, mprt_average, mprt_last, residual_likeness, smooth_mprt
+from harness.metrics.randomization import (
+    efficient_mprt,
+    mprt_average,
+    mprt_last,
+    repeated,
+    residual_likeness,
+    smooth_mprt,
+)
 from harness.metrics.score import Score
 from harness.metrics.similarity import Similarity, absolute, hog_similarity, spearman_similarity, ssim_similarity
 from harness.networks.random import layer_groups
-from harness.store import CURVES, SCORES, joined
+from harness.store import CURVES, NOT_SCORABLE, SCORES, UNDEFINED, joined
 from harness.subject import Subject
 
 SMALLEST = 8
@@ -101,8 +108,10 @@ class ParameterRandomization:
         """Return how alike the map and its randomised self are beyond their class's mean maps."""
         targets = attributions.case.targets
         alike = [residual_likeness(attributions.maps, other, targets, spearman_similarity) for other in full]
-        metric = "randomization-residual"
-        return score_rows(attributions.case, metric, MAP, np.mean(alike, axis=0), card_of(metric).undefined)
+        metric, few = "randomization-residual", repeated(targets)
+        reason = np.where(few, "fewer than three images of its class", card_of(metric).undefined)
+        status = np.where(few, NOT_SCORABLE, UNDEFINED)
+        return score_rows(attributions.case, metric, MAP, np.mean(alike, axis=0), reason, status)
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Shaped
 
-from harness.measurements.base import MAP, PORTRAIT, SPECTRUM, TRANSPLANT, Attributions, MapScore, score_rows
+from harness.measurements.base import MAP, SPECTRUM, TRANSPLANT, Attributions, MapScore, score_rows
 from harness.metrics.cards import MetricCard, card_of
 from harness.metrics.score import Score
+from harness.store import NOT_SCORABLE, UNDEFINED
 
-CONSTANT = "constant map"
+CONSTANT, ALONE = "constant map", "no other image of its class"
 
 
 def scored_against_nulls(
@@ -51,9 +52,10 @@ def scored_against_nulls(
             SPECTRUM: np.mean([score(null) for null in nulls], axis=0),
             TRANSPLANT: score(attributions.transplanted),
         }
-        known = {variant: _undefined(values, lacking) for variant, values in found.items()}
-        tables += rows_against_nulls(attributions, f"{name}{suffix}", known, card=card_of(name), beside=beside)
-    return tables if lacking is None else [_told(table, lacking) for table in tables]
+        tables += rows_against_nulls(
+            attributions, f"{name}{suffix}", found, card=card_of(name), beside=beside, lacking=lacking
+        )
+    return tables
 
 
 def rows_against_nulls(
@@ -63,6 +65,7 @@ def rows_against_nulls(
     *,
     card: MetricCard | None = None,
     beside: Sequence[str] = (),
+    lacking: Shaped[np.ndarray, " n"] | None = None,
 ) -> list[pd.DataFrame]:
     """Return the rows of a metric whose scores are known for the map and its null maps; see the function above.
 
@@ -70,14 +73,19 @@ def rows_against_nulls(
     """
     case, score = attributions.case, Score.of(metric)
     card = card or card_of(score.plain)
-    known = {name: np.where(attributions.lacks(name), np.nan, values) for name, values in found.items()}
+    lacking = np.full(len(case.targets), "", dtype=object) if lacking is None else lacking
+    known = {
+        name: np.where(attributions.lacks(name) | (lacking != ""), np.nan, values) for name, values in found.items()
+    }
     said = card.undefined_beside(CONSTANT, *beside)
     rows = []
     for name, values in known.items():
-        why = f"{said}, or no other image of its class" if name in (TRANSPLANT, PORTRAIT) else said
-        rows.append(score_rows(case, score, name, values, why))
+        without = np.where((lacking == "") & attributions.alone(name), ALONE, lacking)
+        why = np.where(without != "", without, said)
+        status = np.where(without != "", NOT_SCORABLE, UNDEFINED)
+        rows.append(score_rows(case, score, name, values, why, status))
         if name != MAP and card.higher_is_better is not None:
-            rows.append(score_rows(case, score.gain, name, gained(card, known[MAP], values), why))
+            rows.append(score_rows(case, score.gain, name, gained(card, known[MAP], values), why, status))
     return rows
 
 
@@ -86,13 +94,3 @@ def gained(card: MetricCard, own: Float[np.ndarray, " n"], null: Float[np.ndarra
     better = {True: 1.0, False: -1.0, None: np.nan}[card.higher_is_better]
     gain: np.ndarray = better * (own - null)
     return gain
-
-
-def _undefined(values: Float[np.ndarray, " n"], lacking: Shaped[np.ndarray, " n"] | None) -> Float[np.ndarray, " n"]:
-    """Return the scores with NaN where an image lacks what it takes."""
-    return values if lacking is None else np.where(lacking != "", np.nan, values)
-
-
-def _told(table: pd.DataFrame, lacking: Shaped[np.ndarray, " n"]) -> pd.DataFrame:
-    """Return the rows, which are in the order of the images, with what an image lacks for its reason."""
-    return table.assign(reason=np.where(lacking != "", lacking, table["reason"]))

@@ -10,7 +10,7 @@ from harness.measurements.base import MAP, PORTRAIT, SPECTRUM, TRANSPLANT, Attri
 from harness.measurements.cells import against_nulls
 from harness.metrics.cells import minimal_subset
 from harness.perturbation import removal_order
-from harness.store import SCORES, joined
+from harness.store import NOT_SCORABLE, SCORES, joined
 from harness.truth.images import Games, Truth
 
 NAME = "minimal-subset"
@@ -42,7 +42,7 @@ class MinimalSubset:
         few, lacking = attributions.some(self.games.per_class), self.games.lacking(attributions.case)
         if lacking:
             nothing = np.full(len(few.maps), np.nan)
-            return Measured(scores=score_rows(few.case, NAME, MAP, nothing, lacking))
+            return Measured(scores=score_rows(few.case, NAME, MAP, nothing, lacking, NOT_SCORABLE))
         truth = self.games.truth(attributions.case, attributions.shared)
         maps = {
             MAP: [few.maps],

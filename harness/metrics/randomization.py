@@ -150,12 +150,16 @@ SAME_SHARE = 1e-5
 in single precision differ by about as much."""
 
 
+MEMBERS = 3
+"""Images of a class from which on each adds something of its own to their mean."""
+
+
 @metric(
     name="randomization-residual",
     higher_is_better=False,
     range=(0.0, 1.0),
     meaning="likeness, whatever the sign, of map and randomised self beyond their class's mean maps",
-    undefined="a constant map, or one of which what is left is constant",
+    undefined="a constant map, one of which what is left is constant, or fewer than three images of the class",
     chance="that of two unrelated maps as smooth",
     cost="one explanation",
     reference=f"after {_SANITY}",
@@ -173,7 +177,8 @@ def residual_likeness(
     shows the network has little left; one that ignores the network, or merely scales one picture by an answer, is its
     randomised self. After Adebayo et al. 2018, who compare whole maps: there a map that is the same for every image is
     no more like itself than another image's is, and passes. Where nothing is left of a map, because every image of the
-    class has the same, whole maps are compared.
+    class has the same, whole maps are compared. Of a map that is alone in its class nothing is known beyond it, and
+    what is left of two is one picture with two signs, which counts once.
 
     Parameters
     ----------
@@ -186,20 +191,36 @@ def residual_likeness(
 
     Returns
     -------
-    In [0, 1], lower is better; NaN where the similarity is undefined.
+    In [0, 1], lower is better; NaN where the similarity is undefined, for a map alone in its class, and for the second
+    of two.
 
     Examples
     --------
     >>> from harness.metrics.similarity import pearson_similarity
-    >>> still = np.array([[[0.0, 1.0]], [[0.0, 1.0]]])
-    >>> residual_likeness(still, still, np.array([0, 0]), pearson_similarity)
-    array([1., 1.])
+    >>> still = np.array([[[0.0, 1.0]], [[0.0, 1.0]], [[0.0, 1.0]]])
+    >>> residual_likeness(still, still, np.array([0, 0, 0]), pearson_similarity)
+    array([1., 1., 1.])
     """
     own, other = (_beyond_class(each, classes) for each in (maps, randomized))
     nothing_left = _is_its_class(maps, own) | _is_its_class(randomized, other)
     found = np.where(nothing_left, doubles(similarity(maps, randomized)), doubles(similarity(own, other)))
     magnitudes: Float64[np.ndarray, " n"] = np.abs(found)
-    return magnitudes
+    return np.where(repeated(classes), np.nan, magnitudes)
+
+
+def repeated(classes: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+    """Return which maps have nothing of their own beyond their class: one that is alone, and the second of two.
+
+    Examples
+    --------
+    >>> repeated(np.array([0, 1, 1, 2, 2, 2]))
+    array([ True, False,  True, False, False, False])
+    """
+    found = np.zeros(len(classes), bool)
+    for each in np.unique(classes):
+        members = np.flatnonzero(classes == each)
+        found[members[-1:]] = len(members) < MEMBERS
+    return found
 
 
 def _is_its_class(maps: Float[np.ndarray, "n h w"], beyond: Float64[np.ndarray, "n h w"]) -> Bool[np.ndarray, " n"]:

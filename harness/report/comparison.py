@@ -54,8 +54,9 @@ def compare(runs: Sequence[RunFolder], explainers: Sequence[str] = (), metric: s
     -------
     pd.DataFrame
         Columns of :class:`Pair`: effect is the mean of first minus second with its interval; p is two-sided
-        (sign flips) and ``p_adjusted`` Holm's over all rows; ``ahead`` names the better one where ``p_adjusted`` is
-        below alpha and the metric has a better end. ``attrs["notes"]`` say what the runs do not share.
+        (sign flips, of people where they are known) and ``p_adjusted`` Holm's over all rows; ``ahead`` names the
+        better one where ``p_adjusted`` is below alpha and the metric has a better end. ``attrs["notes"]`` say what the
+        runs do not share.
 
     Raises
     ------
@@ -114,7 +115,8 @@ def _within(run: RunFolder, names: Sequence[str], metric: str) -> Iterator[Pair]
     """Yield every pair of explainers of one run."""
     table = _values(run, metric)[list(names)]
     confidence = run.record.confidence
-    for row in pairwise(names, table.to_numpy(dtype=np.float64), confidence=confidence):
+    who = queries.people([run], table.index)
+    for row in pairwise(names, table.to_numpy(dtype=np.float64), clusters=who, confidence=confidence):
         yield _paired("", row, (table[row.first].to_numpy(), table[row.second].to_numpy()))
 
 
@@ -126,12 +128,14 @@ def _between(runs: Sequence[RunFolder], names: Sequence[str], metric: str) -> It
     for name in names:
         for i, j in combinations(range(len(runs)), 2):
             called = (labels[i], labels[j])
-            both = pd.concat([tables[i][name], tables[j][name]], axis=1).to_numpy(dtype=np.float64)
+            paired = pd.concat([tables[i][name], tables[j][name]], axis=1)
+            both = paired.to_numpy(dtype=np.float64)
             columns = (both[:, 0], both[:, 1])
             if not _same_faces(runs[i], runs[j]):
                 yield _side_by_side(name, called, columns)
                 continue
-            row = pairwise(called, both, confidence=confidence)[0]
+            who = queries.people((runs[i], runs[j]), paired.index)
+            row = pairwise(called, both, clusters=who, confidence=confidence)[0]
             yield _paired(name, row, columns)
 
 
@@ -203,9 +207,15 @@ def _notes(runs: Sequence[RunFolder], metric: str) -> list[str]:
     notes = [f"{metric}: {fact.meaning}" + (f"; {fact.better} is better." if fact.better else ".")]
     notes += [
         "n: images where both are defined, of images; means, effect and interval are over these.",
-        "p: two-sided sign flips; corrected p: Holm's, over all rows.",
+        f"p: two-sided sign flips of {_unit(runs)}; corrected p: Holm's, over all rows.",
     ]
     return notes + [line for a, b in combinations(range(len(runs)), 2) for line in _differences(runs, a, b)]
+
+
+def _unit(runs: Sequence[RunFolder]) -> str:
+    """Say what the sample is made of."""
+    known = all(len(run.persons) for run in runs)
+    return "people, the images of each together" if known else "images"
 
 
 def _differences(runs: Sequence[RunFolder], a: int, b: int) -> list[str]:

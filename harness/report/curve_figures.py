@@ -31,10 +31,9 @@ from harness.report.style import (
     styled,
     title_room,
 )
-from harness.statistics import mean_interval
+from harness.statistics import people_interval
 from harness.store import RunFolder
 
-BAND_RESAMPLES = 999
 """A band of a curve needs no more: its edge moves by less than a line's width."""
 
 _NULL_LINES = {"spectrum-null": (0, (1, 1.2)), "transplant-null": (0, (5, 1.5))}
@@ -92,7 +91,8 @@ def _band(run: RunFolder, curves: pd.DataFrame) -> Band:
     """Return mean and interval at each point."""
     confidence = run.record.confidence
     values = curves.to_numpy(dtype=np.float64)
-    held = [mean_interval(column, confidence=confidence, resamples=BAND_RESAMPLES) for column in values.T]
+    who = queries.people([run], curves.index.get_level_values("image"))
+    held = [people_interval(column, who, confidence=confidence) for column in values.T]
     mean, low, high = (np.array([getattr(each, end) for each in held]) for end in ("estimate", "low", "high"))
     return Band(curves.columns.to_numpy(dtype=np.float64), mean, low, high, len(values))
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from harness.report import queries
 from harness.report.rendering import inert
 from harness.report.style import LINE, WIDTH, Margins, alike, around, heading, panel_title, panels, styled
-from harness.statistics import mean_interval
+from harness.statistics import people_interval
 from harness.store import RunFolder
 
 KINDS = {"at-rest": ("#0072B2", "o", "lost with the part at rest"), "alone": ("#D55E00", "D", "gained by it alone")}
@@ -27,7 +27,8 @@ def effect_table(run: RunFolder) -> pd.DataFrame:
     confidence = run.record.confidence
     rows = []
     for (label, part, kind), held in run.effects.groupby(["label", "part", "kind"], sort=False):
-        found = mean_interval(held["probability"].to_numpy(np.float64), confidence=confidence)
+        who = queries.people([run], held["image"])
+        found = people_interval(held["probability"].to_numpy(np.float64), who, confidence=confidence)
         logit = float(held["logit"].mean())
         rows.append((label, part, kind, found.n, found.estimate, found.low, found.high, logit))
     return pd.DataFrame(rows, columns=["class", "part", "kind", "n", "probability", "low", "high", "logit"])

@@ -117,9 +117,7 @@ def _column(run: RunFolder, held: pd.DataFrame, names: Sequence[str]) -> list[Do
 def _interval(run: RunFolder, held: pd.DataFrame, confidence: float) -> Interval:
     """Return the mean of some rows with the interval that verdicts show: people are the sample where they are known."""
     values = held["value"].to_numpy(dtype=np.float64)
-    who = dict(zip(run.persons["image"], run.persons["person"], strict=True))
-    clusters = np.array([who[image] for image in held["image"]], dtype=np.int64) if who else None
-    return people_interval(values, clusters, confidence=confidence)
+    return people_interval(values, queries.people([run], held["image"]), confidence=confidence)
 
 
 def _span(dots: chain[Dot]) -> tuple[float, float]:

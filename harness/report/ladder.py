@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.report import queries, wording
 from harness.report.queries import ALL
-from harness.statistics import mean_interval
+from harness.statistics import people_interval
 from harness.store import RunFolder
 
 SHARE = "settled-pairs"
@@ -112,15 +112,10 @@ def share(run: RunFolder, name: str, where: str = ALL) -> Share | None:
     known = rows.dropna(subset="value")
     if rows.empty:
         return None
-    if len(known) < 2:
-        return Share(float(known["value"].mean()), np.nan, np.nan, len(known))
-    persons = run.persons.set_index("image")["person"]
-    who = persons.reindex(known["image"]).to_numpy() if len(persons) else None
-    if who is not None and len(np.unique(who)) < 2:
-        return Share(float(known["value"].mean()), np.nan, np.nan, len(known))
-    confidence = run.record.confidence
-    found = mean_interval(known["value"].to_numpy(np.float64), confidence=confidence, clusters=who)
-    return Share(found.estimate, found.low, found.high, len(known))
+    who, values = queries.people([run], known["image"]), known["value"].to_numpy(np.float64)
+    found = people_interval(values, who, confidence=run.record.confidence)
+    # What lies beyond a share's ends is no share.
+    return Share(found.estimate, float(np.maximum(found.low, 0.0)), float(np.minimum(found.high, 1.0)), len(known))
 
 
 def _mean(held: Share | None) -> float:

@@ -9,7 +9,7 @@ from jaxtyping import Float, Shaped
 
 from harness.report import ladder, queries, wording
 from harness.report.queries import ALL
-from harness.statistics import holm, mean_interval, sign_flip_p_two_sided
+from harness.statistics import holm, people_interval, sign_flip_p_two_sided
 from harness.store import RunFolder
 
 
@@ -95,10 +95,10 @@ def _rows(run: RunFolder, metric: str, variant: str) -> Iterator[Row]:
     good = held[held["defined"]]
     wide = good.pivot(index="image", columns="explainer", values="value")
     targets = good.drop_duplicates("image").set_index("image")["target"].reindex(wide.index)
-    people = run.persons.set_index("image")["person"].reindex(wide.index) if len(run.persons) else None
+    people = queries.people([run], wide.index)
     for where in (*queries.classes(run), ALL):
         chosen = (targets == where).to_numpy() | (where == ALL)
-        yield Row(where, wide[chosen], None if people is None else people[chosen].to_numpy())
+        yield Row(where, wide[chosen], None if people is None else people[chosen])
 
 
 def _intervals(row: Row, confidence: float) -> dict[str, tuple[float, float]]:
@@ -108,9 +108,8 @@ def _intervals(row: Row, confidence: float) -> dict[str, tuple[float, float]]:
         values = row.scores[name].to_numpy(np.float64)
         known = np.isfinite(values)
         who = None if row.people is None else row.people[known]
-        units = known.sum() if who is None else len(np.unique(who))
-        ends = mean_interval(values[known], confidence=confidence, clusters=who) if units > 1 else None
-        found[str(name)] = (np.nan, np.nan) if ends is None else (ends.low, ends.high)
+        ends = people_interval(values[known], who, confidence=confidence)
+        found[str(name)] = ends.low, ends.high
     return found
 
 

@@ -1,9 +1,11 @@
 """What tables, figures and the page ask of a run: its names in one order, its counts, and the rows of one metric."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Int
 
 from harness.errors import UsageError, closest
 from harness.store import IDENTITY, RunFolder
@@ -56,6 +58,16 @@ class Counts:
 def classes(run: RunFolder) -> list[str]:
     """Return the classes that are judged, in the subject's order: all where they are few, else those that occur."""
     return list(run.record.subject.judged)
+
+
+def people(runs: Sequence[RunFolder], images: Iterable[int]) -> Int[np.ndarray, " n"] | None:
+    """Return who is on images of runs of one set, who are the sample then; None where one of the runs knows nobody."""
+    if not all(len(run.persons) for run in runs):
+        return None
+    who = {
+        image: person for run in runs for image, person in zip(run.persons["image"], run.persons["person"], strict=True)
+    }
+    return np.array([who[image] for image in images], dtype=np.int64)
 
 
 def families(run: RunFolder) -> dict[str, str]:

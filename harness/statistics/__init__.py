@@ -33,7 +33,7 @@ from harness.statistics.equivalence import Tost, noninferiority_p, tost
 from harness.statistics.hierarchy import Hierarchy, hierarchical
 from harness.statistics.intervals import Interval, mean_interval
 from harness.statistics.mantel import mantel, partial_mantel, symmetrised
-from harness.statistics.multiple import benjamini_hochberg, holm
+from harness.statistics.multiple import benjamini_hochberg, hochberg, holm
 from harness.statistics.permutation import (
     exact_correlation,
     sign_flip_p,
@@ -66,6 +66,7 @@ __all__ = [
     "feature_agreement",
     "friedman",
     "hierarchical",
+    "hochberg",
     "holm",
     "images_of",
     "kendall",

@@ -10,7 +10,8 @@ from scipy.special import chdtrc
 from scipy.stats import rankdata
 
 from harness.statistics._inputs import finite
-from harness.statistics.intervals import Interval, mean_interval
+from harness.statistics.clusters import people_interval
+from harness.statistics.intervals import Interval
 from harness.statistics.multiple import holm
 from harness.statistics.permutation import sign_flip_p_two_sided
 
@@ -119,7 +120,6 @@ def pairwise(
     *,
     clusters: Shaped[np.ndarray, " n"] | None = None,
     confidence: float = 0.99,
-    seed: int = 0,
 ) -> list[Comparison]:
     """Compare each pair of methods over the images where both are defined.
 
@@ -130,11 +130,9 @@ def pairwise(
     scores
         One row an image and one column a method, (n, k); NaN where a score is undefined.
     clusters
-        One label an image, (n,), where images of one person are to be resampled and flipped together.
+        One label an image, (n,), where images of one person are to be counted and flipped together.
     confidence
         Nominal coverage of each pair's interval, not adjusted for the number of pairs.
-    seed
-        Seed of the bootstrap.
 
     Returns
     -------
@@ -162,7 +160,7 @@ def pairwise(
         differences = np.asarray(scores[:, i], dtype=np.float64) - scores[:, j]
         both = ~(np.isnan(scores[:, i]) | np.isnan(scores[:, j]))
         groups = None if clusters is None else clusters[both]
-        effect = mean_interval(differences[both], confidence=confidence, clusters=groups, seed=seed)
+        effect = people_interval(differences[both], groups, confidence=confidence)
         p = sign_flip_p_two_sided(differences[both], groups)
         rows.append(Comparison(names[i], names[j], effect, p, np.nan, int(np.count_nonzero(~both))))
     adjusted = holm(np.array([row.p for row in rows], dtype=np.float64))

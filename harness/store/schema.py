@@ -15,6 +15,10 @@ SCORES = {
 }  # fmt: skip
 """One row an image, score and variant. Undefined is a null value with a status, never 0."""
 
+OK, UNDEFINED, NOT_SCORABLE, SILENT, FAILED = "ok", "undefined", "not scorable", "silent", "failed"
+"""Of a score: there; undefined; undefined whatever the map says; undefined because the map that was asked for, of a
+built network or another class, says nothing where another map would; its explainer or metric broke down."""
+
 IDENTITY = ("metric", "output", "fill", "kind")
 """The columns that say which score a row holds; ``run.json`` has a name for each that it tells of."""
 

@@ -147,7 +147,7 @@ def test_a_picture_too_small_is_not_judged_and_says_why() -> None:
     attributions = Attributions(small, np.random.default_rng(1).random((6, 5, 5), dtype=np.float32))
     for scores in (Cells(GAMES, 1).measure(attributions).scores, CellsByClass(GAMES, 3).measure(attributions).scores):
         assert len(scores)
-        assert set(scores["status"]) == {"undefined"}
+        assert set(scores["status"]) == {"not scorable"}
         assert scores["reason"].str.contains("too small for 3 x 3 cells").all()
     assert truths(small, GAMES, SHARED) == ()
     assert not len(of_the_network(GAMES, small, SHARED).scores)
@@ -169,7 +169,7 @@ def test_answers_that_are_not_finite_settle_nothing() -> None:
     games = replace(GAMES, games=replace(PLAYED, fills=(("zero", MEAN_FACE),)))
     maps = np.random.default_rng(1).random((6, SIDE, SIDE), dtype=np.float32)
     scores = Cells(games, 1).measure(Attributions(broken, maps)).scores
-    assert set(scores["status"]) == {"undefined"}
+    assert set(scores["status"]) == {"undefined", "not scorable"}
     assert scores["reason"].str.contains("no finite number|not finite").all()
 
 
@@ -234,8 +234,25 @@ def test_a_map_of_the_predicted_class_whatever_is_asked_gains_nothing(case: Eval
     scores = by_class(case, maps, lambda images, classes: maps[chosen].astype(np.float32))
     assert set(values(scores, "settled-pairs-rival-gain", "predicted")) == {0.0}
     contrast = scores[names_in(scores) == "settled-pairs-contrast-gain"]
-    assert set(contrast["status"]) == {"undefined"}
+    assert set(contrast["status"]) == {"silent"}, "it counts against the explainer"
     assert contrast["reason"].str.contains("one map for both classes").all()
+
+
+def test_silence_about_the_runner_up_counts_and_what_no_pair_settles_does_not(case: EvaluationSet) -> None:
+    grey = np.full((2, SIDE, SIDE), 127, np.uint8)
+    pictures = np.concatenate([case.faces.images[:4], grey])
+    faces = FaceSet("some grey", pictures, CLASSES, np.zeros(6, int), ids=np.arange(6))
+    few = make_case(Subject(Linear(), name="linear", classes=CLASSES, spec=SPEC), faces)
+    maps = np.random.default_rng(0).normal(size=pictures.shape).astype(np.float32)
+    played = replace(GAMES, games=replace(GAMES.games, fills=(("mean", MeanFill()),)))
+    attributions = Attributions(few, maps, explain=lambda x, y: np.zeros_like(maps[: len(x)]), shared=kept_once())
+    told = CellsByClass(played, 100).measure(attributions).scores.set_index("image")
+    rival = told[(names_in(told) == "settled-pairs-rival-gain")]
+    assert set(rival.loc[[0, 1, 2, 3], "status"]) == {"silent"}
+    assert set(rival.loc[[4, 5], "status"]) == {"not scorable"}
+    own = Cells(played, 2).measure(attributions).scores
+    own = own[(names_in(own) == "settled-pairs") & (own["variant"] == "map")].set_index("image")["status"]
+    assert own.loc[[0, 4]].tolist() == ["ok", "not scorable"]
 
 
 def test_the_runner_up_is_next_likely(case: EvaluationSet) -> None:

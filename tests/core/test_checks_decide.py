@@ -7,8 +7,10 @@ from itertools import count
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 from harness.checks import ALPHA, CHECKS, EVERYTHING, Check, Correction, Evidence, Finding, Verdict, judged
+from harness.checks.correction import corrected
 from harness.statistics import Spread, hierarchical
 from harness.store import MATRICES, SCORES, VERDICTS, frame
 
@@ -147,12 +149,34 @@ def test_an_explainers_deciding_claims_and_their_classes_are_corrected_together(
 
 
 def test_claims_of_one_rung_pass_together_without_correcting_each_other() -> None:
-    pair = [check([good(p)], f"c{p}", rung=3) for p in (0.008, 0.002)]
-    assert judged(pair, EVIDENCE, ["e"])["p_adjusted"].tolist() == [0.008, 0.002]
+    pair = [check([good(p)], f"c{p}", rung=3) for p in (0.008, 0.006)]
+    table = judged(pair, EVIDENCE, ["e"])
+    assert table["p_adjusted"].tolist() == [0.008, 0.008]
+    assert table["verdict"].tolist() == ["pass", "pass"]
     other = check([good(0.9)], "other", rung=4)
     # Two thirds of alpha go to the lower of two rungs, and all of it to the one that is left.
     told = judged([*pair, other], EVIDENCE, ["e"])["p_adjusted"].tolist()
-    assert told == pytest.approx([0.012, 0.003, 0.9])
+    assert told == pytest.approx([0.012, 0.012, 0.9])
+
+
+def test_of_a_rung_that_is_not_reached_single_claims_are_corrected_for_their_number() -> None:
+    three = [check([good(p)], f"c{p}", rung=3) for p in (0.004, 0.003, 0.2)]
+    table = judged(three, EVIDENCE, ["e"])
+    assert table["p_adjusted"].tolist() == pytest.approx([0.008, 0.008, 0.2])
+    worse = [check([good(p)], f"c{p}", rung=3) for p in (0.004, 0.3, 0.2)]
+    assert judged(worse, EVIDENCE, ["e"])["verdict"].tolist() == ["inconclusive"] * 3
+
+
+def test_single_passes_are_false_as_rarely_as_is_stated() -> None:
+    steps = [check.step for check in CHECKS.values() if check.decides]
+    rng, repeats, tested = np.random.default_rng(0), 600, 0.05
+    false, true = np.array([step == "7" for step in steps]), np.full((len(steps), 1), 1e-9)
+    made = 0
+    for _ in range(repeats):
+        p = np.where(false[:, None], rng.uniform(size=true.shape), true)
+        made += bool((corrected(p, 1 - p, steps, tested).p[false] < tested).any())
+    # At most the level, which uniform p nearly use up; each of several claims alone at the level would have 14 %.
+    assert binomtest(made, repeats, tested, alternative="greater").pvalue > 1e-3
 
 
 def test_fails_of_one_rung_are_corrected_since_any_of_them_ends_it() -> None:

@@ -172,6 +172,19 @@ def test_blanking_its_poor_images_does_not_help_an_explainer() -> None:
     assert (counted.effect, counted.blank) == (pytest.approx(0.2 / 3), 10)
 
 
+def test_silence_on_a_built_network_counts_and_what_no_map_can_be_scored_on_does_not(gains: np.ndarray) -> None:
+    gains[:12] = np.nan
+    rows = scores("e", gains, "tile-ranks", "map")
+    rows.loc[rows.index[:8], "status"] = "silent"
+    rows.loc[rows.index[8:10], "status"] = "not scorable"
+    # Of the last two of these the explainer's own map is constant, of one nobody's map could be scored either.
+    held = replace(evidence(rows), blank={"e": frozenset([80, 100])})
+    found = findings("tile-ranks", held)[EVERYTHING]
+    judged_as = np.concatenate([np.zeros(9), gains[12:]])
+    assert (found.n, found.blank, found.undefined) == (N - 3, 9, 3)
+    assert found.effect == pytest.approx(judged_as.mean(), abs=EXACT)
+
+
 def test_an_explainer_that_answers_for_few_images_is_judged_on_all(gains: np.ndarray) -> None:
     found = findings("deletion-spectrum", evidence(scores("e", gains[:6]), scores("f", gains)))
     assert (found[EVERYTHING].n, found[EVERYTHING].blank) == (N, N - 6)

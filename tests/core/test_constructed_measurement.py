@@ -10,6 +10,7 @@ import torch
 from tiny import CLASSES, SIDE, SPEC, bright_patch_faces, kept_once, make_case, named, names_in, tiny_network
 from torch import Tensor, nn
 
+from harness.checks import CHECKS, Evidence
 from harness.evaluation.runner import Runner
 from harness.evaluation_set import EvaluationSet
 from harness.explainers import Explainer, registered
@@ -17,7 +18,7 @@ from harness.faces.faceset import FaceSet
 from harness.measurements import Attributions, Blind, Planted, Tiles
 from harness.measurements.constructed import UNPLANTED, WEIGHTS
 from harness.metrics.cards import metric_cards
-from harness.store import RunFolder
+from harness.store import MATRICES, RunFolder, frame
 from harness.subject import Subject
 
 TILES, BLIND, PLANTED = Tiles(6, 4), Blind(3, 4), Planted(3, 4)
@@ -328,3 +329,63 @@ def test_a_run_keeps_what_it_has_asked(case: EvaluationSet, tmp_path_factory: py
     again = Runner(case, ALL, folder).measured(registered()["saliency"]).scores
     assert case.subject.passes.forward + case.subject.passes.backward == before
     pd.testing.assert_frame_equal(first, again)
+
+
+# ---------------------------------------------------------------------- silence
+
+
+def silenced(made: Explainer, poor: float) -> Explainer:
+    """The same explainer, which says nothing of what comes first in a batch where it would do poorly or well."""
+
+    def maps(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        found = torch.as_tensor(made.maps(subject, images, targets, 0)).clone()
+        found[: round(poor * len(found))] = 0
+        return found
+
+    return named("silenced", maps, axioms=made.facts.axioms, baselines=made.baselines)
+
+
+@pytest.mark.parametrize(("measurement", "names"), [
+    (TILES, {"tile-ranks", "tile-ranks-absolute", "dead-tile-share"}),
+    (BLIND, {"blind-share"}),
+    (PLANTED, {"planted-patch", "planted-patch-gain", "planted-pair", "planted-pair-gain"}),
+])  # fmt: skip
+def test_a_map_that_says_nothing_of_a_built_network_is_told_from_what_nobody_can_be_scored_on(
+    case: EvaluationSet, measurement: Any, names: set[str]
+) -> None:
+    made = registered()["integrated-gradients"]
+    whole, some = scores(case, made, measurement), scores(case, silenced(made, 0.5), measurement)
+    for name in names:
+        before, after = (table[names_in(table) == name] for table in (whole, some))
+        assert set(before["status"]) == {"ok"}
+        assert 0 < (after["status"] == "silent").sum() < len(after)
+        assert set(after["status"]) == {"ok", "silent"}
+
+
+def test_an_explainer_earns_nothing_by_silence_on_a_built_network(case: EvaluationSet) -> None:
+    made = named("by-place", by_place)
+    for name, measurement in (("tile-ranks", TILES), ("blind", BLIND), ("planted", PLANTED)):
+        effects = []
+        for one in (made, silenced(made, 0.75)):
+            held = scores(case, one, measurement).assign(explainer="e")
+            evidence = Evidence(held, frame(MATRICES), CLASSES, 0)
+            found = CHECKS[name].judge(CHECKS[name], evidence, "e")[0]
+            effects.append((found.n + found.undefined, found.blank, found.effect))
+        assert effects[0][0] == effects[1][0]
+        assert effects[1][1] > 0
+        worst = float(CHECKS[name].at_most)
+        assert abs(effects[1][2] - worst) < abs(effects[0][2] - worst) + 0.5
+
+
+def test_a_map_without_the_plant_may_be_empty(case: EvaluationSet) -> None:
+    """What says nothing of the picture alone, and finds the plant, has found it."""
+    plain = case.subject.digest
+
+    def only_beyond(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        found = torch.as_tensor(registered()["integrated-gradients"].maps(subject, images, targets, 0))
+        return torch.zeros_like(found) if subject.digest == plain else found
+
+    gains = scores(case, named("beyond", only_beyond), PLANTED)
+    gains = gains[names_in(gains) == "planted-patch-gain"]
+    assert set(gains["status"]) == {"ok"}
+    assert gains["value"].mean() > 0

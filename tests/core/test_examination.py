@@ -10,9 +10,10 @@ import pytest
 from tiny import SMALL, bright_patch_faces, no_progress, patch_subject, score_called
 
 from harness import metric
-from harness.checks import CHECKS, Evidence, Verdict, barred, examination_table, examined, judged
+from harness.checks import CHECKS, Evidence, Examination, Verdict, barred, examination_table, examined, judged
 from harness.evaluation import Request, examine
-from harness.metrics.cards import MetricCard
+from harness.metrics.cards import MetricCard, metric_cards
+from harness.metrics.score import Score
 from harness.oracles.known import NOISE, ORACLE, TRUTH, oracle_name
 from harness.store import EXAMINATIONS, MATRICES, SCORES, RunFolder, frame, joined
 
@@ -150,6 +151,14 @@ def test_the_table_has_the_columns_that_are_promised() -> None:
     table = examination_table(examined(evidence([0.5, 0.4, 0.3, 0.2])))
     assert list(table.columns) == list(EXAMINATIONS)
     assert table["verdict"].tolist() == ["pass"]
+
+
+def test_a_metric_that_did_not_pass_is_barred_by_every_name_that_a_deciding_check_has_for_it() -> None:
+    judging = {check.metric for check in CHECKS.values() if check.decides and check.metric}
+    names = {score: name for name in metric_cards() for score in (name, Score(name).gain.name) if score in judging}
+    assert {"settled-pairs", "settled-pairs-gain"} <= set(names)
+    failed = {name: Examination(name, 9, 0, 0.5, 0.4, 0.6, 0.5, Verdict.FAIL, "why") for name in names.values()}
+    assert set(names) <= set(barred(failed))
 
 
 @pytest.mark.parametrize(("means", "verdict"), [([0.5, 0.4, 0.3, 0.2], "pass"), ([0.3] * 4, "not applicable")])

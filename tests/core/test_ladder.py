@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.checks.ladder import RUNGS, highest, ladder, uncalibrated_rungs
+from harness.checks.ladder import RUNGS, calibrated_ladder, highest, ladder, uncalibrated_rungs
 
 RUNG_OF = {"network": 2, "cells-edges": 3, "cells-edges-fine": 3, "contrast": 4}
 SIDES = {"cells-edges": 16, "cells-edges-fine": 8}
@@ -98,6 +98,41 @@ def test_a_rung_that_does_not_tell_truth_from_nulls_decides_nothing() -> None:
     assert "truth itself" in found[3]
     table = made(verdict("a", "contrast", "fail"), uncalibrated=found)
     assert reached(table, 4) == "not applicable"
+
+
+def test_what_is_not_asked_of_an_explainer_leaves_no_rung_open() -> None:
+    both = [verdict("a", "cells-edges", "pass"), verdict("a", "cells-edges-fine", "not applicable")]
+    assert reached(made(*both, unasked=[("a", "cells-edges-fine")]), 3) == "yes"
+    assert reached(made(*both, unasked=[("b", "cells-edges-fine")]), 3) == "open"
+
+
+def test_a_class_is_not_judged_otherwise_because_of_who_else_was_run() -> None:
+    mine = [
+        verdict("a", "cells-edges", "pass"), verdict("a", "cells-edges", "pass", "Happy"),
+        verdict("a", "cells-edges-fine", "not applicable"),
+    ]  # fmt: skip
+    others = [verdict("b", "cells-edges-fine", "pass", where) for where in ("all", "Happy")]
+    alone, among = (made(*rows, classes=("Happy",)) for rows in (mine, [*mine, *others]))
+    pd.testing.assert_frame_equal(alone, among[among["explainer"] == "a"].reset_index(drop=True))
+    assert reached(alone, 3, "Happy") == "open"
+
+
+def test_truths_calibrate_a_rung_by_what_could_be_measured_of_them() -> None:
+    rows = [
+        verdict("truth", "cells-edges", "pass"),
+        {**verdict("truth", "cells-edges-fine", "not applicable"), "n": 0},
+        verdict("edges", "cells-edges", "fail"), verdict("edges", "cells-edges-fine", "fail"),
+        verdict("a", "cells-edges", "pass"), {**verdict("a", "cells-edges-fine", "not applicable"), "n": 0},
+    ]  # fmt: skip
+    rows = [{**row, "undefined": 0} for row in rows]
+    names = dict.fromkeys(("truth", "edges", "a"), "")
+    table = calibrated_ladder(
+        pd.DataFrame(rows), RUNG_OF, truths=["truth"], nulls=["edges"], explainers=names, classes=(), resolutions={}
+    )
+    where = table.set_index(["explainer", "rung"])["reached"]
+    assert where["truth", 3] == "yes"
+    assert where["edges", 3] == "no"
+    assert where["a", 3] == "open", "it could have been asked"
 
 
 def test_a_truth_to_which_a_rung_does_not_apply_says_nothing_of_it() -> None:

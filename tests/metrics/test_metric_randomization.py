@@ -123,3 +123,13 @@ def test_what_a_class_has_in_common_does_not_count() -> None:
     beyond = residual_likeness(maps, others, np.zeros(8, int), pearson_similarity)
     assert whole.min() > 0.99
     assert beyond.mean() < 0.1  # of 576 unrelated values: .03 on average
+
+
+def test_beyond_its_class_a_single_image_has_nothing_and_a_pair_one_picture() -> None:
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(1, 8, 8)) * 3
+    maps, others = (common + rng.normal(size=(6, 8, 8)) for _ in range(2))
+    found = residual_likeness(maps, others, np.array([0, 1, 1, 2, 2, 2]), pearson_similarity)
+    # Alone, whole maps would be compared, of which nine tenths are common.
+    np.testing.assert_array_equal(np.isnan(found), [True, False, True, False, False, False])
+    assert (found[~np.isnan(found)] < 0.5).all()

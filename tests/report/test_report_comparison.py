@@ -10,8 +10,8 @@ from tiny import EXACT, with_record
 
 from harness.errors import UsageError
 from harness.report import comparison, rendering
-from harness.statistics import holm, mean_interval, sign_flip_p_two_sided
-from harness.store import RunFolder
+from harness.statistics import holm, people_interval, sign_flip_p_two_sided
+from harness.store import PERSONS, RunFolder, frame
 
 SHORT = Plan(FACES[:3], tuple(METHODS.items())[:3], empty="", gaps="", broken="", per_class=6)
 
@@ -42,10 +42,26 @@ def gains(run: RunFolder, explainer: str) -> pd.Series:
 def test_explainers_of_a_run_are_paired_by_image(run: RunFolder) -> None:
     row = comparison.compare([run], ["gradient", "lime"]).iloc[0]
     differences = (gains(run, "gradient") - gains(run, "lime")).dropna()
-    expected = mean_interval(differences.to_numpy(), confidence=0.99)
+    expected = people_interval(differences.to_numpy(), confidence=0.99)
     assert (row["effect"], row["low"], row["high"]) == (expected.estimate, expected.low, expected.high)
     assert row["p"] == sign_flip_p_two_sided(differences.to_numpy())
     assert row["n"] == "38 of 48"
+
+
+def test_where_people_are_known_they_are_the_sample(make: Make) -> None:
+    whole = make(SHORT)
+    images = whole.scores["image"].unique()
+    vars(whole)["persons"] = frame(PERSONS, {"image": images, "person": np.arange(len(images)) % 4})
+    table = comparison.compare([whole], ["gradient", "smoothgrad"])
+    differences = (gains(whole, "gradient") - gains(whole, "smoothgrad")).dropna()
+    who = whole.persons.set_index("image")["person"].reindex(differences.index).to_numpy()
+    assert len(np.unique(who)) == 4
+    expected = people_interval(differences.to_numpy(), who, confidence=0.99)
+    row = table.iloc[0]
+    assert (row["effect"], row["low"], row["high"]) == (expected.estimate, expected.low, expected.high)
+    assert row["p"] == sign_flip_p_two_sided(differences.to_numpy(), who)
+    assert row["p"] >= 2 / 2**4, "four people can be told apart in sixteen ways"
+    assert "sign flips of people" in " ".join(table.attrs["notes"])
 
 
 def test_the_effect_is_the_difference_of_the_two_means(run: RunFolder) -> None:

@@ -1,4 +1,4 @@
-"""Holm and Benjamini-Hochberg: against statsmodels, and what NaN does."""
+"""Holm, Hochberg and Benjamini-Hochberg: against statsmodels and their definitions, and what NaN does."""
 
 import numpy as np
 import pytest
@@ -8,13 +8,15 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import false_discovery_control
 from tiny import EXACT
 
-from harness.statistics import benjamini_hochberg, holm
+from harness.statistics import benjamini_hochberg, hochberg, holm
 
 PROBABILITIES = arrays(np.float64, st.integers(1, 20), elements=st.floats(0, 1))
-METHODS = [holm, benjamini_hochberg]
+METHODS = [holm, hochberg, benjamini_hochberg]
 
 
-@pytest.mark.parametrize(("ours", "method"), [(holm, "holm"), (benjamini_hochberg, "fdr_bh")])
+@pytest.mark.parametrize(
+    ("ours", "method"), [(holm, "holm"), (hochberg, "simes-hochberg"), (benjamini_hochberg, "fdr_bh")]
+)
 @pytest.mark.parametrize("levels", [5, 10_000], ids=["tied", "untied"])
 def test_agrees_with_statsmodels(ours, method: str, levels: int) -> None:
     multipletests = pytest.importorskip("statsmodels.stats.multitest").multipletests
@@ -34,6 +36,21 @@ def test_holm_is_the_largest_bonferroni_of_the_smaller_p(p: np.ndarray) -> None:
     m = len(p)
     by_definition = [max(min(1, q * (m - np.count_nonzero(p < q))) for q in p[p <= own]) for own in p]
     np.testing.assert_array_equal(holm(p), by_definition)
+
+
+@settings(max_examples=40, deadline=None)
+@given(p=PROBABILITIES, alpha=st.floats(0.001, 0.999))
+def test_hochberg_rejects_what_lies_below_the_largest_that_clears_its_level(p: np.ndarray, alpha: float) -> None:
+    ascending = np.sort(p)
+    cleared = [q for left, q in zip(range(len(p), 0, -1), ascending, strict=True) if q * left < alpha]
+    np.testing.assert_array_equal(hochberg(p) < alpha, p <= max(cleared, default=-1.0))
+
+
+@settings(max_examples=40, deadline=None)
+@given(p=PROBABILITIES)
+def test_hochberg_rejects_all_where_the_largest_is_below(p: np.ndarray) -> None:
+    assert hochberg(p).max() == p.max()
+    assert (hochberg(p) <= holm(p)).all()
 
 
 @pytest.mark.parametrize("adjust", METHODS)

@@ -13,8 +13,8 @@ from harness.statistics import (
     average_ranks,
     friedman,
     holm,
-    mean_interval,
     pairwise,
+    people_interval,
     sign_flip_p_clustered,
     sign_flip_p_two_sided,
 )
@@ -90,7 +90,7 @@ def test_a_row_holds_the_interval_and_p_of_the_paired_differences() -> None:
     scores = planted()
     row = pairwise(NAMES, scores)[0]
     differences = scores[:, 0] - scores[:, 1]
-    assert row.effect == mean_interval(differences)
+    assert row.effect == people_interval(differences)
     assert row.p == sign_flip_p_two_sided(differences)
 
 
@@ -109,7 +109,7 @@ def test_images_undefined_for_either_are_left_out_and_counted() -> None:
     scores[:3, 0], scores[2:5, 1] = np.nan, np.nan
     row = pairwise(NAMES, scores)[0]
     assert (row.effect.n, row.undefined) == (35, 5)
-    assert row.effect == mean_interval(scores[5:, 0] - scores[5:, 1])
+    assert row.effect == people_interval(scores[5:, 0] - scores[5:, 1])
 
 
 def test_a_pair_without_a_common_image_is_undefined_and_does_not_count() -> None:
@@ -133,7 +133,7 @@ def test_images_of_one_person_are_kept_together() -> None:
     scores[0, 0] = np.nan
     row = pairwise(NAMES, scores, clusters=people)[0]
     differences = (scores[:, 0] - scores[:, 1])[1:]
-    assert row.effect == mean_interval(differences, clusters=people[1:])
+    assert row.effect == people_interval(differences, people[1:])
     assert row.p == 2 * sign_flip_p_clustered(-differences, people[1:])
 
 
