@@ -13,6 +13,7 @@ from harness.containment import no_exit
 from harness.digest import digest
 from harness.errors import HarnessError, UsageError, closest
 from harness.identity import loading
+from harness.origin import USER_FILE
 
 
 def load_object(text: str) -> Any:
@@ -92,7 +93,7 @@ def _file_module(path: Path) -> ModuleType:
     if not path.is_file():
         raise UsageError(f"there is no file {path}; give the path of a Python file, as seen from {Path.cwd()}")
     path = path.resolve()
-    name = f"harness_user_{digest(path)}_{path.stem}"
+    name = f"{USER_FILE}{digest(path)}_{path.stem}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

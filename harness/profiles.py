@@ -87,6 +87,8 @@ class Profile:
 
     def with_per_class(self, per_class: int | None) -> "Profile":
         """Return the profile with another number of images a class; None leaves it as it is."""
+        if per_class is not None and not isinstance(per_class, int):
+            raise UsageError(f"per_class is {per_class!r}; give a whole number, 1 or more")
         if per_class is not None and per_class < 1:
             raise UsageError(f"--per-class {per_class}: give 1 or more")
         return self if per_class is None else replace(self, per_class=per_class)

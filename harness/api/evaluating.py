@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from harness.api.inputs import as_checks, as_faces, as_profile, as_subject
@@ -93,6 +94,8 @@ def evaluate(
         network, images, labels, classes=classes, spec=spec, name=name, explainers=explainers, checks=checks,
         default="all", profile=as_profile(profile, per_class), seed=seed, device=device, feed=feed,
     )  # fmt: skip
+    if not isinstance(workers, int) or workers < 0:
+        raise UsageError(f"workers is {workers!r}; give a whole number, 0 or more")
     request = replace(request, time_limit=time_limit, memory_limit=memory_limit)
     where = {"workers": workers, "engine": engine, "address": address, "isolate": isolate}
     return made(request, out, progress=progress, command="harness.evaluate", **where)
@@ -115,14 +118,14 @@ def asked(
     feed: str = AUTO,
 ) -> Request:
     """Return the evaluation that a call asks for; `default` says which checks None stands for."""
-    if not isinstance(seed, int) or not 0 <= seed < 2**32:
+    if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
         raise UsageError(f"seed={seed!r} is no seed; give a whole number from 0 to {2**32 - 1}")
     chosen = explainers_of(explainers)
     subject = as_subject(network, images, classes=classes, spec=spec, name=name, device=device)
     faces = as_faces(images, labels, subject.classes)
     judged = tuple(as_checks(checks, faces, default))
     everything = checks is None and default == "all"
-    return Request(subject, faces, chosen, judged, profile, seed, everything, feed=feed)
+    return Request(subject, faces, chosen, judged, profile, int(seed), everything, feed=feed)
 
 
 def explainers_of(given: Any) -> tuple[Explainer, ...]:
@@ -142,10 +145,16 @@ def made(request: Request, out: Path | str | None, *, progress: bool = False, co
     `where` says who does it: ``workers``, ``engine``, ``address`` and ``isolate``, as
     :func:`harness.evaluation.evaluate` takes them.
     """
-    folder = Path(tempfile.mkdtemp(prefix="harness-run-") if out is None else out)
     shown = shown_progress if progress else silent_progress
-    evaluated(request, RunFolder.sharing(folder), shown, command, **where)
-    run = Run(folder)
-    if out is None:
-        weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
+    if out is not None:
+        evaluated(request, RunFolder.sharing(Path(out)), shown, command, **where)
+        return Run(Path(out))
+    folder = Path(tempfile.mkdtemp(prefix="harness-run-"))
+    try:
+        evaluated(request, RunFolder.sharing(folder), shown, command, **where)
+        run = Run(folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
     return run

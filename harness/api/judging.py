@@ -101,7 +101,7 @@ def check(
         default="decides", profile=as_profile(profile, per_class), seed=seed, device=device, feed=feed,
     )  # fmt: skip
     run = made(request, out, command="harness.check")
-    found = judgements(request, run)
+    found = judgements(request, run, stays=out is not None)
     failed = [each.said for each in found.values() if each.verdict is Verdict.FAIL]
     if failed:
         __tracebackhide__ = True
@@ -109,7 +109,7 @@ def check(
     return {each.check: each for each in found.values()}
 
 
-def judgements(request: Request, run: Run) -> dict[tuple[str, str], Judgement]:
+def judgements(request: Request, run: Run, *, stays: bool = True) -> dict[tuple[str, str], Judgement]:
     """Return what came of every check of a request's explainers, by explainer and check, the contract before others.
 
     Where the contract is broken, or an explainer cannot go on, nothing else is judged: one cause is one fail.
@@ -122,7 +122,7 @@ def judgements(request: Request, run: Run) -> dict[tuple[str, str], Judgement]:
         owed = _contract(explainer, gate, faults[explainer.name])
         found.append(owed)
         if owed.verdict is Verdict.PASS:
-            found += _claims(explainer.name, request.checks, folder)
+            found += _claims(explainer.name, request.checks, folder, stays=stays)
         else:
             found += [
                 Judgement(explainer.name, each.name, Verdict.NOT_APPLICABLE, f"not judged: {owed.said}", owed.refused)
@@ -146,16 +146,17 @@ def _contract(explainer: Explainer, gate: ContractGate, fault: str) -> Judgement
     return Judgement(name, CONTRACT, Verdict.FAIL if said else Verdict.PASS, said)
 
 
-def _claims(name: str, checks: Sequence[Check], folder: RunFolder) -> list[Judgement]:
+def _claims(name: str, checks: Sequence[Check], folder: RunFolder, *, stays: bool) -> list[Judgement]:
     """Return what came of the checks of one explainer over all images."""
     held = folder.verdicts
     mine = held[(held["explainer"] == name) & (held["class"] == EVERYTHING)].set_index("check", drop=False)
-    return [_judgement(name, check.name, mine.loc[check.name], folder) for check in checks if check.name in mine.index]
+    rows: list[tuple[str, Any]] = [(check.name, mine.loc[check.name]) for check in checks if check.name in mine.index]
+    return [_judgement(name, check, row, claims.said(folder, row, stays=stays)) for check, row in rows]
 
 
-def _judgement(name: str, check: str, row: Any, folder: RunFolder) -> Judgement:
+def _judgement(name: str, check: str, row: Any, line: str) -> Judgement:
     """Return one judgement."""
-    verdict, line = Verdict(row["verdict"]), claims.said(folder, row)
+    verdict = Verdict(row["verdict"])
     if verdict in (Verdict.PASS, Verdict.FAIL):
         return Judgement(name, check, verdict, line)
     why = f"{verdict.value}: {row['reason']}"

@@ -123,9 +123,9 @@ class _Shared:
         """What came of every check, or why nothing did: that is found out once too."""
         try:
             request = asked(_called(self.subject), _called(self.images), **self.ask)
-            # The run lives as long as its judgements, so that what they point to is there.
+            # The run lives as long as its judgements.
             self.run = made(request, self.out, command="harness.parametrize_with_checks")
-            return judgements(request, self.run)
+            return judgements(request, self.run, stays=self.out is not None)
         except Exception as error:  # whatever the user's network or faces raise: it is not tried again for each test
             return error
 

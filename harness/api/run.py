@@ -148,6 +148,9 @@ class Run:
 
         Which score is compared is said as for :meth:`table`.
         """
+        strangers = [other for other in others if not isinstance(other, Run)]
+        if strangers:
+            raise UsageError(f"{strangers[0]!r:.60} is no run; name explainers as explainers=[...]")
         folders = [self._folder, *(other._folder for other in others)]
         return comparison.compare(folders, list(explainers), self._score(metric, output, fill, kind))
 

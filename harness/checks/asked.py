@@ -9,6 +9,7 @@ from harness.checks.own import OwnJudge, sound
 from harness.checks.registry import CHECKS, USER, all_checks, register
 from harness.errors import DefinitionError, UsageError, closest
 from harness.importing import load_object
+from harness.origin import said_origin
 
 ENTRY_POINTS = "harness.checks"
 """Group of entry points under which other packages offer checks."""
@@ -77,7 +78,7 @@ def unmeasured(check: Check, measurements: Collection[str]) -> str:
     lacking = sorted(check.needs - set(measurements))
     if not lacking:
         return ""
-    whose = f"check {check.name!r}" + (f" of {check.origin}" if check.origin else "")
+    whose = f"check {check.name!r}" + (f" of {said_origin(check.origin)}" if check.origin else "")
     return (
         f"{whose} needs the measurement {lacking[0]!r}, which does not exist{closest(lacking[0], measurements)}; "
         f"there is {', '.join(measurements)}"

@@ -60,6 +60,7 @@ CONTRACT, NETWORK, COUNTED, CLASSES, IMAGES, AMOUNTS, CAUSES = RUNGS = (
 """From the bottom up."""
 OF_WHAT_COUNTED = (COUNTED, CLASSES, IMAGES, AMOUNTS)
 """What a map that answers another question is not refuted by."""
+NOBODY = "no image is of this class"
 ELSEWHERE = "answers another question, what a small change would do"
 
 
@@ -92,6 +93,7 @@ def ladder(
     resolutions: Mapping[str, int],
     elsewhere: Collection[str] = (),
     unasked: Collection[tuple[str, str]] = (),
+    absent: Collection[str] = (),
     uncalibrated: Mapping[int, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Return which rungs each explainer stands on, over all images and for each class.
@@ -118,6 +120,8 @@ def ladder(
     unasked
         Explainers with a check that is not asked of them (:meth:`harness.checks.Check.concerns`): their rung stands
         without it.
+    absent
+        Classes of which no image was explained: nothing applies to them.
     uncalibrated
         Rungs that nothing decides on this subject, with the reason; see :func:`uncalibrated_rungs`.
 
@@ -135,6 +139,9 @@ def ladder(
     for name, fault in explainers.items():
         by_class = {check for where in classes for check in held.get((name, where), {})}
         for where in (EVERYTHING, *classes):
+            if where in absent:
+                rows += [_filled(name, where, rung, Reached.NOT_APPLICABLE, reason=NOBODY) for rung in RUNGS]
+                continue
             rows.append(_contract_row(name, where, fault))
             for rung in RUNGS[1:]:
                 checks = [check for check, number in rungs.items() if number == rung.number]

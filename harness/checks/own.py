@@ -20,6 +20,7 @@ from harness.identity import content
 from harness.measurements.base import MAP
 from harness.measurements.contained import contained
 from harness.measurements.own import measurement_of
+from harness.origin import said_origin
 
 Effects = Callable[[pd.DataFrame], Any]
 """``f(scores)`` -> one effect for each row of the scores."""
@@ -185,7 +186,7 @@ def sound(made: Check) -> Check:
     DefinitionError
         As of :func:`check`, and where it decides a rung: what decides is the package's to say.
     """
-    called = f"check {made.name!r} of {made.origin}"
+    called = f"check {made.name!r} of {said_origin(made.origin)}"
     for what in ("claim", "control", "margin_reason"):
         if not str(getattr(made, what)).strip():
             raise DefinitionError(f"{called} states no {what}; write it as a sentence")
@@ -227,7 +228,7 @@ def tried(
         if not each.origin:
             kept.append(each)
             continue
-        called, images = f"check {each.name!r} of {each.origin}", evidence.scores["image"].nunique()
+        called, images = f"check {each.name!r} of {said_origin(each.origin)}", evidence.scores["image"].nunique()
         try:
             found = contained(partial(_found, each, evidence, explainers), limit, images, called, CheckFault)
         except CheckFault as fault:

@@ -1,5 +1,7 @@
 """Every check that can be asked for: the package's own, and what somebody else registered."""
 
+from dataclasses import replace
+
 from harness.checks import (
     axioms,
     cells,
@@ -14,6 +16,7 @@ from harness.checks import (
 )
 from harness.checks.base import Check
 from harness.errors import DefinitionError
+from harness.origin import said_origin, same_code
 
 FAMILIES = (
     cells,
@@ -43,6 +46,13 @@ def all_checks() -> dict[str, Check]:
     return CHECKS | _registered
 
 
+def _same(held: Check, made: Check) -> bool:
+    """Whether a name is given again to the same claim, as where a file that was run is imported by another."""
+    first, second = (getattr(each.judge, "function", None) for each in (held, made))
+    read_twice = first is not None and second is not None and same_code(first, second)
+    return held == made or (read_twice and replace(held, judge=made.judge, origin=made.origin) == made)
+
+
 def register(made: Check) -> None:
     """Add a check of somebody else to those that can be asked for by name.
 
@@ -51,10 +61,12 @@ def register(made: Check) -> None:
     DefinitionError
         Where its name is taken, by a check, by a family of them or by another word of ``--check``.
     """
-    called = f"check {made.name!r} of {made.origin}"
+    called = f"check {made.name!r} of {said_origin(made.origin)}"
     held = _registered.get(made.name)
-    if held is not None and held != made:
-        raise DefinitionError(f'{called} has the name of {held.origin}; choose another: @check(name="...")')
+    if held is not None and not _same(held, made):
+        raise DefinitionError(
+            f'{called} has the name of {said_origin(held.origin)}; choose another: @check(name="...")'
+        )
     if made.name in CHECKS:
         raise DefinitionError(f'{called} has the name of one of this package; choose another: @check(name="...")')
     if made.name in {*OTHER_WORDS, *(check.family for check in CHECKS.values())}:

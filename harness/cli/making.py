@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -62,11 +63,14 @@ def train_command(options: argparse.Namespace) -> int:
     """Train the bundled architecture on the user's faces, print how well it does, and write its weights."""
     from tabulate import tabulate
 
-    from harness.models.training import train, writable
+    from harness.models.training import resized, train, writable
 
     writable(options.out)
     device = asked_device(options.device)
-    made = train(load_faces(options.faces, training=True), seed=options.seed, epochs=options.epochs, device=device)
+    faces = load_faces(options.faces, training=True)
+    for note in (*faces.notes, *resized(faces)):
+        print(f"note: {note}", file=sys.stderr)
+    made = train(faces, seed=options.seed, epochs=options.epochs, device=device)
     made.save(options.out)
     held, rows = made.held, zip(made.classes, made.held.confusion.tolist(), made.held.recall, strict=True)
     table = [[name, *counts, None if math.isnan(recall) else f"{recall:.2f}"] for name, counts, recall in rows]

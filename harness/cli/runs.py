@@ -156,9 +156,9 @@ def _agreement(options: argparse.Namespace, run: RunFolder) -> pd.DataFrame:
 _LACKING = {
     "ranks": "no score that decides; name one with --metric",
     "reliability": "no score that ranks three methods",
-    "agreement": "no maps of two methods; make the run again to keep them",
+    "agreement": "no maps of two methods to set beside each other; judge two or more",
     "early": "no settled pairs of a method; ask for --check cells",
-    "power": "no claim that decides; ask for --check cells",
+    "power": "no claim that decides and has an interval; ask for --check cells, of two people or more",
 }
 
 

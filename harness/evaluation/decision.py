@@ -70,6 +70,7 @@ def decided(
         resolutions=resolutions(checks, evidence.scores),
         elsewhere=set(evidence.scores.loc[evidence.scores["metric"].isin(CHANGES), "explainer"]),
         unasked=[(name, check.name) for check in whole for name in families if not check.concerns(evidence, name)],
+        absent=set(evidence.classes) - set(evidence.scores["target"]),
         truths={oracle_name(0.0), oracle_name(0.0, TRUTH)} & set(families),
         nulls={name for name, family in families.items() if family == "control"},
     )

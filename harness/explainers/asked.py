@@ -9,6 +9,7 @@ from harness.errors import DefinitionError, UsageError, closest
 from harness.explainers.base import Explainer, alike, check_name, register, registered, wrapped
 from harness.explainers.settings import apart, read_settings
 from harness.importing import has_signature, load_object
+from harness.origin import said_origin
 
 DEFAULT = (
     "gradient",
@@ -66,7 +67,7 @@ def asked_explainers(texts: Sequence[Any] | None) -> tuple[Explainer, ...]:
         held = found.get(explainer.name) or registered().get(explainer.name)
         if held is not None and not alike(held, explainer):
             raise DefinitionError(
-                f"explainer {explainer.name!r} of {_called(text)} has the name of {held.origin}; "
+                f"explainer {explainer.name!r} of {_called(text)} has the name of {said_origin(held.origin)}; "
                 'name yours with @explainer(name="...")'
             )
         found[explainer.name] = replace(explainer)  # what it holds now counts, not what it held when it was registered
@@ -75,7 +76,7 @@ def asked_explainers(texts: Sequence[Any] | None) -> tuple[Explainer, ...]:
 
 def _called(asked: object) -> str:
     """Return how an explainer was asked for: the word, or where the function was defined."""
-    return asked if isinstance(asked, str) else _as_explainer(asked, repr(asked)).origin
+    return asked if isinstance(asked, str) else said_origin(_as_explainer(asked, repr(asked)).origin)
 
 
 def _asked(asked: object) -> tuple[Explainer, ...]:

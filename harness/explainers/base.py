@@ -19,6 +19,7 @@ from harness.errors import DefinitionError, ExplainerFault, UsageError
 from harness.explainers._randomness import global_generators_seeded, seeds
 from harness.identity import Content, Reads, content, reads_of, same_content, watched
 from harness.names import explainer_name_fault, printable
+from harness.origin import said_origin, same_code
 from harness.subject import Subject, copied
 
 FAMILIES = ("gradient", "backprop", "cam", "attention", "perturbation", "surrogate", "user", "control", "oracle")
@@ -232,6 +233,9 @@ class Explainer:
 
     def _checked(self, array: np.ndarray, shape: tuple[int, ...]) -> Float[np.ndarray, "n h w"]:
         """Return the maps in single precision, or say what is wrong with them."""
+        if array.dtype == object and array.ndim == 0:
+            what = "nothing" if array.item() is None else f"a {type(array.item()).__name__}"
+            raise ExplainerFault(f"{self.name} returned {what}; return one (h, w) map an image, {shape}")
         if array.shape != shape:
             raise ExplainerFault(f"{self.name} returned shape {array.shape}; return one (h, w) map an image, {shape}")
         if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
@@ -362,13 +366,15 @@ def register(made: Explainer) -> None:
     check_name(made)
     held = _registered.get(made.name)
     if held is not None and not alike(held, made):
-        raise DefinitionError(f"explainer {made.name!r} of {made.origin} has the name of {held.origin}; choose another")
+        mine, theirs = said_origin(made.origin), said_origin(held.origin)
+        raise DefinitionError(f"explainer {made.name!r} of {mine} has the name of {theirs}; choose another")
     _registered[made.name] = made
 
 
 def alike(one: Explainer, other: Explainer) -> bool:
     """Whether two explainers of one name are the same one."""
-    if one is other or (one.function is other.function and same_content(one.settings, other.settings)):
+    same = one.function is other.function or same_code(one.function, other.function)
+    if one is other or (same and same_content(one.settings, other.settings)):
         return True
     return one.digest == other.digest
 
@@ -377,7 +383,7 @@ def check_name(made: Explainer) -> None:
     """Refuse a name that tables cannot show or use themselves."""
     fault = explainer_name_fault(made.name)
     if fault:
-        raise DefinitionError(f"the name {made.name!r:.60} of {made.origin:.200} is {fault}")
+        raise DefinitionError(f"the name {made.name!r:.60} of {said_origin(made.origin):.200} is {fault}")
 
 
 def registered() -> dict[str, Explainer]:

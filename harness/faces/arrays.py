@@ -49,8 +49,26 @@ def load_arrays(path: Path, subject_classes: Sequence[str] | None = None) -> Fac
         ids=_numbers(path, arrays, "ids") if "ids" in arrays else np.arange(len(arrays["images"])),
         persons=_numbers(path, arrays, "persons") if "persons" in arrays else None,
         names=tuple(map(str, arrays["names"].ravel().tolist())) if "names" in arrays else (),
-        notes=order_notes(subject_classes) if numbered else (),
+        notes=(*_unread(path, arrays), *(_number_notes(path, classes, subject_classes) if numbered else ())),
     )
+
+
+def _number_notes(path: Path, classes: Sequence[str], subject_classes: Sequence[str] | None) -> tuple[str, ...]:
+    """Return what to know of label numbers without names."""
+    if subject_classes is not None:
+        return order_notes(subject_classes)
+    listed = ", ".join(f"{number} {name}" for number, name in enumerate(classes))
+    return (f"{path.name} names no classes: its label numbers are taken for {listed}; write an array 'classes'",)
+
+
+READ = ("images", "labels", "classes", "persons", "ids", "names")
+"""The arrays of an ``.npz`` file that are read."""
+
+
+def _unread(path: Path, arrays: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """Say which arrays are passed over: one may be meant for one that is read."""
+    others = [key for key in arrays if key not in READ]
+    return (f"of {path.name} {', '.join(others)} is not read; arrays are called {', '.join(READ)}",) if others else ()
 
 
 def from_dataset(
@@ -196,8 +214,13 @@ def _item_pixels(picture: Any, what: str) -> UInt8[np.ndarray, "h w *colour"]:
         last = array.ndim == 3 and array.shape[2] in (1, 3) and array.shape[0] not in (1, 3)
         array = array.transpose(1, 2, 0) if array.ndim == 3 and not last else array
         if np.issubdtype(array.dtype, np.floating):
+            if not np.isfinite(array).all():
+                raise UsageError(f"{what} holds NaN or infinity; mend the picture")
             if not ((array >= 0) & (array <= 1)).all():
-                raise UsageError(f"{what} has values outside 0 to 1; take Normalize out of the dataset's transforms")
+                raise UsageError(
+                    f"{what} has values outside 0 to 1, from {array.min():g} to {array.max():g}; give them as "
+                    "they are, not normalised (take Normalize out of a dataset's transforms), or bytes 0 to 255"
+                )
             array = np.round(array * 255).astype(np.uint8)
     else:
         array = picture_pixels(picture, what) if isinstance(picture, Image.Image) else np.asarray(picture)

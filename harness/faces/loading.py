@@ -149,6 +149,8 @@ def _made(text: str, classes: _Classes) -> FaceSet:
     made = call_without_arguments(text)
     if isinstance(made, FaceSet):
         return made
+    if isinstance(made, tuple):
+        raise UsageError(f"{text} returned a tuple; return FaceSet(name, images, classes, labels), or a torch dataset")
     if not hasattr(made, "__getitem__") or not hasattr(made, "__len__"):
         raise UsageError(f"{text} returned a {type(made).__name__}; return a FaceSet or a torch dataset")
     return from_dataset(made, text.rpartition(":")[2], subject_classes=classes)

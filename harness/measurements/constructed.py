@@ -1,9 +1,9 @@
 """How near maps are to the truth on networks built around the subject, whose exact attributions are known.
 
 Each of several networks is drawn anew from the run's seed and asked about a few images of its own, so that an explainer
-may be asked in batches of any size. The class that is explained is the one that the built network answers. An explainer
-that refuses such a network has undefined scores with its reason; a subject that cannot be built upon has them for every
-explainer.
+may be asked in batches of any size. The class that is explained is the one that the built network answers; rows stand
+under the picture's own. An explainer that refuses such a network has undefined scores with its reason; a subject that
+cannot be built upon has them for every explainer.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -135,8 +135,8 @@ Scores = dict[tuple[str | Score, str], tuple[Float[np.ndarray, " m"], Told]]
 """By metric and variant one number an image, and whether the truth lets a map have one: where it does and there is
 none, the map says nothing."""
 
-Judge = Callable[[Attributions, "Dealt"], tuple[Int[np.ndarray, " m"], Scores]]
-"""Builds one network, asks the explainer and returns the classes explained and the scores."""
+Judge = Callable[[Attributions, "Dealt"], Scores]
+"""Builds one network, asks the explainer and returns the scores."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def _measured(
     for dealt in _dealt(case, measurement, stream):
         some = case.take(dealt.index)
         try:
-            targets, scores = judge(attributions, dealt)
+            scores = judge(attributions, dealt)
         except (NotBuilt, ExplainerFault) as error:
             said = " ".join(str(error).split())
             status = NOT_SCORABLE if isinstance(error, NotBuilt) else UNDEFINED
@@ -179,8 +179,7 @@ def _measured(
         for (metric, variant), (values, told) in scores.items():
             card = metric_cards().get(Score.of(metric).plain)
             reason = card.undefined if card else ""
-            rows = score_rows(some, metric, variant, values, reason, np.where(told, SILENT, NOT_SCORABLE))
-            tables.append(rows.assign(target=np.array(case.subject.classes)[targets]))
+            tables.append(score_rows(some, metric, variant, values, reason, np.where(told, SILENT, NOT_SCORABLE)))
     return Measured(scores=joined(SCORES, tables))
 
 
@@ -231,7 +230,7 @@ def _mean_baseline(
 # ---------------------------------------------------------------------- the three constructions
 
 
-def _on_tiles(attributions: Attributions, dealt: Dealt) -> tuple[Int[np.ndarray, " m"], Scores]:
+def _on_tiles(attributions: Attributions, dealt: Dealt) -> Scores:
     """Score maps of mosaics, of which every tile's part is known."""
     case, tiles = attributions.case, len(WEIGHTS)
     if len(case.targets) < tiles:
@@ -254,7 +253,7 @@ def _on_tiles(attributions: Attributions, dealt: Dealt) -> tuple[Int[np.ndarray,
     }
     if COMPLETENESS in attributions.axioms:
         scores["tile-amounts", MAP] = tile_amounts(sums, truths), np.abs(truths).sum(axis=1) > 0
-    return targets, scores
+    return scores
 
 
 def _always(targets: Int[np.ndarray, " m"]) -> Told:
@@ -277,7 +276,7 @@ def _chosen_tiles(dealt: Dealt, images: int) -> Int[np.ndarray, "m tiles"]:
     return np.array(made)
 
 
-def _on_half(attributions: Attributions, dealt: Dealt) -> tuple[Int[np.ndarray, " m"], Scores]:
+def _on_half(attributions: Attributions, dealt: Dealt) -> Scores:
     """Score maps under a network that sees one half."""
     case, spec = attributions.case, attributions.case.subject.spec
     keep = half_plane(spec.height, spec.width, float(dealt.source.uniform(0, 2 * np.pi)))
@@ -287,10 +286,10 @@ def _on_half(attributions: Attributions, dealt: Dealt) -> tuple[Int[np.ndarray, 
     targets = logits.argmax(1)
     maps = attributions.explain(images, targets, subject)
     blind = np.broadcast_to(~keep.numpy(), maps.shape)
-    return targets, {("blind-share", MAP): (share_of_area(maps, blind), _always(targets))}
+    return {("blind-share", MAP): (share_of_area(maps, blind), _always(targets))}
 
 
-def _on_patches(attributions: Attributions, dealt: Dealt) -> tuple[Int[np.ndarray, " m"], Scores]:
+def _on_patches(attributions: Attributions, dealt: Dealt) -> Scores:
     """Score maps under networks with evidence planted on one patch and on two, beside maps without it."""
     case, spec = attributions.case, attributions.case.subject.spec
     try:
@@ -321,7 +320,7 @@ def _on_patches(attributions: Attributions, dealt: Dealt) -> tuple[Int[np.ndarra
     beyond = {name: found[name] - np.where(np.isnan(before[name]), EVEN, before[name]) for name in FOUND}
     told = _always(targets)
     within = _differ(np.array([each[inside] for each, inside in zip(parts, covers[0], strict=True)]))
-    return targets, {
+    return {
         **{(name, MAP): (found[name], told) for name in FOUND},
         **{(Score(name).gain, UNPLANTED): (beyond[name], told) for name in FOUND},
         ("planted-pixels", MAP): (pixel_ranks(one - without, parts, covers[0]), within),

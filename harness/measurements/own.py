@@ -19,6 +19,7 @@ from harness.measurements.contained import contained
 from harness.measurements.localization import Known, main_evidence
 from harness.measurements.scored import scored_against_nulls
 from harness.metrics.cards import MetricCard
+from harness.origin import said_origin
 from harness.store import FAILED, NOT_SCORABLE, SCORES, joined
 
 GIVEN: Mapping[str, Callable[[Attributions, Known | None], Any]] = {
@@ -100,7 +101,7 @@ class OwnMetric:
         self, maps: Float[np.ndarray, "n h w"], given: Mapping[str, Any], limit: Limit
     ) -> Float[np.ndarray, " n"]:
         """Return one number a map, or say what the metric did instead."""
-        called = f"metric {self.card.name!r} of {self.card.origin}"
+        called = f"metric {self.card.name!r} of {said_origin(self.card.origin)}"
         found: np.ndarray = contained(
             lambda: np.asarray(self.card.function(maps.copy(), **given)),
             limit,
@@ -142,7 +143,7 @@ def asked_for(card: MetricCard) -> tuple[str, ...]:
     MetricFault
         Where it takes no maps, or asks for what is not given.
     """
-    called = f"metric {card.name!r} of {card.origin}"
+    called = f"metric {card.name!r} of {said_origin(card.origin)}"
     if not has_signature(card.function):
         raise MetricFault(f"{called} takes nobody knows what; write f(maps, ...), maps of shape (n, h, w)")
     parameters = list(inspect.signature(card.function).parameters.values())

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, overload
 from harness.errors import DefinitionError
 from harness.metrics.parity import LARGEST_DIFFERENCE
 from harness.metrics.score import EXCESS, GAIN, SCORE, Score, excess_of, gain_of
+from harness.origin import said_origin, same_code
 
 FAMILIES = (
     "faithfulness",
@@ -244,7 +245,8 @@ def register(made: MetricCard) -> None:
         held = known.get(name)
         if held is not None and not _same(held, made):
             raise DefinitionError(
-                f'metric {name!r} of {made.origin} has the name of {held.origin}; choose another: @metric(name="...")'
+                f"metric {name!r} of {said_origin(made.origin)} has the name of {said_origin(held.origin)}; "
+                'choose another: @metric(name="...")'
             )
     _cards[made.name] = made
 
@@ -362,4 +364,5 @@ def _plain(function: Callable[..., Any]) -> Any:
 def _same(held: MetricCard, made: MetricCard) -> bool:
     """Whether a name is given again to the same code, as where a module is read twice."""
     first, second = (getattr(_plain(each.function), "__code__", each.function) for each in (held, made))
-    return (held.name, held.origin) == (made.name, made.origin) and first == second
+    again = held.origin == made.origin and first == second
+    return held.name == made.name and (again or same_code(held.function, made.function))

@@ -203,6 +203,14 @@ def train(
         return _fitted(rest, chosen, epochs, patience, torch.device(device))
 
 
+def resized(faces: FaceSet) -> tuple[str, ...]:
+    """Say what becomes of pictures that are not as the network reads them."""
+    height, width, *colours = faces.images.shape[1:]
+    told = f"{width} x {height}" + (" and in colour" if colours else "")
+    wanted = f"{TRAINED_SPEC.width} x {TRAINED_SPEC.height}"
+    return (f"pictures are {told}; they are made grey, {wanted}",) if told != wanted else ()
+
+
 def held_out(faces: FaceSet, share: float, seed: int) -> np.ndarray:
     """Return which faces, (n,) of bool, are kept from training: whole people where known, else a share of each class.
 

@@ -30,7 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--findings", action="store_true", help=f"failures declared in {FINDINGS} are expected ones")
     group.addoption("--record", action="store_true", help="note who keeps the contract, for `harness list explainers`")
-    group.addoption("--per-class", dest="each_class", action="store_true", help="one item more for each class")
+    group.addoption("--each-class", action="store_true", help="one item more for each class")
+    group.addoption("--per-class", metavar="N", type=int, help="images of each predicted class (as the profile says)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -129,7 +130,7 @@ def _judged(session: Session) -> Sequence[Explainer]:
 
 
 def _kinds(session: Session, check: Check) -> tuple[str, ...]:
-    """Return "all", and with --per-class each class where the check judges classes."""
+    """Return "all", and with --each-class each class where the check judges classes."""
     if session.config.option.each_class and check.unit != CLASSES:
         return (EVERYTHING, *session.request.subject.classes)
     return (EVERYTHING,)

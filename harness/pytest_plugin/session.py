@@ -121,7 +121,9 @@ def session_of(config: pytest.Config) -> Session:
 def _request(options: argparse.Namespace) -> Request:
     """Return the evaluation that the options ask for; the contract alone is one without checks."""
     named = [name for name in options.check or () if name != CONTRACT]
-    request = asked_request(argparse.Namespace(**{**vars(options), "check": named or None}), strict=True)
+    request = asked_request(
+        argparse.Namespace(**{**vars(options), "check": named or None}), options.per_class, strict=True
+    )
     by_default = tuple(check for check in request.checks if check.name in BY_DEFAULT)
     asked = by_default if not options.check else request.checks if named else ()
     # What no check is judged by has no item: `harness run` measures it.

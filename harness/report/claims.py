@@ -8,8 +8,10 @@ from harness.report import wording
 from harness.report.queries import ALL
 from harness.store import CheckRecord, RunFolder
 
+KEEP = "; its figures go with the run, give out=folder to keep them"
 
-def said(run: RunFolder, row: "pd.Series[Any]") -> str:
+
+def said(run: RunFolder, row: "pd.Series[Any]", *, stays: bool = True) -> str:
     """Say in one line what a verdict's check claims, what was found, and where to see it.
 
     Parameters
@@ -18,6 +20,8 @@ def said(run: RunFolder, row: "pd.Series[Any]") -> str:
         A finished run.
     row
         One row of its verdicts.
+    stays
+        Whether the run's folder is there for who reads this.
     """
     check = next(each for each in run.record.checks if each.name == row["check"])
     where = "" if row["class"] == ALL else f" for {row['class']}"
@@ -28,7 +32,7 @@ def said(run: RunFolder, row: "pd.Series[Any]") -> str:
         f"{row['explainer']}{where}: {_rung(run, check)}claimed that {check.claim} "
         f"(effect {bound} {row['margin']:g}); found {wording.number(row['effect'], signed=True)} "
         f"({wording.interval(row['low'], row['high'])}) over {row['n']} {counted}{people}, "
-        f"adjusted p = {_deciding_p(row):.2g}; see {run.path / check.figure}"
+        f"adjusted p = {_deciding_p(row):.2g}" + (f"; see {run.path / check.figure}" if stays else KEEP)
     )
 
 

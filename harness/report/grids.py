@@ -212,7 +212,7 @@ def by_class(run: RunFolder) -> Grid | None:
 
 def _class_cell(text: str, belief: Belief) -> Cell:
     """Return a rung with its share of pairs under it."""
-    rung, share = text.split(" ", 1) if text.endswith("%") else (text, "")
+    rung, _, share = text.partition(" ") if "%" in text else (text, "", "")
     told = f"{belief.explainer}, {belief.where}: {belief.state.value}"
     return Cell(rung, share, STATES[belief.state][1], tip=told)
 

@@ -10,10 +10,12 @@ import pandas as pd
 from harness.report import queries, wording
 from harness.report.queries import ALL
 from harness.statistics import people_interval
-from harness.store import RunFolder
+from harness.store import NOT_SCORABLE, RunFolder
 
 SHARE = "settled-pairs"
 """What is said of every explainer: of the pairs of cells that all fills order alike, the share ordered right."""
+CHANCE = 0.5
+"""The share that is right of a map that says nothing."""
 MAP = "map"
 ELSEWHERE = "another question"
 """What a rung of what counted says of an explainer that answers what a small change would do."""
@@ -29,18 +31,28 @@ class Share:
     low: float
     high: float
     n: int
+    asked: int
+
+    @property
+    def missing(self) -> str:
+        """Say how many images it rests on, where the explainer's map says nothing of others."""
+        return "" if self.n == self.asked else f"{self.n} of {self.asked} images"
 
     def __str__(self) -> str:
         """Say it in hundredths.
 
         Examples
         --------
-        >>> str(Share(0.781, 0.708, 0.84, 24)), str(Share(float("nan"), 0, 0, 0))
+        >>> str(Share(0.781, 0.708, 0.84, 24, 24)), str(Share(float("nan"), 0, 0, 0, 4))
         ('78 % (71-84)', 'undefined')
+        >>> str(Share(0.781, float("nan"), float("nan"), 2, 4))
+        '78 % (2 of 4 images)'
         """
         if not np.isfinite(self.mean):
             return "undefined"
-        return f"{100 * self.mean:.0f} % ({100 * self.low:.0f}-{100 * self.high:.0f})"
+        ends = f"{100 * self.low:.0f}-{100 * self.high:.0f}" if np.isfinite(self.low) else ""
+        beside = ", ".join(filter(None, [ends, self.missing]))
+        return f"{100 * self.mean:.0f} %" + (f" ({beside})" if beside else "")
 
 
 @dataclass(frozen=True)
@@ -109,18 +121,22 @@ def share(run: RunFolder, name: str, where: str = ALL) -> Share | None:
     rows = run.scores[(run.scores["metric"] == SHARE) & (run.scores["variant"] == MAP)]
     rows = rows[rows["explainer"] == name]
     rows = rows if where == ALL else rows[rows["target"] == where]
-    known = rows.dropna(subset="value")
+    known, asked = rows.dropna(subset="value"), int((rows["status"] != NOT_SCORABLE).sum())
     if rows.empty:
         return None
     who, values = queries.people([run], known["image"]), known["value"].to_numpy(np.float64)
     found = people_interval(values, who, confidence=run.record.confidence)
     # What lies beyond a share's ends is no share.
-    return Share(found.estimate, float(np.maximum(found.low, 0.0)), float(np.minimum(found.high, 1.0)), len(known))
+    return Share(
+        found.estimate, float(np.maximum(found.low, 0.0)), float(np.minimum(found.high, 1.0)), len(known), asked
+    )
 
 
 def _mean(held: Share | None) -> float:
-    """Return a share for sorting."""
-    return held.mean if held is not None and np.isfinite(held.mean) else -1.0
+    """Return a share for sorting: of an image of which nothing is said half is right, as by chance."""
+    if held is None or not np.isfinite(held.mean):
+        return -1.0
+    return (held.n * held.mean + (held.asked - held.n) * CHANCE) / held.asked
 
 
 # ---------------------------------------------------------------------- in words
@@ -227,12 +243,14 @@ def class_table(run: RunFolder, by: Literal["class", "explainer"] = "class", *, 
         Whether controls and oracles stand beside the methods.
     """
     names = [one.explainer for one in standings(run)] if controls else queries.methods(run)
+    explained = run.scores.drop_duplicates("image")["target"].value_counts()
     rows = {
-        where: {name: _class_cell(run, standing(run, name, where)) for name in names}
+        where: {name: _class_cell(standing(run, name, where)) for name in names}
+        if where == ALL or where in explained
+        else dict.fromkeys(names, "no images")
         for where in (ALL, *queries.classes(run))
     }
     made = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=names).rename_axis("class")
-    explained = run.scores.drop_duplicates("image")["target"].value_counts()
     counts = [int(explained.sum()), *(int(explained.get(name, 0)) for name in queries.classes(run))]
     made.insert(0, "images", [str(count) for count in counts])
     made = made if by == "class" else made.T.rename_axis("explainer")
@@ -247,10 +265,11 @@ def class_table(run: RunFolder, by: Literal["class", "explainer"] = "class", *, 
     return made
 
 
-def _class_cell(run: RunFolder, one: Standing) -> str:
+def _class_cell(one: Standing) -> str:
     """Return a rung with its share; – where nothing of the class was judged."""
     if one.share is not None and not one.share.n:
-        return "no images"
+        return "no maps" if one.share.asked else "not settled"
     said = "" if one.share is None else f" {100 * one.share.mean:.0f} %"
+    said += f" ({one.share.n} of {one.share.asked})" if one.share is not None and one.share.missing else ""
     open_ = "?" if one.stopped is not None and one.stopped["reached"] == "open" else ""
     return f"{one.rung}{open_}{said}"

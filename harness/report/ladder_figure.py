@@ -4,13 +4,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from harness.report import ladder, queries
-from harness.report.ladder import ELSEWHERE, Standing
+from harness.report.ladder import CHANCE, ELSEWHERE, Standing
 from harness.report.style import FAINT, INK, STATES, WIDTH, Margins, heading, panels, styled
 from harness.store import RunFolder
 
 ROW = 0.24
 """Height of an explainer's row, in inches."""
-CHANCE, TRUTH = 0.5, 1.0
+TRUTH = 1.0
 
 
 def shares(run: RunFolder) -> list[Standing]:

@@ -61,13 +61,15 @@ def classes(run: RunFolder) -> list[str]:
 
 
 def people(runs: Sequence[RunFolder], images: Iterable[int]) -> Int[np.ndarray, " n"] | None:
-    """Return who is on images of runs of one set, who are the sample then; None where one of the runs knows nobody."""
-    if not all(len(run.persons) for run in runs):
-        return None
-    who = {
-        image: person for run in runs for image, person in zip(run.persons["image"], run.persons["person"], strict=True)
-    }
-    return np.array([who[image] for image in images], dtype=np.int64)
+    """Return who is on images of runs of one set, who are the sample then; None where nobody is known of one of them.
+
+    True causes are shown of pictures too that no run explained.
+    """
+    images, who = list(images), dict[int, int]()
+    for run in runs:
+        who |= dict(zip(run.persons["image"], run.persons["person"], strict=True))
+    named = all(len(run.persons) for run in runs) and all(image in who for image in images)
+    return np.array([who[image] for image in images], dtype=np.int64) if named else None
 
 
 def families(run: RunFolder) -> dict[str, str]:

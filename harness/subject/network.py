@@ -81,6 +81,10 @@ class Subject:
     ) -> None:
         self.name = name
         self.classes = in_order(classes, f"subject {name!r:.60}")
+        if not isinstance(spec, InputSpec):
+            raise UsageError(
+                f"subject {name!r:.60} has the spec {spec!r:.60}; give InputSpec(height, width, mean, std)"
+            )
         self.spec = spec
         self.device = torch.device(device)
         self.passes = Passes()

@@ -1,6 +1,7 @@
 """An evaluation in one call, from what a Python user has at hand, and the run that comes back."""
 
 import os
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import CLASSES, PATCHES, SIDE, SMALL, SPEC, PatchNetwork, bright_patch_faces, named, patch_subject
+from tiny import (
+    CLASSES,
+    PATCHES,
+    SIDE,
+    SMALL,
+    SPEC,
+    PatchNetwork,
+    bright_patch_faces,
+    named,
+    patch_subject,
+    tiny_network,
+)
 
 import harness
 from harness.api.inputs import as_checks, as_faces, as_profile, as_subject
@@ -22,6 +34,7 @@ from harness.store import RunFolder
 from harness.subject import InputSpec
 
 RANDOMIZATION = "randomization-full"
+REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference"
 FEED = "contiguous:64"
 FACES = bright_patch_faces()
 PIXELS, LABELS = FACES.images, FACES.labels
@@ -253,6 +266,19 @@ WRONG_WORDS = {
     "no explainer": (lambda: harness.evaluate(patch_subject(), FACES, explainers=[]), "explainers are empty"),
     "no function": (lambda: harness.evaluate(patch_subject(), FACES, explainers=[3]), "is a int; name a function"),
     "a lambda": (lambda: harness.evaluate(patch_subject(), FACES, explainers=lambda s, i, t: i), "lambda has no name"),
+    "a name for a run": (
+        lambda: harness.Run(REFERENCE).compare("gradient", "grad-cam"),
+        r"'gradient' is no run; name explainers as explainers=\[...\]",
+    ),
+    "text for a number of images": (
+        lambda: harness.evaluate(patch_subject(), FACES, per_class="2"),
+        "per_class is '2'; give a whole number",
+    ),
+    "text for workers": (lambda: harness.evaluate(patch_subject(), FACES, workers="2"), "workers is '2'; give a whole"),
+    "a size for a spec": (
+        lambda: harness.Subject(tiny_network(), name="tiny", classes=["a", "b", "c"], spec=(12, 12)),
+        r"has the spec \(12, 12\); give InputSpec",
+    ),
     "taken names": (
         lambda: harness.evaluate(patch_subject(), FACES, explainers=[_named_gradient()]),
         "has the name of harness.explainers.gradient:gradient",
@@ -283,3 +309,18 @@ def test_a_temporary_run_lives_as_long_as_its_object() -> None:
     assert set(made.record.chosen.values()) == {2}
     del made
     assert not path.exists()
+
+
+def test_a_temporary_folder_does_not_outlive_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(HarnessError):
+        harness.evaluate(patch_subject(), FACES, explainers=gradient, checks=RANDOMIZATION, engine="nowhere", feed=FEED)
+    assert not list(tmp_path.glob("harness-run-*"))
+
+
+def test_a_seed_may_be_a_number_of_numpys(unchecked: None) -> None:
+    made = harness.evaluate(
+        patch_subject(), FACES, explainers=gradient, checks=RANDOMIZATION, profile=SMALL, feed=FEED, per_class=2,
+        seed=np.int64(3),
+    )  # fmt: skip
+    assert made.record.seed == 3

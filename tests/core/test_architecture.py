@@ -14,7 +14,7 @@ from harness.subject import InputSpec
 ROOT = Path(harness.__file__).parent
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"names", "process", "rounding"}),
+    frozenset({"names", "origin", "process", "rounding"}),
     frozenset({"errors"}),
     frozenset({"digest", "class_names"}),
     frozenset({"identity", "containment"}),
@@ -40,7 +40,7 @@ LAYERS: tuple[frozenset[str], ...] = (
 
 ONLY: dict[str, frozenset[str]] = {
     "statistics": frozenset(),
-    "metrics": frozenset({"errors"}),
+    "metrics": frozenset({"errors", "origin"}),
     "perturbation": frozenset({"digest", "process"}),
     "truth": frozenset({"errors", "digest", "perturbation", "subject", "evaluation_set"}),
     "report": frozenset({"errors", "statistics", "store"}),

@@ -10,6 +10,7 @@ from tiny import EXACT, score_called
 from harness.checks import CHECKS, EVERYTHING, Evidence, Finding, Verdict, judged
 from harness.checks.paired import PairedScores
 from harness.errors import UsageError
+from harness.evaluation.decision import decided
 from harness.statistics import mean_above_p, mean_below_p, people_interval, spread
 from harness.store import MATRICES, SCORES, frame
 
@@ -327,3 +328,25 @@ def test_classes_are_left_out_where_they_are_not_judged() -> None:
     assert [finding.kind for finding in whole] == [EVERYTHING]
     assert whole[0] == each[0]
     assert [finding.kind for finding in each] == [EVERYTHING, *CLASSES]
+
+
+def test_what_is_not_claimed_or_not_known_is_not_asked(gains: np.ndarray) -> None:
+    held = evidence(scores("claims", np.abs(gains), "tile-amounts", "map"), scores("other", gains, "tile-ranks", "map"))
+    amounts, parts = CHECKS["tile-amounts"], CHECKS["parts-spectrum"]
+    assert amounts.concerns(held, "claims")
+    assert not amounts.concerns(held, "other")
+    assert not parts.concerns(held, "other"), "of these pictures no true causes are known"
+    assert CHECKS["planted"].concerns(held, "other"), "it could have been asked, and leaves its rung open"
+
+
+def test_whoever_does_not_claim_amounts_reaches_their_rung_by_ranks() -> None:
+    right = 0.9 + 0.01 * np.random.default_rng(0).normal(size=N)
+    held = evidence(*(scores(name, right, "tile-ranks", "map") for name in ("claims", "other")))
+    amounts = scores("claims", np.full(N, 0.5), "tile-amounts", "map")
+    held = replace(held, scores=pd.concat([held.scores, amounts], ignore_index=True))
+    checks = [CHECKS["tile-ranks"], CHECKS["tile-amounts"]]
+    table = decided(held, checks, {"claims": "gradient", "other": "gradient"}, {}).ladder
+    rung = table[table["rung"] == 6].set_index(["explainer", "class"])["reached"]
+    assert rung["other", "all"] == rung["other", "a"] == "yes"
+    assert rung["claims", "all"] == rung["claims", "a"] == "no"
+    assert rung["other", "c"] == "not applicable", "no image is of it"

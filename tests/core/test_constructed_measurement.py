@@ -125,6 +125,13 @@ def test_a_pair_is_found_where_both_patches_are(case: EvaluationSet) -> None:
     assert found["planted-pair"] > 0.8
 
 
+@pytest.mark.parametrize("measurement", ALL)
+def test_rows_stand_under_the_pictures_own_class(case: EvaluationSet, measurement: Any) -> None:
+    found = scores(case, "gradient", measurement)
+    own = dict(zip(case.faces.ids, case.target_names, strict=True))
+    assert list(found["target"]) == [own[image] for image in found["image"]]
+
+
 # ---------------------------------------------------------------------- and faults are caught
 
 

@@ -162,7 +162,7 @@ CHANGED = r"mine changed the network \(weights, mode, gradients or hooks\)"
 FAULTS = {
     raises: "mine raised ValueError: the first line$",
     raises_without_words: "mine raised AssertionError: $",
-    nothing: r"mine returned shape \(\); return one \(h, w\) map an image, \(18, 12, 12\)",
+    nothing: r"mine returned nothing; return one \(h, w\) map an image, \(18, 12, 12\)",
     too_small: r"mine returned shape \(18, 6, 12\)",
     with_channels: r"mine returned shape \(18, 1, 12, 12\)",
     ragged: "mine raised ValueError",

@@ -117,6 +117,15 @@ def test_a_class_is_not_judged_otherwise_because_of_who_else_was_run() -> None:
     assert reached(alone, 3, "Happy") == "open"
 
 
+def test_nothing_applies_to_a_class_without_images() -> None:
+    table = made(verdict("a", "network", "pass"), classes=("Happy", "Sad"), absent={"Sad"})
+    assert reached(table, 2, "Happy") == "yes"
+    mine = table[table["class"] == "Sad"]
+    assert set(mine["reached"]) == {"not applicable"}
+    assert set(mine["reason"]) == {"no image is of this class"}
+    assert highest(table, "a", "Sad") == 0
+
+
 def test_truths_calibrate_a_rung_by_what_could_be_measured_of_them() -> None:
     rows = [
         verdict("truth", "cells-edges", "pass"),

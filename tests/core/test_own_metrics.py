@@ -180,7 +180,7 @@ def test_a_metric_of_the_evidence_is_undefined_where_nothing_is_known() -> None:
     found = measured(
         stated(lambda maps, evidence: maps.max((1, 2)), name="e"), Attributions(case, np.ones((18, 12, 12)))
     )
-    assert set(found["status"]) == {"undefined"}
+    assert set(found["status"]) == {"not scorable"}
     assert set(found["reason"]) == {NO_EVIDENCE}
 
 

@@ -125,7 +125,7 @@ def test_a_control_is_not_put_against_itself(suites: Run) -> None:
 
 
 def test_per_class_adds_an_item_for_each_class_of_a_claim_over_images(suites: Run) -> None:
-    words = ("--collect-only", "-q", "--explainer", "gradient", "--per-class", *RANDOMIZATION)
+    words = ("--collect-only", "-q", "--explainer", "gradient", "--each-class", *RANDOMIZATION)
     found = items(suites(*words, "--check", "confusion-mantel"))
     assert set(found) == {
         "gradient-randomization-full",
@@ -163,13 +163,13 @@ def test_what_fails_fails_with_one_readable_line(suites: Run, folder: Path) -> N
 
 def test_a_class_of_a_few_images_decides_nothing_and_is_named(suites: Run) -> None:
     # Whatever they show: the smallest p of six is 1/64, above a class's share of alpha.
-    result = suites("--explainer", "mine.py:picture", "--per-class", *RANDOMIZATION, "-rs")
+    result = suites("--explainer", "mine.py:picture", "--each-class", *RANDOMIZATION, "-rs")
     said = "SKIPPED * 6 images can decide nothing; * at least are needed; picture for left: claimed * over 6 images, *"
     result.stdout.fnmatch_lines([said])
 
 
 def test_what_is_not_settled_is_skipped_with_its_reason(suites: Run) -> None:
-    result = suites("--explainer", "gradient", "--per-class", *RANDOMIZATION, "-rs")
+    result = suites("--explainer", "gradient", "--each-class", *RANDOMIZATION, "-rs")
     result.assert_outcomes(passed=1, skipped=3, deselected=len(list(SUITES.glob("test_*.py"))) - 1)
     result.stdout.fnmatch_lines(
         ["SKIPPED * inconclusive: 6 images can decide nothing; * are needed; gradient for left: *"]
@@ -181,7 +181,7 @@ def test_what_cannot_be_judged_is_skipped_with_its_reason(suites: Run) -> None:
     result.stdout.fnmatch_lines(["SKIPPED * not applicable: mass-on-mark-gain was not measured"])
 
 
-@pytest.mark.parametrize("words", [("--per-class", *RANDOMIZATION), ("--check", "mark-spectrum")])
+@pytest.mark.parametrize("words", [("--each-class", *RANDOMIZATION), ("--check", "mark-spectrum")])
 def test_strict_turns_skips_into_failures(words: tuple[str, ...], suites: Run) -> None:
     outcomes = suites("--explainer", "gradient", "--strict", *words).parseoutcomes()
     assert "skipped" not in outcomes
@@ -318,7 +318,7 @@ def test_an_unexpected_pass_fails(suites: Run, pytester: pytest.Pytester) -> Non
 def test_a_class_may_pass_where_a_failure_is_known(suites: Run, pytester: pytest.Pytester) -> None:
     find(pytester, explainer="gradient", check="randomization-full")
     pytester.makepyfile(many="from tiny import bright_patch_faces\ndef make(): return bright_patch_faces(60)")
-    words = ("--faces", "many.py:make", "--out", "many", "--per-class", *RANDOMIZATION)
+    words = ("--faces", "many.py:make", "--out", "many", "--each-class", *RANDOMIZATION)
     outcomes = suites("--explainer", "gradient", *words).parseoutcomes()
     assert (outcomes["failed"], outcomes["passed"]) == (1, 3)
 

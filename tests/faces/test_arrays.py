@@ -126,7 +126,9 @@ def test_a_datasets_own_classes_are_matched_by_name(tmp_path: Path) -> None:
 
 
 def test_a_normalised_dataset_is_refused() -> None:
-    with pytest.raises(UsageError, match="item 1 has values outside 0 to 1; take Normalize out"):
+    with pytest.raises(
+        UsageError, match=r"item 1 has values outside 0 to 1, from -1 to -1; give them .*take Normalize out"
+    ):
         from_dataset(Items([torch.zeros(1, 4, 4), torch.ones(1, 4, 4) * -1]), "mine")
 
 
@@ -162,3 +164,26 @@ def test_bundled_faces_follow_the_subjects_order_of_classes(monkeypatch: pytest.
     faces = load_faces("rendered", EXPRESSIONS[::-1])
     assert faces.labels is not None
     assert faces.labels.tolist() == [0, 6, 3]
+
+
+def test_arrays_that_are_not_read_are_said(tmp_path: Path) -> None:
+    images = np.zeros((3, 4, 4), np.uint8)
+    notes = load_faces(saved(tmp_path, images=images, label=np.arange(3), person=np.arange(3)), ("a", "b", "c")).notes
+    assert len(notes) == 1
+    assert "label, person is not read; arrays are called images, labels, classes, persons, ids, names" in notes[0]
+
+
+def test_label_numbers_without_names_are_told_what_they_are_taken_for(tmp_path: Path) -> None:
+    arrays = {"images": np.zeros((3, 4, 4), np.uint8), "labels": np.arange(3)}
+    nobody = load_faces(saved(tmp_path, **arrays), training=True)
+    assert any("taken for 0 Angry, 1 Disgust" in note for note in nobody.notes)
+    named = load_faces(saved(tmp_path, **arrays, classes=np.array(["x", "y", "z"])), training=True)
+    assert named.notes == ()
+
+
+@pytest.mark.parametrize(("value", "said"), [(np.nan, "holds NaN or infinity"), (200.0, "from 0 to 200; give them")])
+def test_a_picture_that_is_no_fraction_says_what_it_holds(value: float, said: str) -> None:
+    picture = torch.zeros(1, 4, 4)
+    picture[0, 0, 0] = value
+    with pytest.raises(UsageError, match=said):
+        from_dataset([(picture, 0)], "one")

@@ -34,6 +34,7 @@ SERVANTS = {
     "nguyen_effects",
     "part_mass",
     "positive",
+    "repeated",
     "road_curve",
     "sensitivity_n_curve",
     "settled_order",

@@ -66,3 +66,29 @@ def test_a_file_that_failed_can_be_mended_and_loaded(tmp_path: Path) -> None:
         load_object(f"{path}:f")
     written(tmp_path, "f = 1")
     assert load_object(f"{path}:f") == 1
+
+
+def test_what_a_file_offers_may_be_imported_by_another(tmp_path: Path) -> None:
+    words = "from harness import explainer, metric\nfrom harness.checks import check\n"
+    (tmp_path / "first_of_two.py").write_text(
+        words + '@explainer(name="twice-read")\ndef twice(subject, images, targets):\n    return images[:, 0]\n'
+        '@metric(name="twice-measured")\ndef measured(maps):\n    return maps.sum((1, 2))\n'
+        '@check(metric="twice-measured", claim="c", control="d", margin=0.0, margin_reason="e", name="twice-claimed")\n'
+        "def claimed(scores):\n    return scores['value']\n"
+    )
+    (tmp_path / "second_of_two.py").write_text("from first_of_two import twice, measured, claimed\n")
+    first = load_object(f"{tmp_path}/first_of_two.py:twice")
+    second = load_object(f"{tmp_path}/second_of_two.py:twice")
+    assert first.name == second.name == "twice-read"
+    assert first is not second
+
+
+def test_another_of_the_same_name_is_told_where_the_first_one_is(tmp_path: Path) -> None:
+    for name, what in (("one_of_a_name", 0), ("other_of_a_name", 1)):
+        (tmp_path / f"{name}.py").write_text(
+            "from harness import explainer\n@explainer(name='called-alike')\n"
+            f"def called(subject, images, targets):\n    return images[:, 0] + {what}\n"
+        )
+    load_object(f"{tmp_path}/one_of_a_name.py:called")
+    with pytest.raises(UsageError, match=r"of other_of_a_name.py:called has the name of one_of_a_name.py:called"):
+        load_object(f"{tmp_path}/other_of_a_name.py:called")

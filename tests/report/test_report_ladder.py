@@ -90,6 +90,42 @@ def test_people_widen_the_interval_where_they_are_known() -> None:
     assert (people.low, people.high) != (images.low, images.high)
 
 
+def test_a_share_says_of_how_many_images_it_is_where_maps_are_constant() -> None:
+    run = Run()
+    silent = (run.scores["explainer"] == "poor") & (run.scores["image"] % 2 == 1)
+    run.scores.loc[silent, ["value", "status"]] = np.nan, "undefined"
+    run.scores.loc[(run.scores["explainer"] == "poor") & (run.scores["image"] == 1), "status"] = "not scorable"
+    said = next(line for line in ladder.lines(run) if line.startswith("poor"))
+    assert "10 of 19 images) of settled pairs right" in said
+    by_class = ladder.class_table(run)["poor"]
+    assert by_class[CLASSES[0]].endswith(" %")
+    assert by_class[CLASSES[1]] == "no maps"
+    assert by_class["all"].endswith("(10 of 19)")
+
+
+def test_saying_nothing_of_half_of_the_images_earns_no_higher_place() -> None:
+    run = Run()
+    run.ladder.loc[:, "reached"] = "yes"
+    some = (run.scores["explainer"] == "poor") & (run.scores["image"] < 2)
+    run.scores.loc[run.scores["explainer"] == "poor", ["value", "status"]] = np.nan, "undefined"
+    run.scores.loc[some, ["value", "status"]] = 0.98, "ok"
+    assert [one.explainer for one in ladder.standings(run)][:2] == ["good", "poor"]
+
+
+def test_a_share_of_one_person_has_no_interval() -> None:
+    run = Run(persons=True)
+    run.persons["person"] = 1
+    assert str(ladder.share(run, "good")) == "80 %"
+
+
+def test_a_share_ends_where_shares_end() -> None:
+    run = Run()
+    run.scores.loc[run.scores["explainer"] == "good", "value"] = np.where(np.arange(20) < 1, 0.3, 0.0)
+    found = ladder.share(run, "good")
+    assert found is not None
+    assert (found.low, str(found)[:7]) == (0.0, "2 % (0-")
+
+
 def test_a_method_without_scores_has_no_share() -> None:
     assert ladder.share(Run(), "broken") is None
     assert ladder.share(Run(), "good", "Angry") is None

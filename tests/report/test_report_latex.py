@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from harness.report import ladder, latex, paper, rendering, tables
-from harness.statistics import mean_interval
+from harness.statistics import people_interval
 from harness.store import RunFolder
 
 NAMES = {
@@ -114,7 +114,7 @@ def test_the_interval_is_that_of_the_mean() -> None:
     scores = REFERENCE.scores.query("metric == 'settled-pairs' and variant == 'map' and explainer == 'lime'")
     scores = scores[scores["target"] == "Happy"].dropna(subset="value").sort_values("image")
     who = REFERENCE.persons.set_index("image")["person"].reindex(scores["image"]).to_numpy()
-    found = mean_interval(scores["value"].to_numpy(), confidence=REFERENCE.record.confidence, clusters=who)
+    found = people_interval(scores["value"].to_numpy(), who, confidence=REFERENCE.record.confidence)
     assert table.attrs["below"]["Happy"]["lime"] == f"[{found.low:.3f}, {found.high:.3f}]"
 
 

@@ -104,7 +104,7 @@ def examined(
     except ExplainerFault as fault:  # what it did to the whole process, or did not end
         return Examination(explainer.name, subject.name, {"runs": str(fault).removeprefix(f"{explainer.name} ")})
     except Exception as error:  # whatever a user's function raises is what is looked for
-        return Examination(explainer.name, subject.name, {"runs": f"raised {type(error).__name__}: {_line(error)}"})
+        return Examination(explainer.name, subject.name, {"runs": _raised(error)})
     broken: dict[str, str] = {}
     seen: list[Exception] = []
     for clause in contract_clauses().values():
@@ -113,7 +113,7 @@ def examined(
         try:
             found = clause.found(session)
         except Exception as error:  # a call after the first, which another clause may have met before
-            found = None if error in seen else f"raised {type(error).__name__}: {_line(error)}"
+            found = None if error in seen else _raised(error)
             seen.append(error)
         if found is not None:
             broken[clause.name] = found
@@ -130,6 +130,13 @@ def contract_clauses() -> Mapping[str, Clause]:
     return _CLAUSES
 
 
+def _raised(error: Exception) -> str:
+    """Return what an explainer raised; where it asked for slopes of answers that have none, whom to ask."""
+    said = f"raised {type(error).__name__}: {_line(error)}"
+    slopeless = "does not require grad" in said
+    return said + ("; ask subject.gradients, or subject.model, whose answers have slopes" if slopeless else "")
+
+
 # ---------------------------------------------------------------------- the clauses
 
 
@@ -142,6 +149,9 @@ def runs(session: ContractSession) -> str | None:
 def has_shape(session: ContractSession) -> str | None:
     """Look whether there is one map of real numbers an image, of its size."""
     found, wanted = session.first.maps, (len(session.batch), *session.images.shape[-2:])
+    if found.dtype == object and found.ndim == 0:
+        what = found.item()
+        return f"returned {'nothing' if what is None else f'a {type(what).__name__}'}; return maps {wanted}"
     if found.shape != wanted:
         return f"returned shape {found.shape} for images whose maps are {wanted}"
     if not np.issubdtype(found.dtype, np.number) or np.iscomplexobj(found):
