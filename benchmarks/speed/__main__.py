@@ -14,7 +14,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmarks.explainers_parity.setup import quiet
 from benchmarks.speed.costs import Spent, judged, spent
+from benchmarks.speed.peers import Work, work_of
+from benchmarks.speed.peers import explainers as methods
+from harness.explainers import registered
 from harness.faces.loading import load_faces
 from harness.models.loading import load_subject
 from harness.subject import Feed, Subject
@@ -140,10 +144,10 @@ def _pace() -> tuple[float, float]:
     return forward / len(images), back / len(images)
 
 
-def _least(*works: Callable[[], object]) -> tuple[float, ...]:
+def _least(*works: Callable[[], object], rounds: int = 9) -> tuple[float, ...]:
     """Return the least CPU seconds of each in several rounds, in turn: what else runs here slows each alike."""
     found = []
-    for _ in range(9):
+    for _ in range(rounds):
         took = []
         for work in works:
             began = time.process_time()
@@ -168,6 +172,39 @@ def answers(place: Place) -> Iterator[Row]:
                 f"{quick / plain:.2f}",
                 f"{1e3 * quick / len(images):.2f} of {1e3 * plain / len(images):.2f} CPU ms a picture",
             )
+
+
+def explainers(place: Place) -> Iterator[Row]:
+    """Yield the CPU seconds of each explainer's maps beside its peer's of the same images."""
+    ids = load_faces("rendered").ids[: 7 * place.per_class].tolist()
+    work = work_of("faces-cnn", "rendered", ids, layout=False)
+    for name, theirs in methods(work).items():
+        # A network of its own for each round: what one has been asked it remembers.
+        fresh = iter([_warm() for _ in range(ROUNDS)])
+        ours = partial(_maps, name, fresh, work)
+        with quiet():
+            own, other = _least(ours, partial(theirs, work.network, work.images, work.targets), rounds=ROUNDS)
+        yield (
+            f"maps of {name} / peer",
+            ".90",
+            f"{own / other:.2f}",
+            f"{own:.3f} of {other:.3f} CPU s, {len(ids)} images",
+        )
+
+
+ROUNDS = 3
+
+
+def _warm() -> Subject:
+    """Return a network that has answered once, so that its copy for answers is there."""
+    subject = load_subject("faces-cnn").fed(Feed.read("channels-last:64"))
+    subject.logits(torch.rand(64, 1, 48, 48))
+    return subject
+
+
+def _maps(name: str, fresh: Iterator[Subject], work: Work) -> None:
+    """Make an explainer's maps under the next network."""
+    registered()[name](next(fresh), work.images, work.targets)
 
 
 def _as_given(subject: Subject, images: Tensor) -> None:
@@ -199,7 +236,7 @@ def growth(place: Place) -> Iterator[Row]:
     )
 
 
-PARTS = {"answers": answers, "floor": floor, "more": more, "growth": growth, "whole": whole}
+PARTS = {"answers": answers, "explainers": explainers, "floor": floor, "more": more, "growth": growth, "whole": whole}
 
 
 HEAD = "| what | goal | measured | of |\n|---|---|---|---|"
