@@ -18,7 +18,7 @@ from torch import Tensor
 from harness.errors import ExplainerFault, UsageError
 from harness.evaluation_set import EvaluationSet
 from harness.measurements.base import MAP, Attributions, Measured, score_rows
-from harness.metrics.cards import metric_cards
+from harness.metrics.cards import card_of
 from harness.metrics.constructed import patch_found, pixel_ranks, share_of_area, tile_amounts, tile_ranks, tile_sums
 from harness.metrics.score import Score
 from harness.networks.blind import blinded, half_plane
@@ -177,8 +177,7 @@ def _measured(
             tables += [score_rows(some, metric, MAP, nothing, said, status) for metric in metrics]
             continue
         for (metric, variant), (values, told) in scores.items():
-            card = metric_cards().get(Score.of(metric).plain)
-            reason = card.undefined if card else ""
+            reason = card_of(Score.of(metric).plain).undefined
             tables.append(score_rows(some, metric, variant, values, reason, np.where(told, SILENT, NOT_SCORABLE)))
     return Measured(scores=joined(SCORES, tables))
 
