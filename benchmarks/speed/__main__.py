@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from benchmarks.explainers_parity.setup import quiet
 from benchmarks.speed.costs import Spent, judged, spent
 from benchmarks.speed.peers import Work, work_of
 from benchmarks.speed.peers import explainers as methods
+from benchmarks.speed.scores import side_by_side
 from harness.explainers import registered
 from harness.faces.loading import load_faces
 from harness.models.loading import load_subject
@@ -30,6 +32,7 @@ TWENTY = (
     "feature-ablation", "kernel-shap", "lime",
 )  # fmt: skip
 MORE = "saliency"
+SIDES = (48, 96, 192)
 Row = tuple[str, str, str, str]
 """What, goal, measured, and how it came about."""
 
@@ -214,8 +217,23 @@ def _as_given(subject: Subject, images: Tensor) -> None:
             subject.network(batch.contiguous(memory_format=subject.feed.layout()))
 
 
+def scores(place: Place) -> Iterator[Row]:
+    """Yield the CPU seconds of each measurement beside those of the metrics of Quantus that it holds."""
+    with quiet():
+        found = list(side_by_side(place.per_class, place.path / "scores", ROUNDS))
+    for what, own, other, told in found:
+        ratio = own.seconds / other.seconds
+        a_pass = ratio * other.passes / own.passes if own.passes and other.passes else float("nan")
+        yield (
+            f"scores of {what}",
+            ".90 a pass" if own.passes and other.passes else "-",
+            f"{ratio:.2f}" + (f", {a_pass:.2f} a pass" if a_pass == a_pass else ""),
+            f"{own.seconds:.2f} s, {own.passes} passes ({told}); {other.seconds:.2f} s, {other.passes} passes",
+        )
+
+
 def growth(place: Place) -> Iterator[Row]:
-    """Yield how seconds and memory grow with explainers and with images."""
+    """Yield how seconds and memory grow with explainers, with images and with pixels."""
     (five, _), (twenty, _) = place.five, place.twenty
     for what, of, goal in (("CPU seconds", "cpu", "4 or less"), ("largest memory", "memory", "1.1")):
         least, most = getattr(five, of), getattr(twenty, of)
@@ -234,9 +252,21 @@ def growth(place: Place) -> Iterator[Row]:
         f"{many.memory / few.memory:.2f}",
         f"{few.memory:.0f} to {many.memory:.0f} MiB",
     )
+    runs = {side: spent(["-m", "benchmarks.speed.sized", str(side)]) for side in SIDES}
+    for small, large in pairwise(SIDES):
+        less, most = runs[small], runs[large]
+        per = less.cpu / int(less.said), most.cpu / int(most.said)
+        what = f"{small} to {large} pixels a side"
+        images = f"{per[0]:.1f} to {per[1]:.1f} an image ({less.said.strip()} and {most.said.strip()} of them)"
+        memory = f"{less.memory:.0f} to {most.memory:.0f} MiB"
+        yield f"{what}, 4 times the pixels: CPU seconds", "4 or less", f"{per[1] / per[0]:.2f}", images
+        yield f"{what}: largest memory", "4 or less", f"{most.memory / less.memory:.2f}", memory
 
 
-PARTS = {"answers": answers, "explainers": explainers, "floor": floor, "more": more, "growth": growth, "whole": whole}
+PARTS = {
+    "answers": answers, "explainers": explainers, "scores": scores, "floor": floor, "more": more, "growth": growth,
+    "whole": whole,
+}  # fmt: skip
 
 
 HEAD = "| what | goal | measured | of |\n|---|---|---|---|"

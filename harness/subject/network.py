@@ -182,8 +182,11 @@ class Subject:
             return torch.cat([model(batch) for batch in self._fed(images, self.feed.forward_batch)])
 
     def _for_answers(self) -> nn.Module:
-        """Return the network rewritten in fewer steps, as long as nothing listens to it and it is as it was."""
-        if hooked(self._network):
+        """Return the network rewritten in fewer steps, as long as nothing listens to it and it is as it was.
+
+        A part that somebody has put in training mode (dropout that is to draw, statistics of the batch) answers so.
+        """
+        if hooked(self._network) or any(module.training for module in self._network.modules()):
             return self.model
         now = marks(self._network)
         if self._quick is None or self._quick[0] != now:

@@ -161,6 +161,26 @@ def test_a_change_of_the_network_is_seen_at_once(change: Callable[[Subject], Non
     assert float((found - wanted).abs().max()) <= allowed
 
 
+@pytest.mark.parametrize("place", [1, 4], ids=["normalisation", "dropout"])
+def test_what_is_put_in_training_mode_answers_so_though_the_rest_could_be_rewritten(place: int) -> None:
+    first, second = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3)
+    norms = nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+    parts = first, norms[0], second, norms[1], nn.Dropout(0.5), nn.Flatten(), nn.Linear(256, 3)
+    network = nn.Sequential(*parts)
+    subject = subject_of(drawn(network))
+    images = pictures()
+    before = subject.logits(images)
+    subject.network[place].train()
+    torch.manual_seed(0)
+    found = subject.logits(images)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        wanted = subject.network(images)
+    assert float((found - before).abs().max()) > 1e-3, "the mode shows"
+    allowed = rounding("float32", 9 + 36 + 144 + 256, float(wanted.abs().max()) + 1, conditioning=100.0)
+    assert float((found - wanted).abs().max()) <= allowed
+
+
 def test_a_network_that_is_put_back_answers_as_before() -> None:
     subject = subject_of(drawn(Block()))
     images, kept = pictures(), drawn(Block())
