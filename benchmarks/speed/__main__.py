@@ -233,7 +233,7 @@ def scores(place: Place) -> Iterator[Row]:
 
 
 def growth(place: Place) -> Iterator[Row]:
-    """Yield how seconds and memory grow with explainers, with images and with pixels."""
+    """Yield how seconds and memory grow with explainers and with images."""
     (five, _), (twenty, _) = place.five, place.twenty
     for what, of, goal in (("CPU seconds", "cpu", "4 or less"), ("largest memory", "memory", "1.1")):
         least, most = getattr(five, of), getattr(twenty, of)
@@ -252,6 +252,10 @@ def growth(place: Place) -> Iterator[Row]:
         f"{many.memory / few.memory:.2f}",
         f"{few.memory:.0f} to {many.memory:.0f} MiB",
     )
+
+
+def pixels(place: Place) -> Iterator[Row]:
+    """Yield how seconds and memory grow with the pixels of a picture."""
     runs = {side: spent(["-m", "benchmarks.speed.sized", str(side)]) for side in SIDES}
     for small, large in pairwise(SIDES):
         less, most = runs[small], runs[large]
@@ -265,7 +269,7 @@ def growth(place: Place) -> Iterator[Row]:
 
 PARTS = {
     "answers": answers, "explainers": explainers, "scores": scores, "floor": floor, "more": more, "growth": growth,
-    "whole": whole,
+    "pixels": pixels, "whole": whole,
 }  # fmt: skip
 
 
@@ -274,10 +278,16 @@ BEGIN, END = "<!-- speed: written by python -m benchmarks.speed --write -->", "<
 
 
 def written(page: Path, rows: Sequence[Row]) -> None:
-    """Put the table of rows into a page, between the marks that it has for it."""
+    """Put rows into the table of a page, between the marks that it has for it: each where it stands already, or last.
+
+    Rows that are not made anew stay.
+    """
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    table = "\n".join([HEAD, *(_line(row) for row in rows)])
-    page.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    inner, _, after = rest.partition(END)
+    held = {line.split(" | ")[0]: line for line in inner.strip().splitlines()[HEAD.count("\n") + 1 :]}
+    lines = held | {line.split(" | ")[0]: line for line in map(_line, rows)}
+    table = "\n".join([HEAD, *lines.values()])
+    page.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
 
 
 def _line(row: Row) -> str:

@@ -55,8 +55,10 @@ def test_a_larger_side_keeps_the_network_and_multiplies_its_places() -> None:
     assert large(torch.rand(2, 1, 96, 96)).shape == (2, 7)
 
 
-def test_the_table_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+def test_a_row_takes_the_place_of_the_one_before_and_others_stay(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    written(page, [("a", "b", "c", "d")])
-    assert page.read_text() == f"before\n{BEGIN}\n{HEAD}\n| a | b | c | d |\n{END}\nafter\n"
+    page.write_text(f"before\n{BEGIN}\n{END}\nafter\n")
+    written(page, [("a", "b", "c", "d"), ("e", "f", "g", "h")])
+    written(page, [("i", "j", "k", "l"), ("a", "2", "3", "4")])
+    lines = f"{HEAD}\n| a | 2 | 3 | 4 |\n| e | f | g | h |\n| i | j | k | l |"
+    assert page.read_text() == f"before\n{BEGIN}\n{lines}\n{END}\nafter\n"
