@@ -10,6 +10,7 @@ from harness.checks import CHECKS
 from harness.checks.ladder import RUNGS
 from harness.explainers import registered
 from harness.metrics.cards import MetricCard, metric_cards
+from harness.profiles import PROFILES, Profile
 
 HERE = Path(__file__).parent
 GENERATED = "Written by `python docs/tables.py`.\n"
@@ -115,6 +116,31 @@ def rungs() -> str:
     )
 
 
+def profiles() -> str:
+    """Return how much each profile measures."""
+    return _page(
+        "Profiles",
+        "`--profile` says how much is measured, `--per-class` takes another number of images of each predicted class, and "
+        "`--plan` what that costs before anything runs.",
+        (
+            "profile", "images a class", "exact games: cells, grids", "their passes an image", "images a class in games",
+            "played within cells", "steps of a curve", "null maps", "for what is costly", "built networks, images",
+        ),  # fmt: skip
+        [_profile(each) for each in PROFILES.values()],
+    )
+
+
+def _profile(size: Profile) -> list[str]:
+    """Return one profile's row."""
+    side, fills = size.cells_per_side, 3
+    passes = 2 ** (side * side) * size.cell_grids * fills
+    numbers = (
+        f"{side} x {side}, {size.cell_grids}", f"{passes:,}", size.cells_per_class, size.parts_per_class, size.steps,
+        size.spectrum_draws, size.costly_per_class, f"{size.built_networks} of each kind, {size.built_images} each",
+    )  # fmt: skip
+    return [size.name, str(size.per_class or "all"), *map(str, numbers)]
+
+
 def _page(title: str, said: str, head: tuple[str, ...], rows: list[list[str]]) -> str:
     """Return a page of one table."""
     return f"# {title}\n\n{said}\n\n{GENERATED}\n{_table(head, rows)}\n"
@@ -127,7 +153,7 @@ def _table(head: tuple[str, ...], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-PAGES = {"metrics.md": metrics, "explainers.md": explainers, "checks.md": checks, "rungs.md": rungs}
+PAGES = {"metrics.md": metrics, "explainers.md": explainers, "checks.md": checks, "rungs.md": rungs, "profiles.md": profiles}
 
 if __name__ == "__main__":
     for name, made in PAGES.items():

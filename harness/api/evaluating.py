@@ -68,7 +68,7 @@ def evaluate(
         taken to read them as they are; otherwise `spec` is needed.
     explainers
         Names, families, ``file.py:function``, functions (subject, images, targets) -> maps, or explainers: one or
-        several; by default the best known of each family. Controls are added.
+        several; by default seven well-known ones, :data:`harness.explainers.asked.DEFAULT`. Controls are added.
     checks
         Names or families, one or several; by default all that the images can answer, and every metric is measured.
     profile, per_class, seed, device, feed, workers, engine, address, isolate
@@ -135,7 +135,7 @@ def explainers_of(given: Any) -> tuple[Explainer, ...]:
         return asked_explainers(None)
     words = list(given) if isinstance(given, Sequence | set | frozenset) and not isinstance(given, str) else [given]
     if not words:
-        raise UsageError("explainers are empty; give one at least, or None for the best known")
+        raise UsageError("explainers are empty; give one at least, or None for well-known ones")
     return asked_explainers(words)
 
 

@@ -131,7 +131,7 @@ def command_parser() -> argparse.ArgumentParser:
     )
     gallery.add_argument("--out", metavar="DIR", type=Path, help="where figures, page and run go")
     gallery.add_argument("--run", metavar="RUN", type=Path, dest="run_folder", help="a run to take the numbers from")
-    gallery.add_argument("--image", metavar="ID", help="number or file whose filter outputs are shown (5607 if any)")
+    gallery.add_argument("--image", metavar="ID", help="number or file whose filter outputs are shown")
     gallery.add_argument("--after-activation", action="store_true", help="show filter outputs after their activation")
     gallery.add_argument("--seed", metavar="K", type=seed, default=0, help="of every random draw (default %(default)s)")
     gallery.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default %(default)s)")
