@@ -330,7 +330,11 @@ METHODS_ARE = "The methods are "
 
 def plain(reason: str, of: Outcome) -> str:
     """Return a reason without what is of one network alone: its name and layers."""
-    said = reason.replace(repr(of.name), "the network").replace(f"layer {of.layer!r}", "its layer").replace(repr(of.layer), "its layer")
+    said = (
+        reason.replace(repr(of.name), "the network")
+        .replace(f"layer {of.layer!r}", "its layer")
+        .replace(repr(of.layer), "its layer")
+    )
     said = re.sub(r"(something gets around) '[^']*'", r"\1 its last", said)
     said = re.sub(r"the \d+ x \d+ tokens of layer '[^']*'", "the tokens of a layer", said)
     return re.sub(r"\b\d+ tokens", "tokens", re.sub(r" \(row \d.*?\)", "", said))

@@ -118,14 +118,15 @@ def rungs() -> str:
 
 def profiles() -> str:
     """Return how much each profile measures."""
+    head = (
+        "profile", "images a class", "exact games: cells, grids", "their passes an image", "images a class in games",
+        "played within cells", "steps of a curve", "null maps", "for what is costly", "built networks, images",
+    )  # fmt: skip
     return _page(
         "Profiles",
-        "`--profile` says how much is measured, `--per-class` takes another number of images of each predicted class, and "
-        "`--plan` what that costs before anything runs.",
-        (
-            "profile", "images a class", "exact games: cells, grids", "their passes an image", "images a class in games",
-            "played within cells", "steps of a curve", "null maps", "for what is costly", "built networks, images",
-        ),  # fmt: skip
+        "`--profile` says how much is measured, `--per-class` takes another number of images of each predicted class, "
+        "and `--plan` what that costs before anything runs.",
+        head,
         [_profile(each) for each in PROFILES.values()],
     )
 
@@ -153,7 +154,13 @@ def _table(head: tuple[str, ...], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-PAGES = {"metrics.md": metrics, "explainers.md": explainers, "checks.md": checks, "rungs.md": rungs, "profiles.md": profiles}
+PAGES = {
+    "metrics.md": metrics,
+    "explainers.md": explainers,
+    "checks.md": checks,
+    "rungs.md": rungs,
+    "profiles.md": profiles,
+}
 
 if __name__ == "__main__":
     for name, made in PAGES.items():

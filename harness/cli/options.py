@@ -56,7 +56,7 @@ def add_run_options(parser: Any) -> None:
         type=_gib,
         help="most memory that one call of an explainer may take (default: most of what the machine has free)",
     )
-    add("--workers", metavar="N", type=int, default=0, help="processes of one thread that work side by side (default: this process alone)")
+    add("--workers", metavar="N", type=int, default=0, help="processes of one thread side by side (0: this one alone)")
     add("--isolate", action="store_true", help="each explainer, metric and check of yours in a process of its own")
     add("--no-store", action="store_true", help="make everything anew; take nothing that another run has made")
     add("--engine", choices=ENGINES, default=LOCAL, help="where they work: this machine, or Ray (default %(default)s)")
