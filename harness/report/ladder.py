@@ -182,8 +182,10 @@ def _advice(run: RunFolder, methods: Sequence[Standing]) -> list[str]:
     said = []
     if best:
         said.append(f"For this network use {wording.listed(best)}.")
-    else:
+    elif (run.scores["metric"] == SHARE).any():
         said.append("No method is shown to show what counted for this network.")
+    else:
+        said.append("What counted was not asked: `--check cells` asks it, or no --check at all.")
     if refused:
         said.append(f"Do not read as what counted: {wording.listed(refused)}.")
     other = [one.explainer for one in methods if one.stopped is not None and one.stopped["reached"] == ELSEWHERE]
