@@ -98,7 +98,7 @@ def _by_rung(run: RunFolder) -> dict[tuple[str, str], Belief]:
 
 def _state(one: ladder.Standing) -> State:
     """Return what a standing says of whether a map may be read as what counted."""
-    if one.rung >= ladder.COUNTED and "what counts" in one.yes:
+    if one.counted:
         return State.BELIEVED
     if one.stopped is None:
         return State.UNJUDGED

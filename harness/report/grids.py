@@ -109,7 +109,8 @@ def in_short(run: RunFolder) -> Grid:
 def _reading(run: RunFolder, name: str) -> tuple[str, str]:
     """Return as what a method's maps can be read, and as what not or not yet."""
     one, rungs = ladder.standing(run, name, with_share=False), {each.name: each for each in run.record.rungs}
-    shown = [each.claim for each in run.record.rungs if ladder.COUNTED <= each.number <= one.rung]
+    rose = [each for each in run.record.rungs if ladder.COUNTED <= each.number <= one.rung]
+    shown = [each.claim for each in rose if each.name in one.yes]
     good = wording.listed(shown) if shown else "nothing yet"
     if one.stopped is not None:
         gap = rungs[str(one.stopped["name"])].gap

@@ -19,7 +19,7 @@ CHANCE = 0.5
 MAP = "map"
 ELSEWHERE = "another question"
 """What a rung of what counted says of an explainer that answers what a small change would do."""
-COUNTED = 3
+COUNTED, COUNTS = 3, "what counts"
 """The rung from which on a map may be read as what counted, as the checks number it."""
 
 
@@ -82,6 +82,11 @@ class Standing:
     resolution: int
     yes: tuple[str, ...]
     stopped: dict[str, Any] | None
+
+    @property
+    def counted(self) -> bool:
+        """Whether its maps may be read as what counted: that was asked and shown, and so was every rung below."""
+        return self.rung >= COUNTED and COUNTS in self.yes
 
 
 def standings(run: RunFolder, where: str = ALL) -> list[Standing]:
@@ -172,7 +177,7 @@ def _beside(run: RunFolder, held: Sequence[Standing]) -> list[str]:
 
 def _advice(run: RunFolder, methods: Sequence[Standing]) -> list[str]:
     """Say what to use and what not to read as what counted."""
-    good = [one for one in methods if one.rung >= COUNTED]
+    good = [one for one in methods if one.counted]
     best = [one.explainer for one in good if one.rung == max(each.rung for each in good)]
     refused = [
         one.explainer

@@ -82,11 +82,13 @@ def test_where_nobody_shows_what_counted_that_is_said() -> None:
     assert ladder.lines(run)[-1].startswith("No method is shown to show what counted")
 
 
-def test_where_what_counted_was_not_asked_nobody_is_said_to_fall_short_of_it() -> None:
+def test_where_what_counted_was_not_asked_nobody_falls_short_of_it_and_nobody_is_used_for_it() -> None:
     run = Run()
     run.ladder.loc[(run.ladder["explainer"] == "good") & (run.ladder["rung"] == 3), "reached"] = "not applicable"
     vars(run)["scores"] = run.scores.iloc[:0]
+    assert ladder.standing(run, "good").rung == 4
     assert ladder.lines(run)[-1].startswith("What counted was not asked: `--check cells` asks it")
+    assert grids._reading(run, "good")[0] == RUNGS[3].claim
 
 
 def test_people_widen_the_interval_where_they_are_known() -> None:
