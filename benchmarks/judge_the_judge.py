@@ -202,7 +202,10 @@ def score_rows(of: Judged) -> pd.DataFrame:
 
 
 def rung_rows(of: Judged) -> pd.DataFrame:
-    """Return the same of rungs: reached counts 1, open or not judged 0, not reached -1; intervals over draws."""
+    """Return the same of rungs: reached counts 1, open or not judged 0, not reached -1; the mean of draws, and over them.
+
+    The agreement of the mean of all draws would be another number: what is reached in some draws has fewer ties there.
+    """
     names = sorted(set(map(str, of.ladders["explainer"])) & (of.right | of.faulty | set(map(str, of.truth["cells"]))))
     reached = of.ladders[of.ladders["explainer"].isin(names)]
     worth = reached["reached"].map({Reached.YES: 1.0, Reached.NO: -1.0}).fillna(0.0)
@@ -214,13 +217,18 @@ def rung_rows(of: Judged) -> pd.DataFrame:
         judge = (
             held.pivot(index="seed", columns="explainer", values="worth").reindex(columns=names).to_numpy(np.float64)
         )
-        judge = np.concatenate([judge.mean(axis=0, keepdims=True), judge])
         row: dict[str, object] = {"score": f"rung {rung.number}: {rung.name}", "kind": "rung", "explainers": len(names)}
         for what, means in truth.items():
-            found = agreement(judge, np.repeat(means, len(judge), axis=0))
+            found = _of_draws(agreement(judge, np.repeat(means, len(judge), axis=0)))
             row |= interval(what, found if held_out_of(what, str(row["score"])) else NOTHING)
-        rows.append(row | interval("auroc", auroc(judge, right, faulty)))
+        rows.append(row | interval("auroc", _of_draws(auroc(judge, right, faulty))))
     return pd.DataFrame(rows)
+
+
+def _of_draws(found: Float[np.ndarray, " r"]) -> Float[np.ndarray, " r1"]:
+    """Return what draws gave behind their mean; NaN where none is defined."""
+    known = found[~np.isnan(found)]
+    return np.concatenate([[known.mean() if len(known) else np.nan], found])
 
 
 NOTHING: Float[np.ndarray, " r"] = np.full(2, np.nan)
