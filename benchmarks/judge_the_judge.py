@@ -202,7 +202,7 @@ def score_rows(of: Judged) -> pd.DataFrame:
 
 
 def rung_rows(of: Judged) -> pd.DataFrame:
-    """Return the same of rungs: reached counts 1, open or not judged 0, not reached -1; the mean of draws, and over them.
+    """Return the same of rungs: reached counts 1, open or not judged 0, not reached -1; of draws the mean and interval.
 
     The agreement of the mean of all draws would be another number: what is reached in some draws has fewer ties there.
     """
