@@ -97,17 +97,20 @@ def told(rows: pd.DataFrame, score: str, column: str) -> float:
     return float(rows[column].to_numpy(np.float64)[list(rows.index).index(score)])
 
 
-def found(**scores: pd.DataFrame) -> pd.DataFrame:
+def judged(scores: dict[str, pd.DataFrame], ladders: pd.DataFrame) -> judge.Judged:
     worth = np.linspace(0, 1, len(NAMES))
-    held = judge.Judged(
+    return judge.Judged(
         scores,
         {"cells": table(worth, 0.1, 0), "tiles": table(worth, 0.1, 1)},
         {image: image // 2 for image in IMAGES},
         frozenset(NAMES[-4:]),
         frozenset(NAMES[:8]),
-        pd.DataFrame(),
+        ladders,
     )
-    return judge.score_rows(held).set_index("score")
+
+
+def found(**scores: pd.DataFrame) -> pd.DataFrame:
+    return judge.score_rows(judged(scores, pd.DataFrame())).set_index("score")
 
 
 def test_a_score_that_follows_the_truth_agrees_and_one_that_ignores_it_does_not() -> None:
@@ -127,6 +130,19 @@ def test_what_shares_answers_with_a_truth_is_not_held_against_it() -> None:
     assert np.isnan(told(rows, "settled-pairs map", "cells"))
     assert told(rows, "settled-pairs map", "tiles") > 0.9
     assert np.isnan(told(rows, "tile-ranks-absolute map", "tiles"))
+
+
+def test_a_rungs_agreement_lies_in_the_interval_of_its_draws() -> None:
+    """Drawn so that each draw reaches few of those that it should: their mean ranks better than any of them."""
+    source, rows = np.random.default_rng(0), []
+    for seed in range(20):
+        for place, name in enumerate(NAMES):
+            reached = "yes" if source.random() < place / len(NAMES) else "open"
+            rows.append(ladder(*["yes"], *[reached] * 6, seed=seed, name=name))
+    told_of = judge.rung_rows(judged({}, pd.concat(rows))).set_index("score").loc["rung 2: network"]
+    for what in ("cells", "tiles", "auroc"):
+        assert told_of[f"{what} low"] <= told_of[what] <= told_of[f"{what} high"]
+    assert 0.2 < told_of["cells"] < 0.9
 
 
 def test_few_explainers_tell_no_correlation() -> None:
