@@ -113,7 +113,8 @@ def judged(pair: Pair, folder: RunFolder, draws: int, jobs: int) -> Judged:
 def directed(run: RunFolder, names: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Return each score that has a better end, higher being better: an explainer a column, an image a row.
 
-    What null maps score judges nobody: maps' own scores, and what they gain.
+    What null maps score judges nobody: maps' own scores, and what they gain. A score that is defined of nobody is left
+    out.
     """
     better = {name: facts.higher_is_better for name, facts in run.record.metrics.items()}
     held = run.scores[run.scores["explainer"].isin(names)]
@@ -121,7 +122,7 @@ def directed(run: RunFolder, names: Sequence[str]) -> dict[str, pd.DataFrame]:
     for (*which, variant), rows in held.groupby([*IDENTITY, "variant"], sort=False):
         score = Score(*map(str, which))
         own = score.kind != SCORE or str(variant).split()[0] == MAP
-        if own and better.get(score.name) is not None:
+        if own and better.get(score.name) is not None and rows["value"].notna().any():
             table = rows.pivot_table(index="image", columns="explainer", values="value")
             found[f"{score.name} {variant}"] = table if better[score.name] else -table
     return found

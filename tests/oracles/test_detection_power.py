@@ -1,6 +1,8 @@
 """What counts as believing a fault, as showing it to be false, and as a false alarm; and what a judge's table tells."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -10,8 +12,10 @@ from benchmarks import detection_power as power
 from benchmarks import judge_the_judge as judge
 from harness.evaluation.planted import PAIRS, Pair
 from harness.explainers import registered
+from harness.metrics.score import Score
 from harness.oracles.good import KnownGood
 from harness.oracles.making import PlantedFault
+from harness.store import RunFolder
 
 PAIR = PAIRS["faces-cnn"]
 
@@ -143,6 +147,28 @@ def test_a_rungs_agreement_lies_in_the_interval_of_its_draws() -> None:
     for what in ("cells", "tiles", "auroc"):
         assert told_of[f"{what} low"] <= told_of[what] <= told_of[f"{what} high"]
     assert 0.2 < told_of["cells"] < 0.9
+
+
+def test_a_score_that_is_defined_of_nobody_is_left_out() -> None:
+    rows = [
+        {
+            **vars(Score(metric)), "explainer": name, "variant": "map", "image": image,
+            "value": float(image) if metric == "deletion-auc" else np.nan,
+        }
+        for metric in ("deletion-auc", "road")
+        for name in NAMES
+        for image in IMAGES
+    ]  # fmt: skip
+
+    class Run:
+        scores = pd.DataFrame(rows)
+        record = SimpleNamespace(
+            metrics=dict.fromkeys(("deletion-auc", "road"), SimpleNamespace(higher_is_better=False))
+        )
+
+    found = judge.directed(cast("RunFolder", Run()), NAMES)
+    assert list(found) == ["deletion-auc map"]
+    assert (found["deletion-auc map"].loc[5] == -5.0).all()
 
 
 def test_few_explainers_tell_no_correlation() -> None:
