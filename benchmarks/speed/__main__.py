@@ -17,7 +17,7 @@ from torch import Tensor
 
 from benchmarks.explainers_parity.setup import quiet
 from benchmarks.speed.costs import Spent, judged, spent
-from benchmarks.speed.peers import Work, work_of
+from benchmarks.speed.peers import Work, explainers_elsewhere, work_of
 from benchmarks.speed.peers import explainers as methods
 from benchmarks.speed.scores import side_by_side
 from harness.explainers import registered
@@ -181,14 +181,15 @@ def explainers(place: Place) -> Iterator[Row]:
     """Yield the CPU seconds of each explainer's maps beside its peer's of the same images."""
     ids = load_faces("rendered").ids[: 7 * place.per_class].tolist()
     work = work_of("faces-cnn", "rendered", ids, layout=False)
-    for name, theirs in methods(work).items():
+    peers = {(name, "peer"): method for name, method in methods(work).items()} | explainers_elsewhere(work)
+    for (name, package), theirs in peers.items():
         # A network of its own for each round: what one has been asked it remembers.
         fresh = iter([_warm() for _ in range(ROUNDS)])
         ours = partial(_maps, name, fresh, work)
         with quiet():
             own, other = _least(ours, partial(theirs, work.network, work.images, work.targets), rounds=ROUNDS)
         yield (
-            f"maps of {name} / peer",
+            f"maps of {name} / {package}",
             ".90",
             f"{own / other:.2f}",
             f"{own:.3f} of {other:.3f} CPU s, {len(ids)} images",

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.explainers_parity.references import zennit_box, zennit_composite, zennit_rules
 from benchmarks.metrics_parity.setup import from_quantus, library_quantus, plain, quiet
 from harness.explainers._segments import segments_of
 from harness.faces.loading import load_faces
@@ -48,6 +49,42 @@ NOISY, STEPPED, LAYERED, ASKED = 24, 32, 16, 300
 def explainers(work: Work) -> dict[str, Explain]:
     """Return the peers' own methods, by the names that they have here, each with its library's other defaults."""
     return {**_by_gradient(), **_by_layer(work), **_by_pictures()}
+
+
+def explainers_elsewhere(work: Work) -> dict[tuple[str, str], Explain]:
+    """Return those of zennit and pytorch-grad-cam, by the names that they have here and their package."""
+    from explainer_cases import reference  # beside the tests, where the comparisons of maps find it too
+
+    attribution: Any = reference("zennit.attribution")
+    cams: Any = reference("pytorch_grad_cam")
+    choice: Any = reference("pytorch_grad_cam.utils.model_targets")
+
+    def relevance(made: Callable[[Tensor], Any]) -> Explain:
+        def maps(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+            with attribution.Gradient(network, made(x)) as attributor:
+                found: Tensor = attributor(x.clone().requires_grad_(), torch.eye(len(network(x[:1])[0]))[y])[1]
+            return found
+
+        return maps
+
+    def by_cam(name: str) -> Explain:
+        def maps(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+            cam, asked = (
+                getattr(cams, name)(network, [work.layer]),
+                [choice.ClassifierOutputTarget(int(one)) for one in y],
+            )
+            return torch.from_numpy(cam(x.clone().requires_grad_(), asked))[:, None]
+
+        return maps
+
+    return {
+        ("lrp-epsilon", "zennit"): relevance(zennit_rules("Epsilon", "Epsilon", Epsilon=1e-3)),
+        ("lrp-z-plus", "zennit"): relevance(zennit_composite("EpsilonPlus")),
+        ("lrp-epsilon-gamma-box", "zennit"): relevance(zennit_box),
+        ("grad-cam", "pytorch-grad-cam"): by_cam("GradCAM"),
+        ("layer-cam", "pytorch-grad-cam"): by_cam("LayerCAM"),
+        ("score-cam", "pytorch-grad-cam"): by_cam("ScoreCAM"),
+    }
 
 
 def _by_gradient() -> dict[str, Explain]:
