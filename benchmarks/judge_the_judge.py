@@ -301,6 +301,7 @@ def draw(tables: Mapping[str, pd.DataFrame], file: Path) -> None:
             ax.set_title(name, loc="left", fontsize=8)
             ax.set_yticks(range(len(order)), order if ax is axes[0][0] else [""] * len(order))
             ax.set_xlim(-1, 1)
+            ax.set_xticks([-0.5, 0.0, 0.5, 1.0])  # -1 would meet the 1 of the panel beside it
             ax.set_ylim(-0.7, len(order) - 0.3)
         marks = [Line2D([], [], marker="o", linestyle="", color=ink, label=kind) for kind, ink in COLOURS.items()]
         axes[0][-1].legend(handles=marks, loc="lower right", fontsize=7, frameon=False)
