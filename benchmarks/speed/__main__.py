@@ -223,12 +223,12 @@ def scores(place: Place) -> Iterator[Row]:
     with quiet():
         found = list(side_by_side(place.per_class, place.path / "scores", ROUNDS))
     for what, own, other, told in found:
-        ratio = own.seconds / other.seconds
-        a_pass = ratio * other.passes / own.passes if own.passes and other.passes else float("nan")
+        ratio, counted = own.seconds / other.seconds, bool(own.passes and other.passes)
+        a_pass = f", {ratio * other.passes / own.passes:.2f} a pass" if counted else ""
         yield (
             f"scores of {what}",
-            ".90 a pass" if own.passes and other.passes else "-",
-            f"{ratio:.2f}" + (f", {a_pass:.2f} a pass" if a_pass == a_pass else ""),
+            ".90 a pass" if counted else "-",
+            f"{ratio:.2f}{a_pass}",
             f"{own.seconds:.2f} s, {own.passes} passes ({told}); {other.seconds:.2f} s, {other.passes} passes",
         )
 

@@ -69,11 +69,9 @@ def explainers_elsewhere(work: Work) -> dict[tuple[str, str], Explain]:
 
     def by_cam(name: str) -> Explain:
         def maps(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-            cam, asked = (
-                getattr(cams, name)(network, [work.layer]),
-                [choice.ClassifierOutputTarget(int(one)) for one in y],
-            )
-            return torch.from_numpy(cam(x.clone().requires_grad_(), asked))[:, None]
+            asked = [choice.ClassifierOutputTarget(int(target)) for target in y]
+            found = getattr(cams, name)(network, [work.layer])(x.clone().requires_grad_(), asked)
+            return torch.from_numpy(found)[:, None]
 
         return maps
 
