@@ -54,7 +54,7 @@ def saved(stops: pd.DataFrame, passes: int) -> str:
     """Say in a line who would have been decided before the last person, and what that would have saved."""
     early = stops[(stops["holds"] != "open") & (stops["n"] < stops["of"])]
     if early.empty:
-        return "Nobody would have been decided before the last of them."
+        return "Had one looked after every person, nobody would have been decided before the last."
     told = [f"{row['explainer']} after {row['n']} of {row['of']}" for row in early.to_dict("records")]
     spared = int(stops["of_images"].max() - stops["images"].max()) * passes
     games = int(stops["of_images"].max()) * passes

@@ -132,7 +132,7 @@ def test_what_it_would_have_saved_is_said() -> None:
     assert f"{(119 - most) * 2048:,} would be saved" in early.saved(without, 2048)
     assert (
         early.saved(table[table["explainer"] == "open"], 2048)
-        == "Nobody would have been decided before the last of them."
+        == "Had one looked after every person, nobody would have been decided before the last."
     )
 
 
