@@ -22,7 +22,7 @@ DEFAULT = (
     "random",
     "edges",
 )
-"""What is judged where nothing is asked for: the best known of each family, and two controls."""
+"""What is judged where nothing is asked for: seven well-known methods and two controls."""
 
 ENTRY_POINTS = "harness.explainers"
 """Group of entry points under which other packages offer explainers."""

@@ -51,6 +51,12 @@ class Sample:
         evidence = Evidence(scores, Measured().matrices, case.subject.classes, case.seed, persons=people)
         return next(each for each in claim.judge(claim, evidence, explainer.name) if each.kind == EVERYTHING)
 
+    def right_within(self, explainer: Explainer) -> float:
+        """The share of settled pairs of parts of one cell that the explainer orders right, over all images."""
+        scores = self._scores(explainer, CHECKS["cells-edges-fine"].needs)
+        mine = scores[(scores["metric"] == "settled-pairs") & (scores["variant"] == "map within")]
+        return float(mine["value"].mean())
+
     def sides(self, explainer: Explainer, checks: tuple[str, ...]) -> dict[str, bool]:
         """Whether each check's effect, whatever its interval, lies on the claim's side of its margin."""
         found = {}
