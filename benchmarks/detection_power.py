@@ -38,9 +38,8 @@ CAUGHT, ALARMS = 0.95, 0.01
 """What is aimed at: faults kept off their rung, and right explainers said to miss one, at most."""
 KNOWN_REASONS: Mapping[str, str] = {
     "blurred": (
-        "parts of a cell are worth more beside a weighty cell, so that the map's own coarser picture orders them, and "
-        "no null of the finer level has that picture; elsewhere the mass that a blur spreads into the half that the "
-        "network cannot see gives it away, but not where the spoiled map is as smooth itself"
+        "it is not false there: which part of a cell is worth more follows from what lies around it, and a blur below "
+        "half a cell keeps that; python benchmarks/resolution.py shows what each blur takes, from the truth itself too"
     ),
 }
 """Why a fault is not kept off, where that is known."""
