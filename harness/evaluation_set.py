@@ -73,6 +73,29 @@ class EvaluationSet:
         return classes
 
     @cached_property
+    def runners_up(self) -> Int[np.ndarray, " n"]:
+        """The class that each image is next likely to be, after the one explained; needs two classes."""
+        left = self.probabilities.copy()
+        left[np.arange(len(left)), self.targets] = -1
+        second: np.ndarray = left.argmax(1)
+        # A softmax in single precision is 0 for all that lies far behind, and equal for what lies near: logits are not.
+        tied = np.flatnonzero((left == left.max(1, keepdims=True)).sum(1) > 1)
+        if len(tied):
+            second[tied] = self._next_by_logits(tied, left[tied])
+        return second
+
+    def _next_by_logits(self, index: Int[np.ndarray, " m"], left: Float[np.ndarray, "m k"]) -> Int[np.ndarray, " m"]:
+        """Return, of the classes of largest `left`, the one with the largest logit."""
+        logits = self.logits(index)
+        found: np.ndarray = np.where(left == left.max(1, keepdims=True), logits, -np.inf).argmax(1)
+        return found
+
+    def logits(self, index: Int[np.ndarray, " m"]) -> Float[np.ndarray, "m k"]:
+        """Ask the network for the logits of the images at `index`."""
+        found: np.ndarray = self.subject.logits(self.images[torch.from_numpy(index)]).double().cpu().numpy()
+        return found
+
+    @cached_property
     def target_names(self) -> Shaped[np.ndarray, " n"]:
         """Name of the class explained for each image."""
         names: np.ndarray = np.array(self.subject.classes)[self.targets]

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
-from jaxtyping import Float
+import pandas as pd
+from jaxtyping import Float, Int
 
 from harness.checks.base import CLASSES, CONFIDENCE, EVERYTHING, Check, Evidence, Finding
 from harness.metrics.confusion import recall
@@ -19,7 +20,7 @@ from harness.statistics import (
 )
 
 RESAMPLES = 999
-"""Bootstrap resamples of the images within each class."""
+"""Bootstrap resamples of the people, or images, within each class."""
 FAMILY = "confusion"
 ANY_ASSOCIATION = "any association counts; its size is stated beside it"
 
@@ -28,25 +29,37 @@ def _recall_follows_gain(check: Check, evidence: Evidence, explainer: str) -> Se
     """Correlate each class's mean deletion gain with its recall."""
     counts = evidence.matrix("confusion")
     if counts is None:
-        return [Finding(EVERYTHING, 0, reason="the images have no labels")]
+        return [Finding(EVERYTHING, 0, len(evidence.classes), reason="the images have no labels", unit=CLASSES)]
     rows = evidence.of(explainer, "deletion-gain", "spectrum-null").dropna(subset="value")
     recalls = recall(counts.astype(np.int64))
     held = [k for k, name in enumerate(evidence.classes) if (rows["target"] == name).any() and recalls[k] >= 0]
-    groups = [rows.loc[rows["target"] == evidence.classes[k], "value"].to_numpy(np.float64) for k in held]
+    groups = [rows.loc[rows["target"] == evidence.classes[k], "value"] for k in held]
     gains = np.array([group.mean() for group in groups])
-    low, high = _bootstrapped(groups, recalls[held], evidence.seed)
+    people = [_by_person(group, evidence.clusters(group.index)) for group in groups]
+    low, high = _bootstrapped(people, recalls[held], evidence.seed)
     test = partial(exact_correlation, gains, recalls[held])
-    return [_finding(test, low, high)]
+    return [_finding(test, len(evidence.classes), low, high)]
+
+
+def _by_person(values: "pd.Series[float]", who: Int[np.ndarray, " n"] | None) -> Float[np.ndarray, "2 m"]:
+    """Return the sum of each person's values and how many there are; each image is its own where nobody is known."""
+    found = values.to_numpy(np.float64)
+    index = np.arange(len(found)) if who is None else np.unique(who, return_inverse=True)[1]
+    return np.stack([np.bincount(index, found), np.bincount(index)])
 
 
 def _bootstrapped(
-    groups: list[Float[np.ndarray, " m"]], recalls: Float[np.ndarray, " k"], seed: int
+    groups: list[Float[np.ndarray, "2 m"]], recalls: Float[np.ndarray, " k"], seed: int
 ) -> tuple[float, float]:
-    """Return the percentile interval of the correlation when the images of each class are drawn anew."""
+    """Return the percentile interval of the correlation when the people of each class are drawn anew, images and all.
+
+    Each group holds the sums of its people's values and how many each has.
+    """
     if len(groups) < 3:
         return np.nan, np.nan
     rng = np.random.default_rng(seed)
-    means = np.stack([rng.choice(group, (RESAMPLES, len(group))).mean(1) for group in groups], axis=1)
+    drawn = [group[:, rng.integers(0, group.shape[1], (RESAMPLES, group.shape[1]))].sum(2) for group in groups]
+    means = np.stack([sums / counts for sums, counts in drawn], axis=1)
     found = spearman_rows(means, np.broadcast_to(recalls, means.shape).copy())
     tail = (1 - CONFIDENCE) / 2
     low, high = np.nanquantile(found, [tail, 1 - tail]) if not np.isnan(found).all() else (np.nan, np.nan)
@@ -57,17 +70,17 @@ def _confused_are_alike(check: Check, evidence: Evidence, explainer: str) -> Seq
     """Mantel: confusion of two classes against the likeness of their mean maps."""
     matrices = _class_matrices(evidence, explainer)
     if isinstance(matrices, str):
-        return [Finding(EVERYTHING, 0, reason=matrices)]
+        return [Finding(EVERYTHING, 0, len(evidence.classes), reason=matrices, unit=CLASSES)]
     confused, alike, _ = matrices
-    return [_finding(partial(mantel, confused, alike, statistic=spearman_rows))]
+    return [_finding(partial(mantel, confused, alike, statistic=spearman_rows), len(evidence.classes))]
 
 
 def _confused_are_alike_given_faces(check: Check, evidence: Evidence, explainer: str) -> Sequence[Finding]:
     """Partial Mantel: the same, given the likeness of the class-mean images."""
     matrices = _class_matrices(evidence, explainer)
     if isinstance(matrices, str):
-        return [Finding(EVERYTHING, 0, reason=matrices)]
-    return [_finding(partial(partial_mantel, *matrices, statistic=spearman_rows))]
+        return [Finding(EVERYTHING, 0, len(evidence.classes), reason=matrices, unit=CLASSES)]
+    return [_finding(partial(partial_mantel, *matrices, statistic=spearman_rows), len(evidence.classes))]
 
 
 def _class_matrices(evidence: Evidence, explainer: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | str:
@@ -88,13 +101,15 @@ def _class_matrices(evidence: Evidence, explainer: str) -> tuple[np.ndarray, np.
     return rates[chosen], alike[chosen], images[chosen]
 
 
-def _finding(test: Callable[..., PermutationResult], low: float = np.nan, high: float = np.nan) -> Finding:
-    """Return a permutation test, for the claim and against it, as a finding over classes."""
+def _finding(
+    test: Callable[..., PermutationResult], classes: int, low: float = np.nan, high: float = np.nan
+) -> Finding:
+    """Return a permutation test, for the claim and against it, as a finding over those of `classes` that it had."""
     result, against = (test(alternative=side) for side in (Alternative.GREATER, Alternative.LESS))
     return Finding(
         EVERYTHING,
         result.n,
-        0,
+        classes - result.n,
         result.statistic,
         low,
         high,

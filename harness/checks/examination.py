@@ -18,8 +18,7 @@ from jaxtyping import Float
 from harness.checks.base import ALPHA, CONFIDENCE, Evidence, Verdict
 from harness.measurements.base import MAP, SPECTRUM
 from harness.measurements.cells import SETTLED
-from harness.metrics.cards import MetricCard, metric_cards
-from harness.metrics.score import Score
+from harness.metrics.cards import MetricCard, metric_cards, names_of
 from harness.names import MEAN_FACE
 from harness.oracles.known import NOISE, ORACLE, TRUTH, oracle_name
 from harness.statistics import holm, mean_above_p, people_interval
@@ -79,12 +78,12 @@ def examined(evidence: Evidence) -> dict[str, Examination]:
 
 
 def barred(found: Mapping[str, Examination]) -> dict[str, str]:
-    """Return the scores that may judge nobody, with the reason: of metrics that did not pass."""
+    """Return the scores that may judge nobody, with the reason: of metrics that did not pass, and of their variants."""
     failed = {name: one.reason for name, one in found.items() if one.verdict is not Verdict.PASS}
     return {
         score: f"{name} did not pass its examination on this subject: {reason}"
         for name, reason in failed.items()
-        for score in (name, Score(name).gain.name)
+        for score in names_of(metric_cards()[name])
     }
 
 
@@ -109,7 +108,8 @@ def _examined(evidence: Evidence, card: MetricCard) -> Examination | None:
 def _blind(evidence: Evidence) -> list[str]:
     """Return the controls that are known to be wrong here, as the scores call them."""
     called = [evidence.control(name) for name in BLIND]
-    return [name for name in called if evidence.of(name, SETTLED, MAP)["value"].mean() < HALF_WAY]
+    # Of which it is not known shows nothing that would speak for it.
+    return [name for name in called if not evidence.of(name, SETTLED, MAP)["value"].mean() >= HALF_WAY]
 
 
 def _truth(evidence: Evidence, card: MetricCard) -> str:

@@ -98,9 +98,10 @@ def ladder(
 ) -> pd.DataFrame:
     """Return which rungs each explainer stands on, over all images and for each class.
 
-    A rung is reached where every claim that decides it holds; it is not where one of them fails; it is open where none
-    fails and one is not settled or could not be judged. Claims at several resolutions are one claim at each: the rung
-    stands at the finest at which they all hold, if they hold at the coarsest.
+    A rung is reached where every claim that decides it holds; it is not where one of them fails, nor by what one of
+    them compares with; it is open where none fails and one is not settled or could not be judged. Claims at several
+    resolutions are one claim at each: the rung stands at the finest at which they all hold, if they hold at the
+    coarsest.
 
     Parameters
     ----------
@@ -273,6 +274,10 @@ def _elsewhere(row: dict[str, Any]) -> dict[str, Any]:
 def _reached(claims: Sequence[dict[str, Any]]) -> tuple[Reached, dict[str, Any], str]:
     """Weigh claims that must all hold; return what they say together, the claim that decides it, and why."""
     of = {verdict: [row for row in claims if row["verdict"] == verdict] for verdict in Verdict}
+    # What a claim compares with is no better than itself.
+    itself = [row for row in of[Verdict.NOT_APPLICABLE] if row.get("control") == row["explainer"]]
+    if itself and not of[Verdict.FAIL]:
+        return Reached.NO, itself[0], f"{itself[0]['check']}: {itself[0]['reason']}"
     if of[Verdict.FAIL]:
         worst = min(of[Verdict.FAIL], key=_clearance)
         return Reached.NO, worst, f"{worst['check']}: {worst['reason']}"

@@ -143,7 +143,7 @@ class CellsByClass:
         few = case.take(chosen[index])
         if lacking:
             return _nothing(few, (RIVAL, CONTRAST), lacking)
-        truth, rivals = self.games.truth(case, attributions.shared), runners_up(few)
+        truth, rivals = self.games.truth(case, attributions.shared), few.runners_up
         by_target, by_rival = attributions.maps[chosen[index]], attributions.explain(few.images, rivals)
         levels = [level.take(index) for level in truth.cells]
         asked = {
@@ -205,14 +205,6 @@ def of_the_network(games: Games, case: EvaluationSet, shared: Shared) -> Measure
         rows.append(_row_of_network(few, "additivity", name, additive.mean(axis=0)))
         rows.append(_row_of_network(few, "fill-recognition", name, _recognised(truth.taken[:, number])))
     return Measured(scores=joined(SCORES, rows))
-
-
-def runners_up(case: EvaluationSet) -> Int[np.ndarray, " n"]:
-    """Return the class that each image is next likely to be, after the one explained."""
-    found = case.probabilities.copy()
-    found[np.arange(len(found)), case.targets] = -1
-    second: np.ndarray = found.argmax(axis=1)
-    return second
 
 
 @dataclass(frozen=True)
@@ -310,7 +302,7 @@ def _fit(truth: Truth, maps: Float[np.ndarray, "n h w"]) -> Float64[np.ndarray, 
     return mean
 
 
-def _recognised(taken: Bool[np.ndarray, "grids n s"]) -> Float64[np.ndarray, " n"]:
+def _recognised(taken: Float[np.ndarray, "grids n s"]) -> Float64[np.ndarray, " n"]:
     """Return the share of coalitions of at least half of the cells that are taken for the target."""
     held = coalitions(taken.shape[2].bit_length() - 1)
     large = 2 * held.sum(axis=1) >= held.shape[1]

@@ -16,7 +16,6 @@ from harness.effects import EVERYTHING
 from harness.measurements.answers import target_logits
 from harness.measurements.base import MAP, Attributions, Measured, score_rows
 from harness.measurements.causes import Causes, causes, effects_on
-from harness.measurements.cells import runners_up
 from harness.measurements.scored import CONSTANT, scored_against_nulls
 from harness.metrics.cards import card_of
 from harness.metrics.localization import positive
@@ -93,7 +92,7 @@ class PartTargets:
         truth = causes(few)
         if truth is None or len(few.case.subject.classes) < 2:
             return Measured()
-        case, rivals = few.case, runners_up(few.case)
+        case, rivals = few.case, few.case.runners_up
         found = effects_on(few, rivals, "runner-up")
         chosen = told_apart(truth.effects, found, truth.acting)
         other = few.explain(case.images, rivals)

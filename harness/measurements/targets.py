@@ -94,16 +94,20 @@ def rivals_of(case: EvaluationSet) -> Int[np.ndarray, " n"]:
     """Return the class that each image's target is most confused with, whichever of the two was right.
 
     Where two are confused with it equally often, or the faces have no labels, probability decides: the mean over the
-    target's images, or the image's own.
+    target's images, or the image's own; where that is equal too, as it is of all that lies far behind, the logits.
     """
-    doubt = case.probabilities.copy()
-    doubt[np.arange(len(doubt)), case.targets] = -1
     if case.faces.labels is None:
-        second: np.ndarray = doubt.argmax(1)
-        return second
+        return case.runners_up
     counts = confusion_matrix(case.faces.labels.astype(np.int64), case.targets, len(case.subject.classes))
+    rivals = {target: _rival(case, int(target), counts + counts.T) for target in np.unique(case.targets)}
+    return np.array([rivals[target] for target in case.targets], dtype=np.int64)
+
+
+def _rival(case: EvaluationSet, target: int, confused: Int[np.ndarray, "k k"]) -> int:
+    """Return the class that a target is most confused with."""
+    own = np.flatnonzero(case.targets == target)
     # One count outweighs any mean probability.
-    scores = {t: (counts + counts.T)[t] + doubt[case.targets == t].mean(0) for t in np.unique(case.targets)}
-    for target, found in scores.items():
-        found[target] = -1
-    return np.array([scores[target].argmax() for target in case.targets], dtype=np.int64)
+    score = confused[target] + case.probabilities[own].mean(0)
+    score[target] = -1
+    first = np.flatnonzero(score == score.max())
+    return int(first[0] if len(first) == 1 else first[case.logits(own).mean(0)[first].argmax()])

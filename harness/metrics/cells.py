@@ -6,7 +6,7 @@ way round and clearly apart. Such a pair is called settled; in the others nobody
 """
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Float, Float64, Int, Shaped
 
 from harness.metrics._rows import constant, doubles, ratio, undefined_where
 from harness.metrics.cards import NEVER, NULL_SCORE, metric
@@ -191,21 +191,22 @@ def settled_share(order: Int[np.ndarray, "n p"]) -> Float64[np.ndarray, " n"]:
     higher_is_better=True,
     range=(0.0, 1.0),
     meaning="share of coalitions of half of the cells or more still taken for the class",
-    undefined=NEVER,
+    undefined="an answer is not finite",
     chance="the class's share of the network's answers",
     cost=_NETWORK,
     reference="after Bluecher et al. 2024, Decoupling pixel flipping and occlusion strategy",
     compared_with="answers known by hand",
 )
-def fill_recognition(recognised: Bool[np.ndarray, "grids n s"]) -> Float64[np.ndarray, " n"]:
+def fill_recognition(recognised: Shaped[np.ndarray, "grids n s"]) -> Float64[np.ndarray, " n"]:
     """Return the share of each image's coalitions that are still taken for its class, in [0, 1].
 
-    It is no score of a map: the nearer to 1, the less the fill takes the network away from what it knows.
+    It is no score of a map: the nearer to 1, the less the fill takes the network away from what it knows. NaN where an
+    answer is.
 
     Parameters
     ----------
     recognised
-        Of each coalition that keeps at least half of the cells, whether it is.
+        Of each coalition that keeps at least half of the cells, whether it is, NaN where that is not known.
 
     Examples
     --------
@@ -219,25 +220,26 @@ def fill_recognition(recognised: Bool[np.ndarray, "grids n s"]) -> Float64[np.nd
     higher_is_better=False,
     range=(0.0, 1.0),
     meaning="smallest share of the cells, most relevant first, that are taken for the class without the others",
-    undefined="under every fill the filled picture alone is taken for the class",
+    undefined="under every fill the filled picture alone is taken for the class, or an answer is not finite",
     chance=NULL_SCORE,
     cost=_COALITIONS,
     reference="after Carter et al. 2019, What made you do this? Sufficient input subsets",
     compared_with="every coalition asked about by hand",
 )
-def minimal_subset(order: Int[np.ndarray, "n d"], recognised: Bool[np.ndarray, "n s"]) -> Float64[np.ndarray, " n"]:
+def minimal_subset(order: Int[np.ndarray, "n d"], recognised: Shaped[np.ndarray, "n s"]) -> Float64[np.ndarray, " n"]:
     """Return the smallest share of cells, in a map's order, that suffices for the answer; lower is better.
 
     From 1 / d to 1. After Carter et al. 2019, whose subset is the smallest that a search finds; here the map's order is
     what is judged, and the subset is the smallest of its beginnings. NaN where the fill alone suffices, or not even all
-    cells do.
+    cells do, or an answer is not finite.
 
     Parameters
     ----------
     order
         Each image's cells, most relevant first.
     recognised
-        Whether each coalition of cells is taken for the class; cell i is in those whose number has 2**i in it.
+        Whether each coalition of cells is taken for the class, NaN where that is not known; cell i is in those whose
+        number has 2**i in it.
 
     Examples
     --------
@@ -245,8 +247,10 @@ def minimal_subset(order: Int[np.ndarray, "n d"], recognised: Bool[np.ndarray, "
     array([1.])
     """
     growing = np.cumsum(1 << order, axis=1)
-    kept = np.take_along_axis(recognised, growing, axis=1)
-    return undefined_where(recognised[:, 0] | ~recognised[:, -1], (1 + kept.argmax(axis=1)) / order.shape[1])
+    known = doubles(recognised)
+    kept = np.take_along_axis(known, growing, axis=1)
+    unknown = np.isnan(kept).any(axis=1) | (known[:, 0] != 0) | (known[:, -1] != 1)
+    return undefined_where(unknown, (1 + (kept == 1).argmax(axis=1)) / order.shape[1])
 
 
 def _slopes(answers: Float[np.ndarray, "n s"]) -> Float64[np.ndarray, "n d"]:

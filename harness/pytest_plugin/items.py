@@ -8,6 +8,7 @@ import pytest
 
 from harness.checks import EVERYTHING, Check, Verdict
 from harness.checks.contract import Clause, unmet
+from harness.checks.ladder import NOBODY
 from harness.errors import HarnessError
 from harness.explainers import Explainer
 from harness.pytest_plugin.findings import Finding
@@ -84,6 +85,8 @@ class Claim:
         broken = {about.name: about.fault for about in run.record.checks}[self.check.name]
         if broken:
             pytest.fail(broken, pytrace=False)
+        if self.kind != EVERYTHING and self.kind not in set(run.scores["target"]):
+            _unsettled(self.session, f"not applicable: {NOBODY}")
         row = self._row(run.verdicts)
         verdict, said = Verdict(row["verdict"]), claims.said(run, row)
         if verdict is Verdict.PASS and self.finding is not None and self.kind == EVERYTHING:

@@ -79,21 +79,40 @@ def beliefs(run: RunFolder) -> dict[tuple[str, str], Belief]:
 
 def _by_rung(run: RunFolder) -> dict[tuple[str, str], Belief]:
     """Return the standing of every explainer by the ladder: believed from the rung on that shows what counted."""
-    rung_of = {each.name: each.rung for each in run.record.checks}
-    decisive = run.verdicts[run.verdicts["check"].map(rung_of).fillna(0).between(1, ladder.COUNTED)]
-    by_place: dict[tuple[str, str], list[Row]] = {}
-    for row in decisive.to_dict("records"):
-        by_place.setdefault((str(row["explainer"]), str(row["class"])), []).append({str(k): v for k, v in row.items()})
+    undecided, rows = ladder.deciding_nothing(run).get(ladder.COUNTED, ""), _rows_up_to_counted(run)
     made = {}
     for name in queries.families(run):
         for where in (ALL, *queries.classes(run)):
-            one = ladder.standing(run, name, where, with_share=False)
-            rows = by_place.get((name, where), by_place.get((name, ALL), []))
-            state = _state(one)
-            verdict = VERDICT_OF.get(state, "")
-            because = tuple(row for row in rows if row["verdict"] == (verdict or "not applicable"))
-            made[name, where] = Belief(name, where, state, because)
+            state = _state(ladder.standing(run, name, where, with_share=False))
+            if undecided and state is State.OPEN:
+                made[name, where] = Belief(name, where, State.UNJUDGED, ({"reason": undecided},))
+            else:
+                made[name, where] = Belief(name, where, state, _because(state, rows.get((name, where), [])))
     return made
+
+
+def _rows_up_to_counted(run: RunFolder) -> dict[tuple[str, str], list[Row]]:
+    """Return the verdicts of each explainer and class on the rungs up to that of what counted."""
+    rung_of = {each.name: each.rung for each in run.record.checks}
+    decisive = run.verdicts[run.verdicts["check"].map(rung_of).fillna(0).between(1, ladder.COUNTED)]
+    held: dict[tuple[str, str], list[Row]] = {}
+    for row in decisive.to_dict("records"):
+        held.setdefault((str(row["explainer"]), str(row["class"])), []).append({str(k): v for k, v in row.items()})
+    for name in queries.families(run):
+        by_class = {row["check"] for where in queries.classes(run) for row in held.get((name, where), [])}
+        # What was judged over all images alone stands for every class.
+        gates = [row for row in held.get((name, ALL), []) if row["check"] not in by_class]
+        for where in queries.classes(run):
+            held[name, where] = [*held.get((name, where), []), *gates]
+    return held
+
+
+def _because(state: State, rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Return the verdicts that make it so; where none is open, what could not be judged is."""
+    of = VERDICT_OF.get(state, "not applicable")
+    found = tuple(row for row in rows if row["verdict"] == of)
+    lacking = () if found or state is not State.OPEN else _because(State.UNJUDGED, rows)
+    return found or lacking
 
 
 def _state(one: ladder.Standing) -> State:
@@ -318,7 +337,7 @@ def _controls(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
     names = queries.controls(run)
     if not names:
         return "The run has no controls, so nothing shows that its checks can refuse a map."
-    fooled = [name for name in names if held[name, ALL].state is State.BELIEVED]
+    fooled = [name for name in names if held[name, ALL].state is State.BELIEVED or name in ladder.fooled(run)]
     known = _oracle(run, held)
     if fooled:
         return (
@@ -329,9 +348,12 @@ def _controls(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
 
 
 def _oracle(run: RunFolder, held: dict[tuple[str, str], Belief]) -> str:
-    """Return where the true causes themselves stand, in a sentence; nothing where no cause is known."""
+    """Return where the true causes, or the truth of the games, stand, in a sentence; nothing where neither is known."""
     names = queries.oracles(run)
-    return f" The true causes ({names[0]}) are {held[names[0], ALL].state.value}." if names else ""
+    if not names:
+        return ""
+    what = "The truth of the games is" if names[0].startswith(queries.TRUTH) else "The true causes are"
+    return f" {what} {held[names[0], ALL].state.value} ({names[0]})."
 
 
 def _confusion(run: RunFolder) -> list[str]:

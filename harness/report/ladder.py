@@ -19,6 +19,8 @@ CHANCE = 0.5
 MAP = "map"
 ELSEWHERE = "another question"
 """What a rung of what counted says of an explainer that answers what a small change would do."""
+NOT_ASKED, FOOLED = "no claim of it was judged", "would reach it here, and cannot be faithful"
+"""What the ladder says of a rung of which nothing was asked, and after the names of controls that it does not tell."""
 COUNTED, COUNTS = 3, "what counts"
 """The rung from which on a map may be read as what counted, as the checks number it."""
 
@@ -121,6 +123,25 @@ def standing(run: RunFolder, name: str, where: str = ALL, *, with_share: bool = 
     )
 
 
+def deciding_nothing(run: RunFolder) -> dict[int, str]:
+    """Return the rungs that decide nothing on this subject, with the reason; those of which nothing was asked apart."""
+    whole = run.ladder[run.ladder["class"] == ALL]
+    found = {}
+    for number, rows in whole.groupby("rung"):
+        reasons = set(rows["reason"])
+        if set(rows["reached"]) == {"not applicable"} and len(reasons) == 1 and not reasons & {"", NOT_ASKED}:
+            name, reason = rows["name"].iloc[0], reasons.pop()
+            found[int(str(number))] = f"rung {number} ({name}) decides nothing here: {reason}"
+    return found
+
+
+def fooled(run: RunFolder) -> list[str]:
+    """Return the controls that would reach the rung of what counted, which decides nothing for that."""
+    rows = run.ladder[(run.ladder["rung"] == COUNTED) & (run.ladder["class"] == ALL)]
+    said = [reason.removesuffix(FOOLED) for reason in set(rows["reason"]) if reason.endswith(FOOLED)]
+    return [name for name in queries.controls(run) if any(name in reason.strip().split(", ") for reason in said)]
+
+
 def share(run: RunFolder, name: str, where: str = ALL) -> Share | None:
     """Return the share of settled pairs that an explainer orders right; None where the game was not played."""
     rows = run.scores[(run.scores["metric"] == SHARE) & (run.scores["variant"] == MAP)]
@@ -153,7 +174,8 @@ def lines(run: RunFolder) -> list[str]:
     methods = [one for one in held if one.explainer in queries.methods(run)]
     wide = max((len(one.explainer) for one in methods), default=0)
     said = [f"{one.explainer:{wide}}  {_told(one)}" for one in methods]
-    return [*said, *_beside(run, held), *_advice(run, methods)]
+    unable = [f"{why}." for why in deciding_nothing(run).values()]
+    return [*said, *_beside(run, held), *unable, *_advice(run, methods)]
 
 
 def _told(one: Standing) -> str:

@@ -211,7 +211,7 @@ def _n(count: Counts) -> list[str]:
 
 def _images(held: pd.DataFrame, key: str) -> dict[str, str]:
     """Return defined of asked of the verdicts that count images, for each value of `key`."""
-    over_images = held[held["family"] != "confusion"]
+    over_images = held[held["unit"] != "classes"]
     made = {}
     for name, group in over_images.groupby(key, sort=False):
         judged = group[group["verdict"] != "not applicable"]
@@ -278,10 +278,12 @@ def _missing(run: RunFolder, held: pd.DataFrame) -> list[str]:
 
 
 def _control_notes(run: RunFolder) -> list[str]:
-    """Return which rows are no methods: those that cannot be faithful, and those made of the true causes."""
+    """Return which rows are no methods: those that cannot be faithful, and those made of the truth."""
+    played = [name for name in queries.oracles(run) if name.startswith(queries.TRUTH)]
     told = {
         "controls, which cannot be faithful": queries.controls(run),
-        "made of the true causes, with shares of noise": queries.oracles(run),
+        "made of the true causes, with shares of noise": [o for o in queries.oracles(run) if o not in played],
+        "made of the truth of the games, with shares of noise": played,
     }
     return [f"{what}: {', '.join(names)}." for what, names in told.items() if names]
 
@@ -305,11 +307,12 @@ def _alpha_note(run: RunFolder) -> str:
 
 def _class_check_notes(held: pd.DataFrame) -> list[str]:
     """Return how many classes the checks over classes rest on."""
-    over_classes = held[(held["family"] == "confusion") & held["effect"].notna()]
+    over_classes = held[(held["unit"] == "classes") & held["effect"].notna()]
     if over_classes.empty:
         return []
     counted = wording.of(over_classes["n"], over_classes["n"] + over_classes["undefined"])
-    return [f"confusion checks count classes: {counted}."]
+    names = wording.listed(list(dict.fromkeys(over_classes["check"])))
+    return [f"{names} count{'' if ' and ' in names else 's'} classes: {counted}."]
 
 
 # ---------------------------------------------------------------------- writing

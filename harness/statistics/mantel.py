@@ -2,9 +2,10 @@
 
 import numpy as np
 from jaxtyping import Float, Int, Num
+from scipy.stats import rankdata
 
 from harness.statistics._inputs import finite
-from harness.statistics.correlation import RowCorrelation, pearson_rows
+from harness.statistics.correlation import RowCorrelation, pearson_rows, spearman_rows
 from harness.statistics.relabelling import (
     MONTE_CARLO,
     Alternative,
@@ -92,6 +93,8 @@ def mantel(
     _refuse_sizes(a, b)
     if reason := _constant(a=a, b=b):
         return undefined(len(a), reason)
+    if statistic is spearman_rows:  # relabelling moves ranks with their cells: they are made once
+        a, b, statistic = _ranked(a), _ranked(b), pearson_rows
     fixed = _cells(b, _unchanged(len(b)))
 
     def score(orders: Int[np.ndarray, "orders k"]) -> Float[np.ndarray, " orders"]:
@@ -149,6 +152,8 @@ def partial_mantel(
         return undefined(len(a), f"{len(a)} items, and a partial correlation of matrices needs at least 4")
     if reason := _constant(a=a, b=b, given=given):
         return undefined(len(a), reason)
+    if statistic is spearman_rows:
+        a, b, given, statistic = _ranked(a), _ranked(b), _ranked(given), pearson_rows
     unchanged = _unchanged(len(a))
     fixed, known = _cells(b, unchanged), _cells(given, unchanged)
     for name, cells in (("a", _cells(a, unchanged)), ("b", fixed)):
@@ -201,6 +206,15 @@ def _constant(**matrices: Float[np.ndarray, "_ _"]) -> str | None:
         if len(cells) > 1 and np.ptp(cells) == 0:
             return f"{name} is constant off its diagonal"
     return None
+
+
+def _ranked(matrix: Float[np.ndarray, "k k"]) -> Float[np.ndarray, "k k"]:
+    """Give the ranks of the cells above the diagonal, ties at their average, in both places of each."""
+    above = np.triu_indices(len(matrix), 1)
+    ranks = np.zeros_like(matrix)
+    ranks[above] = rankdata(matrix[above])
+    both: Float[np.ndarray, "k k"] = ranks + ranks.T
+    return both
 
 
 def _unchanged(k: int) -> Int[np.ndarray, "1 k"]:

@@ -15,8 +15,9 @@ EXACT_UP_TO = 8
 
 # Scores of orders that are equal in exact arithmetic differ by rounding; correlations are of order 1.
 _TIE = 1e-10
-# Orders scored at once, so that memory stays small whatever the number of draws.
-_BLOCK = 2_048
+# Pairs of labels of all orders that are scored at once: 2,048 orders of 20 labels, so that memory stays small whatever
+# the number of draws and of labels.
+_BLOCK_PAIRS = 2_048 * 190
 
 
 class Alternative(Enum):
@@ -97,7 +98,8 @@ def relabelling_test(
         return undefined(k, "the statistic is undefined: an input is constant")
     exact = k <= EXACT_UP_TO
     orders = all_orders(k) if exact else _drawn_orders(k, monte_carlo)
-    blocks = (orders[start : start + _BLOCK] for start in range(0, len(orders), _BLOCK))
+    size = max(1, min(2_048, _BLOCK_PAIRS // (k * (k - 1) // 2)))
+    blocks = (orders[start : start + size] for start in range(0, len(orders), size))
     extreme = sum(_count_extreme(score(block), observed, alternative) for block in blocks)
     p = extreme / len(orders) if exact else (extreme + 1) / (len(orders) + 1)
     return PermutationResult(observed, p, k, len(orders), exact)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Int
+from jaxtyping import Float, Float32, Float64, Int
 
 from harness.digest import digest
 from harness.evaluation_set import EvaluationSet
@@ -54,7 +54,8 @@ class Truth:
     worth
         Of each coalition for the image's target, on each grid and under each fill.
     taken
-        Whether the coalition is taken for the target: its logit is the largest, or the first of the largest.
+        Whether the coalition is taken for the target, 1 or 0: its logit is the largest, or the first of the largest.
+        NaN where an answer is not finite.
     cells
         Each grid's cells.
     parts
@@ -65,7 +66,7 @@ class Truth:
 
     case: EvaluationSet
     worth: Float64[np.ndarray, "grids fills n s"]
-    taken: Bool[np.ndarray, "grids fills n s"]
+    taken: Float[np.ndarray, "grids fills n s"]
     cells: tuple[Level, ...]
     parts: Level
     deep: Int[np.ndarray, " m"]
@@ -153,7 +154,8 @@ def _of_cells(
     """Return what some images' games say: Shapley values of all classes, worths of the target, whether it is taken."""
     worth, classes = worths(answers), targets[which]
     of_target = np.take_along_axis(worth, classes[:, None, None], axis=2)[..., 0]
-    return shapley_values(worth), of_target, worth.argmax(axis=2) == classes[:, None]
+    taken = np.where(np.isfinite(worth).all(axis=2), worth.argmax(axis=2) == classes[:, None], np.nan)
+    return shapley_values(worth), of_target, taken
 
 
 def _of_parts(answers: Float32[np.ndarray, "m cells s k"], which: slice) -> tuple[np.ndarray, ...]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from harness.evaluation_set import EvaluationSet
 from harness.faces.faceset import FaceSet
 from harness.measurements import Attributions, Cells, CellsByClass
-from harness.measurements.cells import of_the_network, runners_up
+from harness.measurements.cells import of_the_network
 from harness.oracles.known import truths
 from harness.perturbation import BlurFill, MeanFill, PictureFill
 from harness.subject import InputSpec, Subject
@@ -253,11 +253,6 @@ def test_silence_about_the_runner_up_counts_and_what_no_pair_settles_does_not(ca
     own = Cells(played, 2).measure(attributions).scores
     own = own[(names_in(own) == "settled-pairs") & (own["variant"] == "map")].set_index("image")["status"]
     assert own.loc[[0, 4]].tolist() == ["ok", "not scorable"]
-
-
-def test_the_runner_up_is_next_likely(case: EvaluationSet) -> None:
-    expected = np.argsort(case.probabilities, axis=1)[:, -2]
-    np.testing.assert_array_equal(runners_up(case), expected)
 
 
 # ---------------------------------------------------------------------- the network and the truth as an explainer

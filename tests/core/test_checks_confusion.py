@@ -100,10 +100,34 @@ def test_a_class_without_a_defined_gain_is_left_out() -> None:
     assert found.p == 1 / 720
 
 
-def test_a_class_without_labelled_images_is_left_out() -> None:
+def test_a_class_without_labelled_images_is_left_out_and_counted() -> None:
     counts = RECALLED.copy()
     counts[4] = 0
-    assert finding("confusion-recall", gains(RECALLS / 2), square("confusion", counts)).n == K - 1
+    found = finding("confusion-recall", gains(RECALLS / 2), square("confusion", counts))
+    assert (found.n, found.undefined, found.unit) == (K - 1, 1, "classes")
+
+
+def test_copies_of_a_persons_image_make_the_interval_no_narrower() -> None:
+    rng = np.random.default_rng(1)
+    means = rng.permutation(RECALLS) / 2
+    people = np.concatenate([mean + 0.2 * rng.normal(size=2) for mean in means])  # two of each class
+    ends = []
+    for copies in (1, 20):
+        values = np.repeat(people, copies)
+        rows = gains(RECALLS).iloc[:0].reindex(range(len(values)))
+        target = np.repeat(np.repeat(CLASSES, 2), copies)
+        rows = rows.assign(
+            explainer="e", variant="spectrum-null", image=np.arange(len(values)), label="", predicted=target,
+            target=target, value=values, status="ok", reason="", **vars(score_called("deletion-gain")),
+        )  # fmt: skip
+        who = dict(enumerate(np.repeat(np.arange(len(people)), copies).tolist()))
+        evidence = Evidence(
+            frame(SCORES, rows.to_dict("records")), square("confusion", RECALLED), CLASSES, 0, persons=who
+        )
+        made = CHECKS["confusion-recall"]
+        (found,) = made.judge(made, evidence, "e")
+        ends.append((found.low, found.high))
+    assert ends[0] == pytest.approx(ends[1], abs=EXACT)
 
 
 def test_two_classes_are_too_few() -> None:
@@ -118,6 +142,7 @@ def test_faces_without_labels_say_so(check: str) -> None:
     found = finding(check, gains(RECALLS), square("map-similarity", ALIKE, "e"), square("image-similarity", IMAGES))
     assert np.isnan(found.p)
     assert found.reason == "the images have no labels"
+    assert (found.n, found.undefined, found.unit) == (0, K, "classes")
 
 
 # ---------------------------------------------------------------------- Mantel

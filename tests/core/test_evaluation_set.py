@@ -7,6 +7,7 @@ import torch
 from tiny import CLASSES, bright_patch_faces, make_case, patch_subject, tiny_network
 
 from harness.evaluation_set import EvaluationSet, evaluation_set
+from harness.measurements.targets import rivals_of
 from harness.subject import Subject
 
 
@@ -74,3 +75,44 @@ def test_no_limit_takes_every_image(subject: Subject) -> None:
     faces = bright_patch_faces()
     probabilities = np.full((len(faces), 3), 1 / 3)
     assert len(evaluation_set(subject, faces, probabilities, None, 0).faces) == len(faces)
+
+
+# ---------------------------------------------------------------------- the class that comes next
+
+
+def sure(times: float) -> Subject:
+    """The patch network with its logits so many times as large: the same order of classes."""
+    network = patch_subject().network
+
+    class Sure(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = network
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return times * self.inner(x)
+
+    return Subject(Sure(), name=f"sure-{times}", classes=CLASSES, spec=patch_subject().spec)
+
+
+def test_the_runner_up_is_next_likely(patch_case: EvaluationSet) -> None:
+    expected = np.argsort(patch_case.probabilities, axis=1)[:, -2]
+    np.testing.assert_array_equal(patch_case.runners_up, expected)
+
+
+def test_a_network_too_sure_for_single_precision_has_the_same_runners_up_and_rivals() -> None:
+    faces = replace(bright_patch_faces(), labels=None)
+    usual, surer = (make_case(sure(times), faces) for times in (1.0, 1e4))
+    assert ((surer.probabilities > 0).sum(axis=1) == 1).any()  # else nothing is put to the test
+    np.testing.assert_array_equal(surer.runners_up, usual.runners_up)
+    np.testing.assert_array_equal(rivals_of(surer), rivals_of(usual))
+
+
+def test_a_rival_that_no_mistake_and_no_probability_names_is_named_by_the_logits() -> None:
+    case = make_case(sure(1e4), bright_patch_faces())
+    saturated = replace(case, probabilities=np.eye(len(CLASSES))[case.targets])
+    for target in np.unique(case.targets):
+        mean = case.logits(np.flatnonzero(case.targets == target)).mean(axis=0)
+        mean[target] = -np.inf
+        rivals = rivals_of(saturated)[case.targets == target]
+        assert set(rivals) == {int(mean.argmax())}

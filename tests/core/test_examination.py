@@ -161,6 +161,24 @@ def test_a_metric_that_did_not_pass_is_barred_by_every_name_that_a_deciding_chec
     assert set(names) <= set(barred(failed))
 
 
+def test_a_metric_that_did_not_pass_is_barred_with_its_variants() -> None:
+    failed = {"settled-pairs": Examination("settled-pairs", 9, 0, 0.5, 0.4, 0.6, 0.5, Verdict.FAIL, "why")}
+    deciding = {check.metric for check in CHECKS.values() if check.decides and check.rung == 4}
+    assert {"settled-pairs-rival-gain", "settled-pairs-contrast-gain"} == deciding
+    assert deciding <= set(barred(failed))
+
+
+def test_a_control_of_which_it_is_not_known_whether_it_shows_what_counted_is_asked() -> None:
+    held = evidence([0.5, 0.4, 0.3, 0.2])
+    centre = scores("centre", "insertion-auc", "map", held.of(ORACLE, "insertion-auc", "map")["value"].to_numpy() + 0.1)
+    whole = replace(held, scores=joined(SCORES, [held.scores, centre]))
+    assert examined(whole)["insertion-auc"].verdict is Verdict.FAIL
+    right = scores("centre", "settled-pairs", "map", np.full(N, 0.9))
+    assert (
+        examined(replace(whole, scores=joined(SCORES, [whole.scores, right])))["insertion-auc"].verdict is Verdict.PASS
+    )
+
+
 @pytest.mark.parametrize(("means", "verdict"), [([0.5, 0.4, 0.3, 0.2], "pass"), ([0.3] * 4, "not applicable")])
 def test_a_metric_that_did_not_pass_judges_nobody(means: list[float], verdict: str) -> None:
     held = evidence(means)

@@ -174,3 +174,12 @@ def test_who_answers_another_question_is_not_refuted_by_what_counted() -> None:
     assert reached(made(*rows), 3) == "no"
     blind = made(verdict("a", "network", "fail"), elsewhere={"a"})
     assert reached(blind, 2) == "no", "what would look alike on any network answers nothing"
+
+
+def test_what_a_claim_compares_with_does_not_reach_its_rung() -> None:
+    control = {**verdict("edges", "cells-edges", "not applicable"), "control": "edges"}
+    table = made(control, verdict("edges", "cells-edges-fine", "pass"))
+    assert reached(table, 3) == "no"
+    assert table.query("rung == 3")["reason"].item() == "cells-edges: because not applicable"
+    # Another's claim that could not be judged stays open.
+    assert reached(made({**control, "control": "centre"}, verdict("edges", "cells-edges-fine", "pass")), 3) == "open"

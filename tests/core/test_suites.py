@@ -181,6 +181,16 @@ def test_what_cannot_be_judged_is_skipped_with_its_reason(suites: Run) -> None:
     result.stdout.fnmatch_lines(["SKIPPED * not applicable: mass-on-mark-gain was not measured"])
 
 
+def test_a_class_that_no_picture_shows_is_skipped_and_does_not_pass_by_the_others(
+    suites: Run, pytester: pytest.Pytester, tmp_path: Path
+) -> None:
+    few = f"{FACES}def few():\n    faces = make()\n    return faces.take((faces.labels < 2).nonzero()[0])\n"
+    pytester.makepyfile(few=few)
+    words = ("--faces", "few.py:few", "--out", str(tmp_path / "few"), "--explainer", "gradient", "--each-class")
+    result = suites(*words, "--check", "randomization-residual", *RANDOMIZATION, "-rs")
+    result.stdout.fnmatch_lines(["SKIPPED * not applicable: no image is of this class"])
+
+
 @pytest.mark.parametrize("words", [("--each-class", *RANDOMIZATION), ("--check", "mark-spectrum")])
 def test_strict_turns_skips_into_failures(words: tuple[str, ...], suites: Run) -> None:
     outcomes = suites("--explainer", "gradient", "--strict", *words).parseoutcomes()

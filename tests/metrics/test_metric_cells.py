@@ -166,3 +166,9 @@ def test_where_the_fill_suffices_or_nothing_does_there_is_no_smallest_subset():
     recognised = np.zeros((2, 4), dtype=bool)
     recognised[0, [0, 3]] = True
     assert np.isnan(cells.minimal_subset(np.array([[0, 1], [0, 1]]), recognised)).all()
+
+
+def test_an_answer_that_is_not_finite_is_nobodys_answer() -> None:
+    order, known = np.array([[0, 1], [1, 0]]), np.array([[0.0, 1.0, 0.0, 1.0], [0.0, 1.0, np.nan, 1.0]])
+    assert cells.minimal_subset(order, known).tolist() == pytest.approx([0.5, np.nan], nan_ok=True)
+    assert cells.fill_recognition(known[None]).tolist() == pytest.approx([0.5, np.nan], nan_ok=True)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from tiny import a_record, an_explainer
 
-from harness.checks.ladder import RUNGS
+from harness.checks.ladder import RUNGS, uncalibrated_rungs
 from harness.metrics.score import Score
 from harness.report import answer, grids, ladder, ladder_figure
 from harness.report.answer import Belief, State
@@ -89,6 +89,38 @@ def test_where_what_counted_was_not_asked_nobody_falls_short_of_it_and_nobody_is
     assert ladder.standing(run, "good").rung == 4
     assert ladder.lines(run)[-1].startswith("What counted was not asked: `--check cells` asks it")
     assert grids._reading(run, "good")[0] == RUNGS[3].claim
+
+
+def uncalibrated(reason: str) -> Run:
+    """A run on whose subject the rung of what counts decides nothing."""
+    run = Run()
+    run.ladder.loc[run.ladder["rung"] == 3, ["reached", "reason"]] = "not applicable", reason
+    for rung, reached in ((2, "open"), (4, "open")):
+        run.ladder.loc[(run.ladder["explainer"] == "good") & (run.ladder["rung"] == rung), "reached"] = reached
+    return run
+
+
+def test_where_the_rung_of_what_counts_decides_nothing_that_is_the_answer() -> None:
+    run = uncalibrated("the truth itself (truth) does not reach it here")
+    said = "rung 3 (what counts) decides nothing here: the truth itself (truth) does not reach it here"
+    assert ladder.deciding_nothing(run) == {3: said}
+    assert ladder.lines(run)[-2] == f"{said}."
+    held = answer.beliefs(run)["good", "all"]
+    assert held.state is State.UNJUDGED
+    assert answer._why(run, held) == f"Not judged: {said}."
+
+
+def test_of_which_nothing_was_asked_decides_nothing_either_and_is_not_told() -> None:
+    assert ladder.deciding_nothing(uncalibrated(ladder.NOT_ASKED)) == {}
+
+
+def test_a_control_that_would_reach_what_counts_is_a_caution() -> None:
+    table = Run().ladder.query("explainer in ('good', 'edges')").assign(reached="yes")
+    reason = uncalibrated_rungs(table, ["good"], ["edges"])[3]
+    run = uncalibrated(reason)
+    assert ladder.fooled(run) == ["edges"]
+    assert answer._controls(run, answer.beliefs(run)).startswith("Caution: edges cannot be faithful")
+    assert ladder.fooled(uncalibrated("the truth itself (edges) does not reach it here")) == []
 
 
 def test_people_widen_the_interval_where_they_are_known() -> None:

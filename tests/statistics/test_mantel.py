@@ -213,3 +213,17 @@ def test_errs_no_more_often_than_stated() -> None:
     p = np.array([mantel(drawn(rng, 5), drawn(rng, 5)).p for _ in range(300)])
     # .037 here, standard error .0126.
     assert np.mean(p <= 0.05) <= 0.062
+
+
+@pytest.mark.parametrize("k", [20, 64])
+def test_memory_does_not_grow_with_the_number_of_items(k: int) -> None:
+    """What is scored at once is counted in cells, not in orders."""
+    seen = []
+
+    def correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        seen.append(x.size)
+        return pearson_rows(x, y)
+
+    rng = np.random.default_rng(0)
+    mantel(drawn(rng, k), drawn(rng, k), statistic=correlation, monte_carlo=MonteCarlo(draws=999))
+    assert max(seen) <= 2_048 * 190
