@@ -1,6 +1,6 @@
 """What a caller may hand over, made into what an evaluation takes: a Subject, a FaceSet, checks and a profile."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +84,14 @@ def _inferred_spec(images: Any) -> InputSpec:
             f"images are {held.dtype}, which does not say in which units the network reads them; {how}, "
             "or images of values 0 to 1 as it reads them"
         )
-    if held.size == 0 or not ((held >= 0) & (held <= 1)).all():
+    if held.size == 0:
+        raise UsageError("there are no images; give one at least")
+    if not ((held >= 0) & (held <= 1)).all():
         raise UsageError(f"images have values outside 0 to 1, and nothing says how a pixel becomes one; {how}")
     shape = _channels_first(held).shape
     channels = shape[1] if len(shape) == 4 else 1
+    if channels == 4:
+        raise UsageError(f"images have 4 channels, the fourth of how opaque a pixel is; leave it out, or {how}")
     return InputSpec(shape[-2], shape[-1], mean=(0.0,) * channels, std=(1.0,) * channels)
 
 
@@ -148,9 +152,15 @@ def as_faces(images: Any, labels: Any, classes: Sequence[str], name: str = IMAGE
             )
         return aligned(from_dataset(images, name, subject_classes=named), named)
     pictures = _pictures(images)
+    if not len(pictures):
+        raise UsageError("there are no images; give one at least")
     if labels is None:
         return from_dataset(pictures, name, named)
     told = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else labels
+    if isinstance(told, Mapping | str) or not hasattr(told, "__len__"):
+        raise UsageError(
+            f"labels are of type {type(labels).__name__}; give one a picture, in order: a list, an array or a tensor"
+        )
     if len(told) != len(pictures):
         raise UsageError(f"there are {len(pictures)} images but {len(told)} labels; give one each")
     pairs = [(picture, str(label) if isinstance(label, str) else label) for picture, label in zip(pictures, told)]  # noqa: B905 - counted above
@@ -168,8 +178,9 @@ def _pictures(images: Any) -> list[Any]:
 
 
 def _channels_first(images: np.ndarray) -> np.ndarray:
-    """Return fractions with their channels, 1 or 3, before height and width, whichever way they came."""
-    last_alone = images.ndim == 4 and images.shape[3] in (1, 3) and images.shape[1] not in (1, 3)
+    """Return fractions with their channels, 1, 3 or 4, before height and width, whichever way they came."""
+    few = (1, 3, 4)
+    last_alone = images.ndim == 4 and images.shape[3] in few and images.shape[1] not in few
     return images.transpose(0, 3, 1, 2) if last_alone else images
 
 

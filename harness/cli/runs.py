@@ -210,8 +210,17 @@ def _rungs_lost(options: argparse.Namespace, runs: Sequence[RunFolder]) -> int:
     lost = losses.lost_rungs(asked)
     if options.junit:
         losses.write_junit(asked, options.junit)
+    gone = list(dict.fromkeys(one.explainer for one in asked if not one.after))
+    if gone and all(not one.after for one in asked):
+        raise UsageError(
+            f"{runs[1].path} holds none of the methods that reached a rung in {runs[0].path} ({', '.join(gone)}), so "
+            "that nothing is compared; run the same methods"
+        )
     for line in losses.lines(lost):
         print(f"harness: {line}", file=sys.stderr)
+    for name in gone:
+        count = sum(one.explainer == name for one in asked)
+        print(f"harness: {count} not asked: {name} is not in {runs[1].name}", file=sys.stderr)
     print(f"{len(lost)} of {len(asked)} rungs lost from {runs[0].name} to {runs[1].name}", file=sys.stderr)
     return FAILED if lost else DONE
 

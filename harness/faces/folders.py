@@ -16,7 +16,7 @@ from harness.faces.pictures import picture_pixels
 from harness.names import one_line
 
 _SPLITS = frozenset({"train", "training", "valid", "validation", "val", "test", "publictest", "privatetest"})
-_TEST, _TRAINING = ("test",), ("train", "training")
+_TEST, _TRAINING = ("test", "val", "valid", "validation"), ("train", "training")
 _HIDDEN = (".", "__MACOSX", "__pycache__")
 
 
@@ -132,9 +132,11 @@ def _split_notes(path: Path, split: str | None, training: bool) -> tuple[str, ..
     """Return which splits are not read where none was asked for."""
     read = _roots(path, split, _TRAINING if training else _TEST)
     left = [folder.name for folder in _subfolders(path) if folder not in read] if read != [path] else []
+    chosen = ", ".join(folder.name for folder in read)
+    if split is None and len(read) > 1:
+        return (f"of {path} the splits {chosen} are read together; #{read[0].name} reads one",)
     if split is not None or not left:
         return ()
-    chosen = ", ".join(folder.name for folder in read)
     return (f"of {path} the split {chosen} is read, not {', '.join(left)}; #all reads all, #{left[0]} another",)
 
 

@@ -64,8 +64,9 @@ def load_table(
         Naming file, row and column of the first thing that is wrong.
     """
     columns = _columns(path)
-    wanted = _wanted(path, columns, usage, TRAINING_USAGES if training else TEST_USAGES)
-    notes = _notes(path, columns, usage, wanted, classes)
+    preferred = TRAINING_USAGES if training else TEST_USAGES
+    wanted = _wanted(path, columns, usage, preferred)
+    notes = _notes(path, columns, usage, preferred, wanted, classes)
     if columns.listed:
         return _listed(path, usage, columns, wanted, numbered_classes(classes), notes)
     pixels, texts, ids, side = bytearray(), list[str](), list[int](), 0
@@ -89,7 +90,12 @@ def load_table(
 
 
 def _notes(
-    path: Path, columns: "_Columns", usage: str | None, wanted: frozenset[str] | None, classes: Sequence[str] | None
+    path: Path,
+    columns: "_Columns",
+    usage: str | None,
+    preferred: tuple[str, ...],
+    wanted: frozenset[str] | None,
+    classes: Sequence[str] | None,
 ) -> tuple[str, ...]:
     """Return what a reader should know of which rows and columns are read, and of which classes numbers are."""
     notes = list(order_notes(classes)) if columns.label is not None else []
@@ -101,6 +107,13 @@ def _notes(
         and any(_usage(row, columns) not in wanted for _, row in _rows(path, columns))
     ):
         notes.append(f"of {path} only rows of Usage {' and '.join(sorted(wanted))} are read; #all reads every row")
+    if usage is None and wanted is None and columns.usage is not None:
+        there = sorted({one_line(row[columns.usage].strip()) for _, row in _rows(path, columns)})
+        some = ", ".join(there[:4]) + (" and more" if len(there) > 4 else "")
+        notes.append(
+            f"{path} has no row of Usage {' or '.join(preferred)}, so that every row is read, of Usage {some}; "
+            f"#{there[0]} reads one"
+        )
     known = {columns.pixels, columns.label, columns.usage}
     others = [name.strip() for place, name in enumerate(columns.names) if place not in known]
     if columns.listed and columns.label is None and others:

@@ -83,7 +83,7 @@ def load_twin(text: str | None, subject: Subject, subject_text: str) -> Subject 
     Raises
     ------
     UsageError
-        Where its layers, classes or input are not the subject's.
+        Where its layers, classes or input are not the subject's, or its weights are.
     """
     known = SUBJECTS[subject_text].random_labels if subject_text in SUBJECTS else ""
     if not (text or known):
@@ -100,7 +100,18 @@ def load_twin(text: str | None, subject: Subject, subject_text: str) -> Subject 
             f"--random-labels {twin.name}: its classes or input are not those of {subject.name}; "
             "give a network of the same classes in the same order, and the same InputSpec"
         )
+    if twin.digest == subject.digest or _same_weights(subject, twin):
+        raise UsageError(
+            f"--random-labels {twin.name}: it has the weights of {subject.name} itself; were those that were trained "
+            "on permuted labels loaded?"
+        )
     return twin
+
+
+def _same_weights(subject: Subject, twin: Subject) -> bool:
+    """Whether every weight of two networks of the same shapes is the same number."""
+    held, theirs = subject.network.state_dict(), twin.network.state_dict()
+    return bool(held) and all(torch.equal(value, theirs[name].to(value)) for name, value in held.items())
 
 
 def _made(text: str) -> Any:

@@ -232,6 +232,10 @@ WRONG_IMAGES = {
     "too few labels": (lambda: as_faces(PIXELS, LABELS[:3], CLASSES), "18 images but 3 labels"),
     "no images": (lambda: as_faces(3, None, CLASSES), "images are of type int; give an array"),
     "an unknown label": (lambda: as_faces(PIXELS, ["up"] * 18, CLASSES), "'up', which is none of left, middle, right"),
+    "one label for all": (lambda: as_faces(PIXELS, 3, CLASSES), "labels are of type int; give one a picture"),
+    "labels by key": (lambda: as_faces(PIXELS, dict(enumerate(LABELS)), CLASSES), "labels are of type dict"),
+    "labels to come": (lambda: as_faces(PIXELS, iter(LABELS), CLASSES), "labels are of type"),
+    "an empty array": (lambda: as_faces(PIXELS[:0], None, CLASSES), "there are no images"),
     "normalised": (lambda: as_faces(PIXELS / 100.0, None, CLASSES), "values outside 0 to 1"),
 }
 
@@ -241,6 +245,11 @@ def test_images_that_cannot_be_read_are_one_line(what: str, unchecked: None) -> 
     make, said = WRONG_IMAGES[what]
     with pytest.raises(UsageError, match=said):
         make()
+
+
+def test_how_opaque_a_pixel_is_is_no_colour_of_a_network() -> None:
+    with pytest.raises(UsageError, match="4 channels, the fourth of how opaque a pixel is"):
+        as_subject(tiny_network(), np.zeros((2, 9, 9, 4), np.float32), classes=CLASSES)
 
 
 # ---------------------------------------------------------------------- what is asked of them

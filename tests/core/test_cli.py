@@ -301,6 +301,13 @@ def test_nothing_is_lost_the_other_way_round(before_and_after: list[str], capsys
     assert "0 of " in capsys.readouterr().err
 
 
+def test_a_strict_comparison_with_a_run_that_holds_other_methods_compares_nothing_and_says_so(
+    before_and_after: list[str], run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", before_and_after[0], str(run), "--strict"]) == 2
+    assert "holds none of the methods that reached a rung" in capsys.readouterr().err
+
+
 def test_a_strict_comparison_takes_two_runs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(run), "--explainer", "gradient", "--explainer", "picture", "--strict"]) == 2
     assert "takes two runs, the earlier one first" in capsys.readouterr().err

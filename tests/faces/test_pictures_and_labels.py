@@ -387,6 +387,22 @@ def test_splits_that_are_not_read_are_said(tmp_path: Path) -> None:
     assert load_folder(made, "test").notes == load_folder(made, "all").notes == ()
 
 
+def test_of_training_and_validation_alone_validation_is_read_and_what_is_read_together_is_said(tmp_path: Path) -> None:
+    made = files(tmp_path / "set", "train/star/1.jpg", "val/star/1.jpg", "val/circle/1.jpg")
+    assert "the split val is read, not train" in load_folder(made).notes[0]
+    assert len(load_folder(made)) == 2
+    other = files(tmp_path / "other", "publictest/star/1.jpg", "privatetest/star/1.jpg")
+    assert "the splits privatetest, publictest are read together; #privatetest reads one" in load_folder(other).notes[0]
+
+
+def test_a_usage_that_names_no_test_rows_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text("emotion,pixels,Usage\n1,1 2 3 40,Training\n2,1 2 3 40,weird\n")
+    (said,) = load_faces(path.as_posix(), EXPRESSIONS).notes
+    assert said.endswith("so that every row is read, of Usage Training, weird; #Training reads one")
+    assert load_faces(f"{path}#all", EXPRESSIONS).notes == ()
+
+
 def test_rows_that_are_not_read_are_said(tmp_path: Path) -> None:
     path = tmp_path / "d.csv"
     path.write_text("emotion,pixels,Usage\n1,1 2 3 40,Training\n2,1 2 3 40,PublicTest\n")

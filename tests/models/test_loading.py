@@ -135,13 +135,19 @@ def test_a_bundled_subjects_twin_is_known() -> None:
     assert twin.digest == load_subject("faces-cnn-random-labels").digest
 
 
+def test_a_twin_that_is_the_network_itself_is_refused() -> None:
+    subject = load_subject("faces-cnn")
+    with pytest.raises(UsageError, match="has the weights of faces-cnn itself"):
+        load_twin("faces-cnn", subject, "faces-cnn")
+
+
 @pytest.mark.parametrize("name", ["faces-cnn-shortcut", "faces-cnn-random-labels"])
 def test_other_subjects_have_no_twin_but_the_one_given(name: str) -> None:
     subject = load_subject(name)
     assert load_twin(None, subject, name) is None
-    given = load_twin("faces-cnn-random-labels", subject, name)
+    given = load_twin("faces-cnn", subject, name)
     assert given is not None
-    assert given.name == "faces-cnn-random-labels"
+    assert given.name == "faces-cnn"
 
 
 def test_a_users_network_of_a_bundled_name_has_no_twin(mine: Path) -> None:
