@@ -28,11 +28,14 @@ def _names(words: str) -> frozenset[str]:
 
 
 ACTIVATIONS = _names(
-    """celu celu_ clamp clamp_ clamp_min clamp_min_ elu elu_ gelu hardsigmoid hardswish hardtanh hardtanh_ leaky_relu
-    leaky_relu_ mish prelu relu relu_ relu6 selu selu_ sigmoid sigmoid_ silu softplus softsign tanh tanh_ threshold
-    threshold_"""
+    """_threshold celu celu_ clamp clamp_ clamp_min clamp_min_ clip clip_ elu elu_ gelu hardsigmoid hardswish hardtanh
+    hardtanh_ leaky_relu leaky_relu_ mish prelu relu relu_ relu6 selu selu_ sigmoid sigmoid_ silu softplus softsign tanh
+    tanh_ threshold threshold_"""
 )
 """Names of functions that act on each value by itself and are not linear."""
+
+CHOOSING = _names("__setitem__ abs abs_ fmax fmin masked_fill masked_fill_ maximum minimum rrelu rrelu_ where")
+"""Names of functions by which an activation can be written that no rule of activations meets."""
 
 LINEAR = _names("conv1d conv2d conv3d linear")
 """Names of functions that multiply by weights."""
@@ -48,6 +51,13 @@ MOVES = _names(
 """Names of functions that only move values about; dropout is here because networks are explained in evaluation."""
 
 
+def may_be_an_activation(name: str, args: Sequence[Any]) -> bool:
+    """Whether a call may be an activation that is written past the rules: by choices, masks, sizes or larger values."""
+    second = args[1] if len(args) > 1 and isinstance(args[1], Tensor) else None
+    by_mask = name in ("mul", "mul_") and any(isinstance(each, Tensor) and each.dtype == torch.bool for each in args)
+    return name in CHOOSING or by_mask or (name == "max" and second is not None)
+
+
 class Rewriting(TorchFunctionMode):
     """While entered, runs a rule in place of every function that has one.
 
@@ -56,7 +66,10 @@ class Rewriting(TorchFunctionMode):
     rules
         By the function's name.
     known
-        Names of functions that may run as they are on values that carry a gradient, or None where all may.
+        Names of functions that may run as they are on values that carry a gradient, or None where all may but what is
+        refused.
+    refused
+        ``refused(name, arguments)`` -> whether a call may not, where it carries a gradient.
 
     Attributes
     ----------
@@ -66,12 +79,18 @@ class Rewriting(TorchFunctionMode):
     Raises
     ------
     UsageError
-        When the network runs a function that is neither in `rules` nor `known`: its map would be wrong.
+        When the network runs a function that is neither in `rules` nor `known`, or is `refused`: its map would be
+        wrong.
     """
 
-    def __init__(self, rules: Mapping[str, Rule], known: frozenset[str] | None = None) -> None:
+    def __init__(
+        self,
+        rules: Mapping[str, Rule],
+        known: frozenset[str] | None = None,
+        refused: Callable[[str, Sequence[Any]], bool] = lambda name, args: False,
+    ) -> None:
         super().__init__()
-        self.rules, self.known, self.met = rules, known, set[str]()
+        self.rules, self.known, self.refused, self.met = rules, known, refused, set[str]()
 
     def __torch_function__(
         self, function: Call, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
@@ -83,7 +102,9 @@ class Rewriting(TorchFunctionMode):
             self.met.add(name)
             return self.rules[name](function, args, kwargs)
         output = function(*args, **kwargs)
-        if self.known is not None and name not in self.known and _carries_gradient(output):
+        unruled = self.refused(name, args) if self.known is None else name not in self.known
+        # What changes its first argument in place returns nothing.
+        if unruled and _carries_gradient(args[:1] if output is None else output):
             raise UsageError(f"the network runs {name!r}, for which this method has no rule; use another explainer")
         return output
 
@@ -107,6 +128,7 @@ def rewritten_gradients(
         mode = rewriting()
         with mode:
             logits = subject.model(leaf)
+        require_reached(subject, logits)
         if needed and not mode.met & needed:
             raise UsageError(
                 f"none of the activations of {subject.name!r} could be reached; explain it unscripted, "
@@ -115,6 +137,34 @@ def rewritten_gradients(
         chosen = logits.gather(1, classes[:, None]).sum()
         found.append(torch.autograd.grad(chosen, leaf)[0].contiguous())
     return torch.cat(found)
+
+
+def require_reached(subject: Subject, logits: Tensor) -> None:
+    """Refuse logits that come by way of a function of the user's own: no rule meets what it runs.
+
+    Raises
+    ------
+    UsageError
+        Naming the function.
+    """
+    for node in steps_back(logits):
+        made_by = getattr(type(node), "_forward_cls", None)  # of functions written in Python
+        if made_by is not None and not made_by.__module__.startswith("harness."):
+            raise UsageError(
+                f"{subject.name!r} runs {made_by.__name__}, a function with a gradient of its own, whose parts are out "
+                "of reach for this method; use another explainer"
+            )
+
+
+def steps_back(output: Tensor) -> Iterator[Any]:
+    """Yield each step that an output was computed by once, as autograd keeps them, the last one first."""
+    waiting, seen = [output.grad_fn], set[Any]()
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            yield node
+            waiting.extend(before for before, _ in node.next_functions)
 
 
 def leaves(

@@ -13,7 +13,9 @@ from harness.explainers._interception import (
     ACTIVATIONS,
     Call,
     Rewriting,
+    Rule,
     leaves,
+    may_be_an_activation,
     rewritten_gradients,
     scale_and_shift,
     with_backward,
@@ -38,7 +40,7 @@ def guided_backprop(
     Raises
     ------
     UsageError
-        Where the network has no activation that can be reached.
+        Where the network has no activation that can be reached, or one that may be out of reach.
     """
     return guided_gradients(subject, images, targets).sum(1)
 
@@ -52,10 +54,9 @@ def deconvnet(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[T
     Raises
     ------
     UsageError
-        Where the network has no activation that can be reached.
+        Where the network has no activation that can be reached, or one that may be out of reach.
     """
-    rules = dict.fromkeys(ACTIVATIONS, _positive_part_back)
-    return rewritten_gradients(subject, images, targets, lambda: Rewriting(rules), ACTIVATIONS).sum(1)
+    return _with_every_activation(subject, images, targets, _positive_part_back).sum(1)
 
 
 @explainer(name="guided-grad-cam", family="backprop", reference="Selvaraju et al. 2017", cost="2 backward, shared")
@@ -67,7 +68,7 @@ def guided_grad_cam(
     Raises
     ------
     UsageError
-        Where the network has no activation that can be reached.
+        Where the network has no activation that can be reached, or one that may be out of reach.
     """
     where: Tensor = grad_cam(subject, images, targets)
     return guided_gradients(subject, images, targets).sum(1) * where
@@ -102,15 +103,24 @@ def guided_gradients(
     subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]
 ) -> Float[Tensor, "n c h w"]:
     """Return guided backpropagation before channels are summed."""
-    rules = dict.fromkeys(ACTIVATIONS, _own_slope_on_positive)
     found: Tensor = remembered(
         subject,
-        lambda: (rewritten_gradients(subject, images, targets, lambda: Rewriting(rules), ACTIVATIONS),),
+        lambda: (_with_every_activation(subject, images, targets, _own_slope_on_positive),),
         "guided",
         images,
         targets,
     )[0]
     return found
+
+
+def _with_every_activation(
+    subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"], rule: Rule
+) -> Float[Tensor, "n c h w"]:
+    """Return what flows back where every activation has a rule; refuse one that may be written past it."""
+    rules = dict.fromkeys(ACTIVATIONS, rule)
+    return rewritten_gradients(
+        subject, images, targets, lambda: Rewriting(rules, refused=may_be_an_activation), ACTIVATIONS
+    )
 
 
 def full_gradients(

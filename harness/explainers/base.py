@@ -229,6 +229,8 @@ class Explainer:
         seeded = {"seed": seed} if self.is_seeded else {}
         with global_generators_seeded(seeds(images[:1], seed)[0]):
             found = self.called(subject, images, targets, **seeded)
+        if isinstance(found, np.ma.MaskedArray):
+            raise ExplainerFault(f"{self.name} returned a masked array; fill what is masked (.filled(0))")
         return found.detach().cpu().numpy() if isinstance(found, Tensor) else np.asarray(found)
 
     def _checked(self, array: np.ndarray, shape: tuple[int, ...]) -> Float[np.ndarray, "n h w"]:

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from harness.errors import UsageError
-from harness.explainers._interception import leaves
+from harness.explainers._interception import leaves, require_reached
 from harness.explainers.base import explainer
 from harness.explainers.cam import as_pictures, hooked
 from harness.explainers.relevance import dense_epsilon_else, first_layer, flat_rule, propagation, z_plus_rule
@@ -55,6 +55,7 @@ def _through_few(
     composite = first_layer(flat_rule, dense_epsilon_else(z_plus_rule))
     with hooked(subject.layer(subject.cam_layer), keep), propagation(composite):
         logits = subject.model(leaf)
+    require_reached(subject, logits)
     output = subject.only_output(subject.cam_layer, seen, len(leaf))
     chosen = logits.gather(1, targets[:, None])
     # The gradient of a logit is 1, so relevance is found as a share of the logit and scaled by it.

@@ -17,6 +17,7 @@ from harness.explainers._interception import (
     Call,
     Rewriting,
     leaves,
+    require_reached,
     with_backward,
 )
 from harness.explainers.base import COMPLETENESS, explainer
@@ -25,6 +26,14 @@ from harness.subject import Subject
 
 SMALLEST = 1e-6
 """Differences below it have no slope of their own; the gradient stands in."""
+
+INCOMPLETE = 0.01
+"""Share of all contributions by which they may miss the rise of the logit.
+
+Each of some hundred thousand units adds the rounding of its own values, 2**-24 of them, in random directions: less than
+a thousandth together, also where a step below SMALLEST has the gradient for its slope. One activation of two that is
+not met misses a third.
+"""
 
 SUMS = frozenset(
     {"add", "add_", "sub", "sub_", "mean", "sum", "avg_pool2d", "adaptive_avg_pool2d", "batch_norm", "interpolate"}
@@ -61,7 +70,7 @@ def deeplift(
     Raises
     ------
     UsageError
-        Where the network runs a function that has no rule.
+        Where the network runs a function that has no rule, or one is missed: then the map does not add up.
     """
     return contributions(subject, images, baseline_pictures(subject, images, baseline), targets)
 
@@ -87,7 +96,7 @@ def deeplift_shap(
     Raises
     ------
     UsageError
-        Where the network runs a function that has no rule.
+        Where the network runs a function that has no rule, or one is missed: then the map does not add up.
     """
     shades = _shades(subject, images, baselines=baselines)
     return torch.stack([contributions(subject, images, shade, targets) for shade in shades]).mean(0)
@@ -106,10 +115,34 @@ def contributions(
         image, baseline = pair.chunk(2, dim=1)
         with Rewriting(_RULES, MOVES | LINEAR | SUMS):
             logits = subject.model(torch.cat([image, baseline]))
-        chosen = logits[: len(classes)].gather(1, classes[:, None]).sum()
-        slope = torch.autograd.grad(chosen, pair)[0].chunk(2, dim=1)[0]
-        found.append(((image - baseline).detach() * slope).sum(1))
+        require_reached(subject, logits)
+        chosen = logits[: len(classes)].gather(1, classes[:, None])
+        slope = torch.autograd.grad(chosen.sum(), pair)[0].chunk(2, dim=1)[0]
+        maps = ((image - baseline).detach() * slope).sum(1)
+        _require_complete(subject, maps, (chosen - logits[len(classes) :].gather(1, classes[:, None])).detach()[:, 0])
+        found.append(maps)
     return torch.cat(found)
+
+
+def _require_complete(subject: Subject, maps: Float[Tensor, "n h w"], rises: Float[Tensor, " n"]) -> None:
+    """Refuse maps that do not add up to the rise of the logit: something was out of the rules' reach."""
+    missed = (maps.sum((1, 2)) - rises).abs()
+    whole = maps.abs().sum((1, 2)) + rises.abs()
+    if bool((missed > INCOMPLETE * whole).any()):
+        worst = int((missed / whole).argmax())
+        raise UsageError(
+            f"contributions to {subject.name!r} add up to {float(maps[worst].sum()):.3g} where the logit rises by "
+            f"{float(rises[worst]):.3g}: it computes something that DeepLIFT's rules do not meet (an activation "
+            "written by masks, a batch cut or joined on the way); use another explainer"
+        )
+
+
+def _halves(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what belongs to images and what to baselines."""
+    if len(x) % 2:
+        raise UsageError("the network cuts its batch, so that images and their baselines part; use another explainer")
+    image, baseline = x.chunk(2)
+    return image, baseline
 
 
 def _rescaled(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
@@ -126,8 +159,8 @@ def _rescaled(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
             # A second clone, because an activation may work in place and a leaf must not.
             output = run(leaf.clone())
             (plain,) = torch.autograd.grad(output, leaf, gradient)
-        rise, step = (half[0] - half[1] for half in (output.detach().chunk(2), held.chunk(2)))
-        own = torch.where(step.abs() < SMALLEST, plain.chunk(2)[0], gradient.chunk(2)[0] * rise / step)
+        rise, step = (half[0] - half[1] for half in (_halves(output.detach()), _halves(held)))
+        own = torch.where(step.abs() < SMALLEST, _halves(plain)[0], _halves(gradient)[0] * rise / step)
         return torch.cat([own, torch.zeros_like(own)])
 
     return with_backward(args[0], run, back)
@@ -147,7 +180,7 @@ def _maximum_rescaled(function: Call, args: Sequence[Any], kwargs: Mapping[str, 
         return output
 
     def back(gradient: Tensor) -> Tensor:
-        slope, (image, baseline), (there, here) = gradient.chunk(2)[0], held.chunk(2), indices.chunk(2)
+        slope, (image, baseline), (there, here) = _halves(gradient)[0], _halves(held), _halves(indices)
         largest, reference = (part.flatten(2).gather(2, i.flatten(2)) for part, i in ((image, there), (baseline, here)))
         top = torch.maximum(largest, reference)
         moved = torch.zeros_like(image).flatten(2)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from harness.explainers._interception import leaves
+from harness.explainers._interception import leaves, require_reached
 from harness.explainers.base import explainer
 from harness.explainers.relevance import (
     Composite,
@@ -48,6 +48,7 @@ def rap(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor,
     for leaf, classes in leaves(precise, exact, targets):
         with propagation(_composite()):
             logits = precise.model(leaf)
+        require_reached(precise, logits)
         chosen = logits.gather(1, classes[:, None])
         found.append(torch.autograd.grad(chosen, leaf, chosen.detach())[0].sum(1))
     return torch.cat(found).to(images.dtype)
@@ -55,15 +56,15 @@ def rap(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor,
 
 def _composite() -> Composite:
     """Return the rules of one pass: which layer is the last shows when relevance is handed to it first."""
-    begun: list[int] = []
+    begun: list[LinearStep] = []
 
     def choose(step: LinearStep) -> LayerRule:
         def rule(step: LinearStep, x: Tensor, relevance: Tensor) -> Tensor:
             first = not begun
-            begun.append(step.number)
+            begun.append(step)
             if first:
                 return last_layer_rule(step, x, relevance)
-            return picture_rule(step, x, relevance) if step.number == 0 else influence_rule(step, x, relevance)
+            return picture_rule(step, x, relevance) if step.of_picture else influence_rule(step, x, relevance)
 
         return rule
 
@@ -79,7 +80,7 @@ def last_layer_rule(step: LinearStep, x: Tensor, relevance: Tensor) -> Tensor:
 
 def influence_rule(step: LinearStep, x: Tensor, relevance: Tensor) -> Tensor:
     """Share by the size of positive and of negative contributions, and lower all alike to the sum that came."""
-    bare = LinearStep(step.run, step.weight, None, step.number, step.dense)
+    bare = LinearStep(step.run, step.weight, None, step.of_picture, step.dense)
     positive, negative = positive_pieces(bare, x), negative_pieces(bare, x)
     above, below = _total(bare, positive), -_total(bare, negative)
 

@@ -25,6 +25,7 @@ from harness.explainers._interception import (
     Rule,
     rewritten_gradients,
     scale_and_shift,
+    steps_back,
     with_backward,
 )
 from harness.explainers.base import explainer
@@ -45,8 +46,8 @@ class LinearStep:
         ``run(input, weight, bias)`` -> output.
     weight, bias
         As the network has them, batch normalisation merged in; the bias may be None.
-    number
-        Place in running order, from 0.
+    of_picture
+        Whether it reads the picture, which was at most moved about and scaled before.
     dense
         Whether it is a dense layer and no convolution.
     """
@@ -54,7 +55,7 @@ class LinearStep:
     run: Callable[[Tensor, Tensor, Tensor | None], Tensor]
     weight: Tensor
     bias: Tensor | None
-    number: int
+    of_picture: bool
     dense: bool
 
 
@@ -118,7 +119,7 @@ def alpha_beta_rule(alpha: float) -> LayerRule:
 
 def flat_rule(step: LinearStep, x: Tensor, relevance: Tensor) -> Tensor:
     """Share relevance evenly over all that reaches the output, whatever its value."""
-    even = LinearStep(step.run, torch.ones_like(step.weight), None, step.number, step.dense)
+    even = LinearStep(step.run, torch.ones_like(step.weight), None, step.of_picture, step.dense)
     ones = torch.ones_like(x)
     return shared(even, [(ones, even.weight, None)], lambda z: relevance / stabilized(z))
 
@@ -278,11 +279,16 @@ def propagation(
         Further functions that may run as they are.
     """
     steps: list[tuple[Tensor, int, Tensor, LinearStep]] = []
+    outputs = set[Any]()  # of every layer, as steps of the way back
 
     def linear(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
         x, weight, bias, rest, named = _operands(args, kwargs)
         step = LinearStep(
-            lambda i, w, b: function(i, w, b, *rest, **named), weight, bias, len(steps), function.__name__ == "linear"
+            lambda i, w, b: function(i, w, b, *rest, **named),
+            weight,
+            bias,
+            not any(node in outputs for node in steps_back(x)),
+            function.__name__ == "linear",
         )
         return keep(x, step, step)
 
@@ -292,13 +298,14 @@ def propagation(
                 scale, shift = scale_and_shift(args, kwargs)
                 weight = step.weight * scale.reshape(-1, *[1] * (step.weight.ndim - 1))
                 bias = shift if step.bias is None else step.bias * scale + shift
-                return keep(x, LinearStep(step.run, weight, bias, step.number, step.dense), None)
+                return keep(x, LinearStep(step.run, weight, bias, step.of_picture, step.dense), None)
         return passed_back(function, args, kwargs)
 
     def keep(x: Tensor, step: LinearStep, made: LinearStep | None) -> Tensor:
         rule = composite(step)
         held = x.detach().clone()
         output = with_backward(x, lambda i: step.run(i, step.weight, step.bias), lambda r: rule(step, held, r))
+        outputs.add(output.grad_fn)
         if made is not None:
             steps.append((output, output._version, x, made))
         return output
@@ -430,5 +437,5 @@ def dense_epsilon_else(rule: LayerRule) -> Composite:
 
 
 def first_layer(rule: LayerRule, others: Composite) -> Composite:
-    """Return a composite: `rule` for the layer that reads the pixels, `others` for the rest."""
-    return lambda step: rule if step.number == 0 else others(step)
+    """Return a composite: `rule` for layers that read the pixels, `others` for the rest."""
+    return lambda step: rule if step.of_picture else others(step)

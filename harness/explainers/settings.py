@@ -1,6 +1,7 @@
 """An explainer with other settings than its own, in words or in Python."""
 
 import inspect
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -9,6 +10,9 @@ from typing import Any
 
 from harness.errors import UsageError, closest
 from harness.explainers.base import Explainer
+
+WITH_SIGN = frozenset({"baseline"})
+"""Settings that may be below 0: values of pixels in the network's units."""
 
 TRUTHS = {"true": True, "yes": True, "false": False, "no": False}
 
@@ -31,7 +35,7 @@ def with_settings(explainer: Explainer, **settings: Any) -> Explainer:
     Raises
     ------
     UsageError
-        Where it has no setting of that name.
+        Where it has no setting of that name, or the value makes no sense: a count below 1, a size below 0.
 
     Examples
     --------
@@ -46,8 +50,22 @@ def with_settings(explainer: Explainer, **settings: Any) -> Explainer:
                 f"{explainer.name} has no setting {key!r}{closest(key, explainer.settings)}; "
                 + (f"it has {held}" if held else "it has none")
             )
+        _require_sense(explainer, key, settings[key])
     said = ",".join(f"{key}={value}" for key, value in settings.items())
     return replace(explainer, name=f"{explainer.name}:{said}", settings={**explainer.settings, **settings})
+
+
+def _require_sense(explainer: Explainer, key: str, value: Any) -> None:
+    """Refuse a count below 1 and a size below 0 of a method that is of this package; others know what theirs mean."""
+    usual = explainer.settings[key]
+    if not explainer.origin.startswith("harness.explainers") or isinstance(value, bool) or key in WITH_SIGN:
+        return
+    if isinstance(value, int | float) and not math.isfinite(value):
+        raise UsageError(f"{explainer.name}: {key}={value} is not finite; give a number")
+    if isinstance(usual, int) and isinstance(value, int) and value < 1:
+        raise UsageError(f"{explainer.name}: {key}={value} is no count; give 1 or more")
+    if isinstance(usual, float) and isinstance(value, int | float) and value < 0:
+        raise UsageError(f"{explainer.name}: {key}={value} is below 0; give 0 or more")
 
 
 def apart(text: str) -> tuple[str, str]:

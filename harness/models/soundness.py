@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from harness.digest import digest
 from harness.errors import UsageError
 from harness.faces.faceset import FaceSet
 from harness.importing import reason
@@ -52,7 +53,7 @@ def sound_network(subject: Subject, faces: FaceSet, *, gradients: bool = True) -
         Naming what is wrong, and how to mend it: one class alone, weights or answers that are not finite, another
         precision than single, an answer that differs from one time to the next, with the images beside or where
         gradients are asked for, one answer to every image, probabilities instead of logits, an input changed in place,
-        or no gradient at the input; and pictures of 0 and 1 alone.
+        a buffer changed by being asked, or no gradient at the input; and pictures of 0 and 1 alone.
     """
     if faces.images.max() <= 1:
         raise UsageError(
@@ -85,6 +86,7 @@ def _examined(subject: Subject, images: Float[Tensor, "n c h w"], gradients: boo
     if gradients:
         _check_gradient(subject, images, logits)
     _check_company(subject, images, logits)
+    _check_state(subject, images)
     return _check_outputs(subject, logits)
 
 
@@ -171,6 +173,19 @@ def _check_repetition(subject: Subject, images: Tensor, logits: Tensor) -> None:
         raise UsageError(
             f"subject {subject.name!r} answers the same images differently from one time to the next (a logit moves by "
             f"{moved:.2g}); dropout or noise is always on: make it depend on self.training"
+        )
+
+
+def _check_state(subject: Subject, images: Tensor) -> None:
+    """Refuse a network that changes a buffer whenever it is asked: then nobody who changes the network is found out."""
+    before = {name: digest(value) for name, value in subject.network.named_buffers()}
+    with torch.no_grad():
+        subject.network(images.clone())
+    changed = [name for name, value in subject.network.named_buffers() if before.get(name) != digest(value)]
+    if changed:
+        raise UsageError(
+            f"subject {subject.name!r} changes its buffer {changed[0]!r} whenever it is asked, though no answer moves; "
+            "change it in training mode alone (if self.training), or keep it as a plain attribute"
         )
 
 

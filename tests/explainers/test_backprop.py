@@ -108,7 +108,7 @@ def test_network_whose_activations_cannot_be_reached_is_an_error() -> None:
             out: Tensor = Own.apply(x)
             return out
 
-    with pytest.raises(UsageError, match="unscripted"):
+    with pytest.raises(UsageError, match="out of reach"):
         EXPLAINERS["guided-backprop"](subject(network(activation=Hidden), "4"), pictures(), TARGETS)
 
 

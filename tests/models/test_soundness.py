@@ -53,6 +53,18 @@ class OfTheBatch(Plain):
         self.norm = nn.BatchNorm2d(4, track_running_stats=False)
 
 
+class Counting(Plain):
+    """Its answers are as ever, and a buffer says how often it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()), persistent=False)
+
+    def body(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return super().body(x)
+
+
 class Centred(Plain):
     def body(self, x: Tensor) -> Tensor:
         return super().body(x - x.mean(0, keepdim=True))
@@ -161,6 +173,7 @@ FAULTS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "images less their mean": (Centred, "alone than among others"),
     "one image alone": (Fixed, "does not run on 12 images at once"),
     "one answer": (Blind, "answers 12 different images alike"),
+    "a buffer that counts": (Counting, "changes its buffer 'calls' whenever it is asked"),
     "input changed": (InPlace, "changes its input in place"),
     "NaN among weights": (Broken, "NaN or infinity in head.weight"),
     "probabilities": (Probable, "returns probabilities .*leave out its softmax"),
