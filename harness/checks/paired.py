@@ -145,7 +145,8 @@ def _finding(check: Check, kind: str, sample: _Sample) -> Finding:
     if not len(values):
         return Finding(kind, 0, reason="no image is of this class", unit=unit)
     if len(known) < 2 or units < 2:
-        said = f"{len(known)} of {len(values)} scores {'is' if len(values) == 1 else 'are'} defined, and two are needed"
+        said = f"{len(known)} of {len(values)} scores are defined"
+        said = "there is one image alone; two are needed" if len(known) == len(values) == 1 else said
         reasons = sample.reasons[~held]
         said += f" ({reasons[0]})" if len(reasons) else ""
         said = f"all {len(known)} images are of one person; two people are needed" if len(known) > 1 else said

@@ -108,11 +108,10 @@ def _rows_up_to_counted(run: RunFolder) -> dict[tuple[str, str], list[Row]]:
 
 
 def _because(state: State, rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Return the verdicts that make it so; where none is open, what could not be judged is."""
+    """Return the verdicts that make it so; where there is none, it is what could not be judged."""
     of = VERDICT_OF.get(state, "not applicable")
     found = tuple(row for row in rows if row["verdict"] == of)
-    lacking = () if found or state is not State.OPEN else _because(State.UNJUDGED, rows)
-    return found or lacking
+    return found or tuple(row for row in rows if row["verdict"] == "not applicable")
 
 
 def _state(one: ladder.Standing) -> State:

@@ -235,7 +235,7 @@ def test_the_reason_of_a_class_is_its_own(gains: np.ndarray) -> None:
 
 def test_a_class_with_one_image_decides_nothing(gains: np.ndarray) -> None:
     found = findings("deletion-spectrum", evidence(scores("e", gains[: N // 2 + 1])))["b"]
-    assert (found.n, found.reason) == (1, "1 of 1 scores are defined")
+    assert (found.n, found.reason) == (1, "there is one image alone; two are needed")
 
 
 # ---------------------------------------------------------------------- against another explainer
