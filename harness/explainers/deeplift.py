@@ -35,6 +35,12 @@ a thousandth together, also where a step below SMALLEST has the gradient for its
 not met misses a third.
 """
 
+ROUNDED = 2.0**-14
+"""Share of a logit by which single precision may round it: 2**-24 for each of a thousand steps, all one way.
+
+A picture that is its own baseline has no contributions, and its two logits may differ by so much.
+"""
+
 SUMS = frozenset(
     {"add", "add_", "sub", "sub_", "mean", "sum", "avg_pool2d", "adaptive_avg_pool2d", "batch_norm", "interpolate"}
 )
@@ -119,17 +125,20 @@ def contributions(
         chosen = logits[: len(classes)].gather(1, classes[:, None])
         slope = torch.autograd.grad(chosen.sum(), pair)[0].chunk(2, dim=1)[0]
         maps = ((image - baseline).detach() * slope).sum(1)
-        _require_complete(subject, maps, (chosen - logits[len(classes) :].gather(1, classes[:, None])).detach()[:, 0])
+        _require_complete(subject, maps, *(half.gather(1, classes[:, None])[:, 0] for half in _halves(logits.detach())))
         found.append(maps)
     return torch.cat(found)
 
 
-def _require_complete(subject: Subject, maps: Float[Tensor, "n h w"], rises: Float[Tensor, " n"]) -> None:
+def _require_complete(
+    subject: Subject, maps: Float[Tensor, "n h w"], answers: Float[Tensor, " n"], baseline: Float[Tensor, " n"]
+) -> None:
     """Refuse maps that do not add up to the rise of the logit: something was out of the rules' reach."""
+    rises = answers - baseline
     missed = (maps.sum((1, 2)) - rises).abs()
-    whole = maps.abs().sum((1, 2)) + rises.abs()
-    if bool((missed > INCOMPLETE * whole).any()):
-        worst = int((missed / whole).argmax())
+    beyond = missed - INCOMPLETE * (maps.abs().sum((1, 2)) + rises.abs()) - ROUNDED * (answers.abs() + baseline.abs())
+    if bool((beyond > 0).any()):
+        worst = int(beyond.argmax())
         raise UsageError(
             f"contributions to {subject.name!r} add up to {float(maps[worst].sum()):.3g} where the logit rises by "
             f"{float(rises[worst]):.3g}: it computes something that DeepLIFT's rules do not meet (an activation "

@@ -13,9 +13,9 @@ from harness.store import IDENTITY, RunFolder
 DEFAULT_METRIC = "deletion-gain"
 ALL = "all"
 ORACLE = "oracle"
+"""Family of what is made of the true causes, or of the truth of the games."""
 TRUTH = "truth"
 """How the names of oracles begin that are made of the truth of the games, not of true causes."""
-"""Family of what is made of the true causes."""
 NO_MAPS = "maps"
 """What stands for a metric where an explainer has no maps."""
 USUAL = ("map", "spectrum-null")

@@ -11,6 +11,7 @@ from torch.nn import functional
 from harness.errors import UsageError
 from harness.explainers import registered
 from harness.explainers.base import Explainer, ExplainerFault
+from harness.explainers.deeplift import _require_complete
 from harness.explainers.settings import read_settings, with_settings
 from harness.subject import InputSpec, Subject
 
@@ -121,6 +122,14 @@ def test_an_activation_that_is_spelt_otherwise_has_the_same_map(name: str, spell
 def test_deeplift_refuses_a_network_that_parts_images_from_their_baselines(around: str) -> None:
     with pytest.raises(UsageError, match="use another explainer"):
         maps("deeplift", subject(functional.relu, around))
+
+
+def test_a_logit_that_rounds_is_no_fault_of_a_picture_that_is_its_own_baseline() -> None:
+    """Two rows of one batch may be summed in another order."""
+    far, bits = torch.tensor([1e4, 3.0]), torch.tensor([1e4 + 0.02, 3.0 + 1e-6])
+    _require_complete(subject(), torch.zeros(2, 12, 12), bits, far)
+    with pytest.raises(UsageError, match="add up to 0 where the logit rises by"):
+        _require_complete(subject(), torch.zeros(2, 12, 12), torch.tensor([1e4, 3.3]), far)
 
 
 @pytest.mark.parametrize("name", ["lrp-epsilon", "lrp-epsilon-gamma-box", "lrp-epsilon-plus-flat"])
