@@ -32,8 +32,8 @@ from harness.evaluation_set import EvaluationSet, evaluation_set
 from harness.explainers import registered
 from harness.measurements.cells import Ordered, share_right
 from harness.perturbation import BlurFill, MeanFill, PictureFill
-from harness.truth import games_of, true_maps
-from harness.truth.images import Games, Truth
+from harness.truth import games_of
+from harness.truth.images import Games, Truth, target_maps
 
 BLURS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5)
 """Standard deviations as shares of a cell's side."""
@@ -74,13 +74,6 @@ class Played:
         """The pairs of parts of one cell that are settled."""
         return [Ordered.of(self.truth.parts, self.truth.parts.of(self.case.targets[self.truth.deep]))]
 
-    def true_maps(self) -> Float64[np.ndarray, "n h w"]:
-        """Return the truth of the first grid's cells and of their parts as maps."""
-        values, parts = self.truth.cells[0].of(self.case.targets).mean(axis=0), self.truth.parts
-        inner = np.full((len(values), len(np.unique(parts.labels[parts.labels >= 0]))), np.nan)
-        inner[self.truth.deep] = parts.of(self.case.targets[self.truth.deep]).mean(axis=0)
-        return true_maps([self.truth.cells[0].labels], [values], parts.labels, inner)
-
 
 def played(pair: Pair, per_class: int) -> Played:
     """Play the games on a few pictures of each class."""
@@ -101,7 +94,7 @@ def rows(pair: Pair, per_class: int) -> list[dict[str, object]]:
         name: registered()[name].maps(case.subject, case.images, case.target_tensor(), case.seed)
         for name in (*METHODS, *CONTROLS)
     }
-    for name, made in tqdm({TRUTH: games.true_maps(), **maps}.items(), desc=pair.name, leave=False):
+    for name, made in tqdm({TRUTH: target_maps(games.truth), **maps}.items(), desc=pair.name, leave=False):
         for share in BLURS if name not in CONTROLS else BLURS[:1]:
             right = shares(games, blurred(np.asarray(made, np.float64), share * games.side))
             found += [

@@ -38,7 +38,7 @@ def load_folder(
     path
         The folder. It may hold splits (``train``, ``test`` ...) that hold the class folders.
     split
-        Which split to read, or ``"all"``; by default ``test`` where there is one, else everything.
+        Which split to read, or ``"all"``; by default ``test`` where there is one, else validation, else everything.
     training
         Read ``train`` (or ``training``) by default, not ``test``.
     classes
