@@ -33,7 +33,7 @@ from harness.measurements.base import (
     Measured,
     score_rows,
 )
-from harness.measurements.scored import CONSTANT, rows_against_nulls
+from harness.measurements.scored import CONSTANT, rows_against_nulls, score_of_shifted
 from harness.metrics.cards import card_of
 from harness.metrics.cells import (
     additivity,
@@ -261,7 +261,10 @@ def against_nulls(
 
     `lacking` says why an image cannot be scored whatever its map, "" where it can.
     """
-    found = {name: np.mean([score(each) for each in draws], axis=0) for name, draws in maps.items()}
+    found = {
+        name: score_of_shifted(score, drawn) if name == SPECTRUM else np.mean([score(each) for each in drawn], axis=0)
+        for name, drawn in maps.items()
+    }
     return rows_against_nulls(attributions, metric, found, lacking=lacking)
 
 

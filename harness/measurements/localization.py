@@ -84,12 +84,13 @@ class EvidenceLocalization:
                 self.spectrum_draws,
                 suffix="" if name == main else f"-{name}",
                 lacking=known.lacking,
+                shifts=True,
             )
         if MARK in evidence:
             mark = evidence[MARK].pixels
             # Under the name by which it is judged.
             on_mark: dict[str, MapScore] = {"mass-on-mark": lambda maps: relevance_mass(maps, mark)}
-            rows += scored_against_nulls(attributions, on_mark, self.spectrum_draws)
+            rows += scored_against_nulls(attributions, on_mark, self.spectrum_draws, shifts=True)
         return Measured(scores=joined(SCORES, rows))
 
 

@@ -53,5 +53,6 @@ class Parts:
             },
             self.spectrum_draws,
             lacking=truth.lacking,
+            shifts=True,
         )
         return Measured(scores=joined(SCORES, rows))

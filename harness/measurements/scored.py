@@ -1,6 +1,6 @@
 """From maps to score rows: a metric of the map and of its null maps, named, directed and explained by its card."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ from jaxtyping import Float, Shaped
 from harness.measurements.base import MAP, SPECTRUM, TRANSPLANT, Attributions, MapScore, score_rows
 from harness.metrics.cards import MetricCard, card_of
 from harness.metrics.score import Score
+from harness.perturbation import shifted
 from harness.store import NOT_SCORABLE, UNDEFINED
 
 CONSTANT, ALONE = "constant map", "no other image of its class"
@@ -22,6 +23,7 @@ def scored_against_nulls(
     suffix: str = "",
     lacking: Shaped[np.ndarray, " n"] | None = None,
     beside: Sequence[str] = (),
+    shifts: bool = False,
 ) -> list[pd.DataFrame]:
     """Return the rows of several metrics for the map and its null maps, and of the gains over them.
 
@@ -43,19 +45,27 @@ def scored_against_nulls(
         Why an image cannot be scored whatever its map, "" where it can.
     beside
         What makes a score undefined here beside what the card says.
+    shifts
+        Whether each null is scored at nine places (:func:`score_of_shifted`).
     """
     nulls = list(attributions.spectrum_nulls(draws))
     tables: list[pd.DataFrame] = []
     for name, score in scores.items():
         found = {
             MAP: score(attributions.maps),
-            SPECTRUM: np.mean([score(null) for null in nulls], axis=0),
+            SPECTRUM: score_of_shifted(score, nulls) if shifts else np.mean([score(null) for null in nulls], axis=0),
             TRANSPLANT: score(attributions.transplanted),
         }
         tables += rows_against_nulls(
             attributions, f"{name}{suffix}", found, card=card_of(name), beside=beside, lacking=lacking
         )
     return tables
+
+
+def score_of_shifted(score: MapScore, nulls: Iterable[Float[np.ndarray, "n h w"]]) -> Float[np.ndarray, " n"]:
+    """Return the mean score of spectrum nulls, each at nine places: for scores that ask nothing of the network."""
+    mean: np.ndarray = np.mean([score(each) for null in nulls for each in shifted(null)], axis=0)
+    return mean
 
 
 def rows_against_nulls(

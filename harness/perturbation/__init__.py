@@ -24,6 +24,7 @@ from harness.perturbation.masks import (
 from harness.perturbation.mosaics import Mosaics, mosaics
 from harness.perturbation.nulls import (
     segment_null,
+    shifted,
     spectrum_error,
     spectrum_null,
     transplant_pairs,
@@ -58,6 +59,7 @@ __all__ = [
     "removal_order",
     "removed_steps",
     "segment_null",
+    "shifted",
     "spectrum_error",
     "spectrum_null",
     "step_fractions",

@@ -5,6 +5,7 @@ removing a blob. What a map knows is how far it beats its own nulls.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
 
 import numpy as np
 import scipy.fft
@@ -26,6 +27,9 @@ value half-way between two steps: 7 of 8 null maps of gradients, Grad-CAM and oc
 amplitudes are off by up to 2**-7 / sqrt(12), .002 of their size.
 """
 
+
+SHIFTS = 3
+"""Shifts along each side in :func:`shifted`: those of a picture cut in 3 x 3 cells, which go round all cells."""
 
 KEPT_BYTES = 32 * 2**20
 """Most that is remembered of null maps: those of some hundred pictures under a few seeds; what is unused for longest
@@ -117,6 +121,27 @@ def spectrum_error(maps: Float[np.ndarray, "n h w"], nulls: Float[np.ndarray, "n
     gap = np.sqrt(((own - other) ** 2).sum(axis=(1, 2)))
     errors: Float64[np.ndarray, " n"] = np.divide(gap, size, out=np.full(len(maps), np.nan), where=~constant)
     return errors
+
+
+def shifted(nulls: Float[np.ndarray, "n h w"]) -> Iterator[Float[np.ndarray, "n h w"]]:
+    """Yield null maps shifted round the borders by every pair of thirds of the sides, not shifted first: nine in all.
+
+    A spectrum null and its circular shifts are equally likely, so the mean of a score over the nine has the
+    expectation that one null's score has. It hangs far less on the draw, since where one places a blob well the others
+    do not: of settled pairs, whose scores under one null have a standard deviation of .11 to .15, that of the mean is
+    .006. And it hangs as little on the last bits of a map, which may choose another null. For scores that ask the
+    network about every map it would be nine times the passes, with no such gain: there the network answers each.
+
+    Examples
+    --------
+    >>> nulls = np.arange(9.0).reshape(1, 3, 3)
+    >>> [int(each[0, 0, 0]) for each in shifted(nulls)]
+    [0, 2, 1, 6, 8, 7, 3, 5, 4]
+    """
+    height, width = nulls.shape[1:]
+    for down in range(SHIFTS):
+        for right in range(SHIFTS):
+            yield np.roll(nulls, (round(height * down / SHIFTS), round(width * right / SHIFTS)), axis=(1, 2))
 
 
 def segment_null(

@@ -64,6 +64,18 @@ def test_a_null_map_has_about_the_share_of_the_mark(marked: EvaluationSet) -> No
     )
 
 
+def test_a_null_map_is_scored_at_nine_places(marked: EvaluationSet) -> None:
+    # One pixel, wherever its null puts it, lies at nine places a third apart of either side: on the mark of 2 x 2
+    # at one of them or at none, as one place in four is, since a third of 12 pixels is 4.
+    maps = np.zeros((60, SIDE, SIDE), np.float32)
+    maps[:, 5, 7] = 1.0
+    found = EvidenceLocalization(1).measure(Attributions(marked, maps)).scores
+    share = values(found, "mass-on-mark", "spectrum-null") * 9
+    assert set(share.round(5)) == {0.0, 1.0}
+    # A binomial of 60 and 1/4 lies between 3 and 30 but once in 10,000.
+    assert 3 <= share.sum() <= 30
+
+
 def test_without_any_positive_relevance_the_share_is_undefined_and_not_zero(marked: EvaluationSet) -> None:
     found = EvidenceLocalization(1).measure(Attributions(marked, -np.ones((60, SIDE, SIDE), np.float32)))
     assert found.scores["value"].isna().all()

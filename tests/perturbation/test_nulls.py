@@ -14,11 +14,13 @@ from scipy.stats import chisquare
 from harness.perturbation import (
     nulls,
     segment_null,
+    shifted,
     spectrum_error,
     spectrum_null,
     transplant_pairs,
     transplant_pairs_other_class,
 )
+from harness.rounding import rounding
 
 quick = settings(max_examples=40, deadline=None)
 small_maps = arrays(
@@ -126,6 +128,37 @@ def test_the_null_of_a_point_lies_anywhere_equally_often():
 
 def test_the_location_test_catches_a_null_that_stays_nearby():
     assert p_of_uniform_place(nearby) < 1e-5
+
+
+def test_the_shifts_of_a_null_put_everything_in_every_ninth_once():
+    maps = smooth(np.random.default_rng(0), 2)[:, :48, :48].astype(np.float64)
+    ninth = np.stack([each[:, :16, 16:32].sum(axis=(1, 2)) for each in shifted(maps)])
+    assert len(ninth) == 9
+    limit = rounding(np.float64, 48 * 48, float(np.abs(maps).sum(axis=(1, 2)).max()))
+    np.testing.assert_allclose(ninth.sum(axis=0), maps.sum(axis=(1, 2)), atol=limit)
+    assert len(np.unique(ninth[:, 0])) == 9
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (7, 5), (64, 50)])
+def test_shifts_keep_values_and_spectrum_whatever_the_sides(shape):
+    maps = np.random.default_rng(0).normal(size=(2, *shape))
+    for each in shifted(maps):
+        np.testing.assert_array_equal(np.sort(each, axis=None), np.sort(maps, axis=None))
+        # The root of a sum of squares of differences that are all rounding, beside the amplitudes themselves.
+        assert (np.nan_to_num(spectrum_error(maps, each)) < rounding(np.float64, maps[0].size)).all()
+
+
+def test_the_mean_score_of_shifts_hangs_little_on_the_draw():
+    """Of which of two ninths holds more, a null alone says yes or no; of the mean over its shifts little is left."""
+    maps = smooth(np.random.default_rng(0), 4, n=30)[:, :48, :48]
+
+    def more_in_the_first(null):
+        return (null[:, :16, :16].sum(axis=(1, 2)) > null[:, 16:32, 32:].sum(axis=(1, 2))).astype(float)
+
+    draws = [spectrum_null(maps, seed=seed, keys=np.arange(30)) for seed in range(2)]
+    alone = np.std([more_in_the_first(null) for null in draws], axis=0).mean()
+    shifts = np.std([np.mean([more_in_the_first(each) for each in shifted(null)], axis=0) for null in draws], axis=0)
+    assert shifts.mean() < alone / 3
 
 
 def test_the_null_of_a_blob_has_a_flat_mean():
