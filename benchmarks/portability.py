@@ -185,7 +185,9 @@ class Moved:
     clauses
         Clauses of the contract whose outcome is another.
     verdicts
-        Verdicts that are others, in one line each.
+        Verdicts that are others, in one line each, but for those that follow.
+    on_margin
+        Those whose effect lies on its margin: rounding moved it by a tenth of a standard error or less.
     scores, largest
         How many scores differ at all, of how many, and by how much at most, with the metric.
     """
@@ -194,6 +196,7 @@ class Moved:
     failed: tuple[str, ...]
     clauses: tuple[str, ...] = ()
     verdicts: tuple[str, ...] = ()
+    on_margin: tuple[str, ...] = ()
     scores: str = ""
     largest: str = ""
 
@@ -207,17 +210,19 @@ def compared(job: Job, base: Job) -> Moved:
     clauses = tuple(name for name, outcome in outcomes.items() if "clause" in name and others.get(name) != outcome)
     if job.part in CONTRACTS:
         return Moved(len(outcomes), failed, clauses)
-    verdicts, scores, largest = run_differences(base.run, job.run)
-    return Moved(len(outcomes), failed, clauses, verdicts, scores, largest)
-
-
-def run_differences(base: Path, other: Path) -> tuple[tuple[str, ...], str, str]:
-    """Return the verdicts of two runs that differ, how many scores do, and the largest difference."""
-    found = differences(RunFolder(base), RunFolder(other))
+    found = differences(RunFolder(base.run), RunFolder(job.run))
     worst = found.metrics.iloc[0] if len(found.metrics) else None
     largest = "" if worst is None else f"{worst['largest']:.2g} ({worst['metric']}, {worst['of']})"
     lacking = [f"{found.unmatched} scores or verdicts are in one run alone"] if found.unmatched else []
-    return (*found.lines(), *lacking), f"{found.differ} of {found.scores}", largest
+    return Moved(
+        len(outcomes),
+        failed,
+        clauses,
+        (*found.lines(on_margin=False), *lacking),
+        tuple(found.lines(on_margin=True)),
+        f"{found.differ} of {found.scores}",
+        largest,
+    )
 
 
 # ---------------------------------------------------------------------- the call
@@ -291,6 +296,7 @@ def main(words: Sequence[str] | None = None) -> int:
         {
             "leg": leg, "part": part, "items": found.items, "failed": len(found.failed),
             "clauses flipped": len(found.clauses), "verdicts flipped": len(found.verdicts),
+            "on their margin": len(found.on_margin),
             "scores that differ": found.scores, "largest difference": found.largest,
         }
         for (leg, part), found in moved.items()
@@ -299,13 +305,18 @@ def main(words: Sequence[str] | None = None) -> int:
     for leg in missing:
         print(f"not run, since this machine lacks it: {leg.name}")
     for (leg_name, part), found in moved.items():
-        for what, lines in (("failed", found.failed), ("clause", found.clauses), ("verdict", found.verdicts)):
+        named = {"failed": found.failed, "clause": found.clauses, "verdict": found.verdicts, "margin": found.on_margin}
+        for what, lines in named.items():
             for line in lines:
                 print(f"{leg_name}, {part}, {what}: {line}")
-    failed, clauses, verdicts = (
-        sum(len(getattr(found, what)) for found in moved.values()) for what in ("failed", "clauses", "verdicts")
+    failed, clauses, verdicts, close = (
+        sum(len(getattr(found, what)) for found in moved.values())
+        for what in ("failed", "clauses", "verdicts", "on_margin")
     )
-    print(f"{failed} tests failed, {clauses} clauses flipped, {verdicts} verdicts flipped over {len(legs)} legs")
+    print(
+        f"{failed} tests failed, {clauses} clauses flipped, {verdicts} verdicts flipped over {len(legs)} legs, beside "
+        f"{close} whose effect lies on its margin"
+    )
     return 1 if failed or clauses or verdicts else 0
 
 

@@ -5,7 +5,6 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn
 
 from harness import __version__
@@ -14,7 +13,7 @@ from harness.cli.completion import actions, complete
 from harness.cli.doctor import doctor_command
 from harness.cli.listing import LISTS, list_command
 from harness.cli.making import fetch_command, gallery_command, train_command
-from harness.cli.options import add_feed, add_metric_options, add_run_options, seed
+from harness.cli.options import add_feed, add_metric_options, add_run_options, seed, some_path
 from harness.cli.runs import SHOWN, compare_command, index_command, report_command, run_command, table_command
 from harness.cli.status import DONE, WRONG_USE
 from harness.errors import HarnessError, UsageError, closest
@@ -87,7 +86,7 @@ def command_parser() -> argparse.ArgumentParser:
     run.set_defaults(run=run_command)
 
     table = commands.add_parser("table", help="print a per-class comparison table")
-    table.add_argument("folder", metavar="RUN", type=Path)
+    table.add_argument("folder", metavar="RUN", type=some_path)
     add_metric_options(table)
     table.add_argument(
         "--show",
@@ -101,26 +100,26 @@ def command_parser() -> argparse.ArgumentParser:
     table.set_defaults(run=table_command)
 
     compare = commands.add_parser("compare", help="explainers or runs side by side, paired by image")
-    compare.add_argument("folders", metavar="RUN", nargs="+", type=Path)
+    compare.add_argument("folders", metavar="RUN", nargs="+", type=some_path)
     compare.add_argument("--explainer", metavar="E", action="append")
     add_metric_options(compare)
     compare.add_argument("--format", choices=FORMATS, default="text", help="(default %(default)s)")
     compare.add_argument(
         "--strict", action="store_true", help="of an earlier and a later run: exit with 1 where a rung is lost"
     )
-    compare.add_argument("--junit", metavar="FILE", type=Path, help="with --strict: a test case for each rung")
+    compare.add_argument("--junit", metavar="FILE", type=some_path, help="with --strict: a test case for each rung")
     compare.set_defaults(run=compare_command)
 
     report = commands.add_parser("report", help="write the tables, figures and page of a run")
-    report.add_argument("folder", metavar="RUN", type=Path)
+    report.add_argument("folder", metavar="RUN", type=some_path)
     report.set_defaults(run=report_command)
 
     index = commands.add_parser("index", help="write one page over all runs below a folder")
-    index.add_argument("folder", metavar="FOLDER", type=Path)
+    index.add_argument("folder", metavar="FOLDER", type=some_path)
     index.set_defaults(run=index_command)
 
     clean = commands.add_parser("clean", help="take away the pieces that runs keep, to give back the room")
-    clean.add_argument("folders", metavar="RUN", nargs="*", type=Path)
+    clean.add_argument("folders", metavar="RUN", nargs="*", type=some_path)
     clean.add_argument("--store", action="store_true", help="those that runs share")
     clean.set_defaults(run=clean_command)
 
@@ -129,8 +128,10 @@ def command_parser() -> argparse.ArgumentParser:
     gallery.add_argument(
         "--faces", "--images", dest="faces", metavar="F", default="rendered", help="as in run (default %(default)s)"
     )
-    gallery.add_argument("--out", metavar="DIR", type=Path, help="where figures, page and run go")
-    gallery.add_argument("--run", metavar="RUN", type=Path, dest="run_folder", help="a run to take the numbers from")
+    gallery.add_argument("--out", metavar="DIR", type=some_path, help="where figures, page and run go")
+    gallery.add_argument(
+        "--run", metavar="RUN", type=some_path, dest="run_folder", help="a run to take the numbers from"
+    )
     gallery.add_argument("--image", metavar="ID", help="number or file whose filter outputs are shown")
     gallery.add_argument("--after-activation", action="store_true", help="show filter outputs after their activation")
     gallery.add_argument("--seed", metavar="K", type=seed, default=0, help="of every random draw (default %(default)s)")
@@ -162,7 +163,7 @@ def command_parser() -> argparse.ArgumentParser:
     learn.add_argument(
         "--faces", "--images", dest="faces", metavar="F", required=True, help="a bundled face set or a path"
     )
-    learn.add_argument("--out", metavar="W.safetensors", type=Path, required=True, help="where the weights go")
+    learn.add_argument("--out", metavar="W.safetensors", type=some_path, required=True, help="where the weights go")
     learn.add_argument("--epochs", metavar="N", type=int, default=30, help="most epochs (default %(default)s)")
     learn.add_argument("--seed", metavar="K", type=seed, default=0, help="of every random draw (default %(default)s)")
     learn.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default %(default)s)")

@@ -61,7 +61,7 @@ def add_run_options(parser: Any) -> None:
     add("--no-store", action="store_true", help="make everything anew; take nothing that another run has made")
     add("--engine", choices=ENGINES, default=LOCAL, help="where they work: this machine, or Ray (default %(default)s)")
     add("--address", metavar="A", default="", help="of a Ray cluster, as host:port or auto (default: one started here)")
-    add("--out", metavar="DIR", type=Path, help="run folder; the same folder goes on where it stopped")
+    add("--out", metavar="DIR", type=some_path, help="run folder; the same folder goes on where it stopped")
 
 
 def add_metric_options(parser: argparse.ArgumentParser) -> None:
@@ -76,6 +76,13 @@ def add_feed(add: Any) -> None:
     """Add the word that says how images are handed to the network."""
     words = "memory layout and images a pass: auto, contiguous:64, channels-last:64 or channels-last:FORWARD:BACKWARD"
     add("--feed", metavar="L:N", default=AUTO, help=f"{words} (default: measured once for the run)")
+
+
+def some_path(text: str) -> Path:
+    """Return a path that was given; an empty one, as of a shell's variable that is not set, is none."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the path is empty; name a folder or file, . for this folder")
+    return Path(text)
 
 
 def _seconds(text: str) -> float:

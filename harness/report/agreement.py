@@ -13,6 +13,12 @@ SCORE = ["explainer", "name", "variant", "image", "target"]
 CLAIM = ["explainer", "check", "class"]
 NOTED = 1e-3
 """Scores that differ by more are counted apart: below it stand the fourth digit of a mean and less."""
+ON_MARGIN = 0.02
+"""By what share of its interval's width an effect may move for a verdict that is another to have lain on its margin.
+
+A tenth of a standard error, where the interval is one of 99 %: other people would move the effect ten times as far, so
+that either verdict is as right as the other, and no arithmetic can choose between them.
+"""
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,8 @@ class Differences:
         scores in both runs, how many ``differ`` at all and by more than :data:`NOTED`, the ``largest`` difference in
         the metric's unit, the explainer it is ``of``, and how many are ``defined`` in one run alone.
     verdicts
-        One row a verdict that is another: its two values, with effect, interval, adjusted p of both and the margin.
+        One row a verdict that is another: its two values, with effect, interval, adjusted p of both and the margin, and
+        whether it is ``on_margin`` (:data:`ON_MARGIN`).
     scores, differ
         Scores in both runs, and how many of them differ at all.
     unmatched
@@ -39,13 +46,14 @@ class Differences:
     differ: int
     unmatched: int
 
-    def lines(self) -> list[str]:
-        """Return each verdict that is another in one line with its numbers."""
+    def lines(self, *, on_margin: bool | None = None) -> list[str]:
+        """Return each verdict that is another in one line with its numbers, or those (not) on their margin alone."""
         return [
             f"{row['explainer']} / {row['check']} / {row['class']}: "
             + " -> ".join(_verdict({str(k): v for k, v in row.items()}, run) for run in ("first", "second"))
             + f", margin {row['margin']:g}"
             for row in self.verdicts.to_dict("records")
+            if on_margin in (None, row["on_margin"])
         ]
 
 
@@ -66,7 +74,9 @@ def differences(first: RunFolder, second: RunFolder) -> Differences:
     verdicts = _paired(first.verdicts, second.verdicts, CLAIM)
     matched = scores[scores["_merge"] == "both"]
     both = verdicts[verdicts["_merge"] == "both"].rename(columns={"margin_first": "margin"})
-    kept = [*CLAIM, "margin", *(f"{name}_{run}" for run in ("first", "second") for name in VERDICT)]
+    kept = [*CLAIM, "margin", "on_margin", *(f"{name}_{run}" for run in ("first", "second") for name in VERDICT)]
+    moved = (both["effect_first"] - both["effect_second"]).abs()
+    both = both.assign(on_margin=moved <= ON_MARGIN * (both["high_first"] - both["low_first"]))
     values = matched["value_first"], matched["value_second"]
     gap = (values[0] - values[1]).abs()
     alone = values[0].isna() != values[1].isna()

@@ -185,6 +185,8 @@ WRONG: dict[str, tuple[list[str], str]] = {
         "--device cuda: this machine shows no CUDA device; use --device cpu",
     ),
     "unwritable folder": ([*RUN, "--out", "file/run"], "cannot write to file.run .*; choose another --out"),
+    "empty folder name": ([*RUN, "--out", ""], "argument --out: the path is empty; name a folder or file"),
+    "empty run name": (["table", " "], "the path is empty; name a folder or file"),
     "no run": (["table", "absent"], r"absent holds no finished run \(no run.json\); make one with: harness run --out"),
     "no run to compare": (["compare", "absent"], "absent holds no finished run"),
     "no run to report": (["report", "absent"], "absent holds no finished run"),

@@ -64,6 +64,17 @@ def test_a_verdict_that_is_another_is_told_with_its_numbers(run: RunFolder) -> N
     assert line.endswith(f"margin {claim['margin']:g}")
 
 
+@pytest.mark.parametrize(("share", "on_margin"), [(0.0, True), (0.019, True), (0.021, False), (np.nan, False)])
+def test_a_verdict_on_its_margin_is_told_apart(run: RunFolder, share: float, on_margin: bool) -> None:
+    """Rounding moves an effect by hundredths of its interval; what moves it further is not rounding alone."""
+    row = run.verdicts.index[run.verdicts["verdict"] == "pass"][0]
+    claim = run.verdicts.loc[row]
+    effect = claim["effect"] + share * (claim["high"] - claim["low"])
+    found = differences(run, moved(run, verdict=(row, "inconclusive"), effect=(row, effect)))
+    assert [len(found.lines(on_margin=each)) for each in (True, False)] == [on_margin, not on_margin]
+    assert len(found.lines()) == 1
+
+
 def test_what_one_run_lacks_is_counted(run: RunFolder) -> None:
     lacking = Held(run.scores.iloc[1:], run.verdicts.iloc[2:], run.record)
     assert differences(run, lacking).unmatched == 3
