@@ -207,6 +207,30 @@ def test_photographing_everyone_again_moves_no_bound() -> None:
     assert (thrice.low, thrice.high, thrice.n) == (pytest.approx(once.low), pytest.approx(once.high), 45)
 
 
+UNLIKE = np.repeat(np.arange(15), [1, 2, 1, 4, 1, 3, 1, 2, 6, 1, 2, 1, 3, 1, 2])
+"""Who is on each image, where people have unlike numbers of them."""
+
+
+@pytest.mark.parametrize("name", DRAWS)
+@pytest.mark.parametrize("margin", [-0.4, -0.2, 0.2, 0.4])
+def test_a_margin_that_the_guard_rejects_lies_outside_however_many_images_each_has(name: str, margin: float) -> None:
+    """Sums of unlike many images change their spread with the margin, so that ends read off at the mean are others."""
+    for seed in range(20):
+        values = DRAWS[name][0](np.random.default_rng(seed), len(UNLIKE))
+        found = people_interval(values, UNLIKE, confidence=0.9)
+        sums = np.bincount(UNLIKE, values - margin)
+        above, below = skew_guarded_p_rows(np.stack([sums, -sums]))
+        assert (found.low > margin) == (above < 0.05)
+        assert (found.high < margin) == (below < 0.05)
+
+
+def test_few_people_of_very_unlike_numbers_of_images_have_bounds_all_the_same() -> None:
+    """No margin is rejected there: one person has nearly all the images."""
+    who = np.repeat(np.arange(4), [1, 1, 1, 60])
+    found = people_interval(np.random.default_rng(0).normal(size=63), who)
+    assert -np.inf < found.low < found.estimate < found.high < np.inf
+
+
 def test_fewer_than_two_people_have_no_bounds() -> None:
     for values, who in ((np.array([]), None), (np.array([3.0]), None), (np.array([3.0, 5.0]), np.zeros(2, int))):
         found = people_interval(values, who)
@@ -228,6 +252,17 @@ def test_the_interval_holds_the_truth_as_often_as_stated_where_a_bootstrap_does_
     ours = held(lambda values: people_interval(values, who))
     assert ours > 0.98 - 0.0115
     assert ours > held(lambda values: mean_interval(values[:], clusters=who, resamples=499))
+
+
+@pytest.mark.parametrize("name", DRAWS)
+@pytest.mark.parametrize("people", [5, 20])
+def test_the_interval_holds_the_truth_nearly_as_often_with_unlike_numbers_of_images(name: str, people: int) -> None:
+    rng, draw = np.random.default_rng(0), DRAWS[name][0]
+    who = np.repeat(np.arange(people), np.resize([1, 2, 1, 4, 6], people))
+    drawn = np.sqrt(0.35) * draw(rng, (600, people))[:, who] + np.sqrt(0.65) * draw(rng, (600, len(who)))
+    found = [people_interval(values, who) for values in drawn]
+    # Stated .97; two standard errors of a share of 600.
+    assert np.mean([each.low <= 0 <= each.high for each in found]) > 0.97 - 0.014
 
 
 # ---------------------------------------------------------------------- what would settle it
