@@ -76,7 +76,9 @@ def differences(first: RunFolder, second: RunFolder) -> Differences:
     both = verdicts[verdicts["_merge"] == "both"].rename(columns={"margin_first": "margin"})
     kept = [*CLAIM, "margin", "on_margin", *(f"{name}_{run}" for run in ("first", "second") for name in VERDICT)]
     moved = (both["effect_first"] - both["effect_second"]).abs()
-    both = both.assign(on_margin=moved <= ON_MARGIN * (both["high_first"] - both["low_first"]))
+    turned = zip(both["verdict_first"], both["verdict_second"], strict=True)
+    near = moved <= ON_MARGIN * (both["high_first"] - both["low_first"])
+    both = both.assign(on_margin=near & np.array([set(pair) in TURNS for pair in turned], bool))
     values = matched["value_first"], matched["value_second"]
     gap = (values[0] - values[1]).abs()
     alone = values[0].isna() != values[1].isna()
@@ -90,6 +92,8 @@ def differences(first: RunFolder, second: RunFolder) -> Differences:
     )
 
 
+TURNS = ({"pass", "inconclusive"}, {"fail", "inconclusive"})
+"""Between what a verdict on its margin may turn: rounding makes no claim its opposite, nor one that does not apply."""
 VERDICT = ("verdict", "effect", "low", "high", "p_adjusted")
 
 

@@ -75,6 +75,12 @@ def test_a_verdict_on_its_margin_is_told_apart(run: RunFolder, share: float, on_
     assert len(found.lines()) == 1
 
 
+@pytest.mark.parametrize("turned", ["fail", "not applicable"])
+def test_a_claim_that_turns_round_or_ceases_to_apply_was_not_on_its_margin(run: RunFolder, turned: str) -> None:
+    row = run.verdicts.index[run.verdicts["verdict"] == "pass"][0]
+    assert len(differences(run, moved(run, verdict=(row, turned))).lines(on_margin=False)) == 1
+
+
 def test_what_one_run_lacks_is_counted(run: RunFolder) -> None:
     lacking = Held(run.scores.iloc[1:], run.verdicts.iloc[2:], run.record)
     assert differences(run, lacking).unmatched == 3
