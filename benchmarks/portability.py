@@ -74,6 +74,7 @@ class Leg:
         """Return this process's environment with the leg's switches and no others."""
         kept = {name: value for name, value in os.environ.items() if name not in SWITCHES}
         own = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "HARNESS_STORE": "off"}
+        own |= {"HARNESS_TEST_ANNOTATIONS": "off"}  # arithmetic changes nothing of who passes what to whom
         return {**kept, **own, **self.switches}
 
 
@@ -115,7 +116,7 @@ LEGS = (
 
 @dataclass(frozen=True)
 class Job:
-    """One part of one leg; tests are run by so many `hands`, a suite by one."""
+    """One part of one leg; tests are run by so many `hands` of one thread each, a suite by one."""
 
     leg: Leg
     part: str
@@ -156,10 +157,7 @@ class Job:
         self.folder.mkdir(parents=True, exist_ok=True)
         start = time.perf_counter()
         with (self.folder / "said.txt").open("w") as said:
-            # Who passes what to whom was checked where the tests ran as they are.
-            own = {"HARNESS_TEST_ANNOTATIONS": "off"} if self.part == "arithmetic" else {}
-            environment = {**self.leg.environment(), **own}
-            subprocess.run(self.command(), cwd=ROOT, env=environment, stdout=said, stderr=said, check=False)
+            subprocess.run(self.command(), cwd=ROOT, env=self.leg.environment(), stdout=said, stderr=said, check=False)
         if not (self.folder / "items.xml").is_file():
             raise SystemExit(f"{self.leg.name}, {self.part}: pytest did not finish; see {self.folder / 'said.txt'}")
         (self.folder / "seconds.json").write_text(json.dumps(round(time.perf_counter() - start, 1)))
@@ -280,10 +278,11 @@ def main(words: Sequence[str] | None = None) -> int:
     legs, missing = playable([leg for leg in LEGS if not asked.legs or leg.name in asked.legs])
     folders = {part: asked.out / code_name(part) for part in asked.parts}
     # What no other part needs of the machine is left to the one that there is.
-    hands = max(1, (os.cpu_count() or 1) // max(1, min(asked.processes, len(legs) * len(asked.parts))))
+    cores = os.cpu_count() or 1
+    hands = max(1, cores // max(1, min(asked.processes, len(legs) * len(asked.parts))))
     # Parts in the outer loop, longest first: what is compared is at hand early.
     jobs = [
-        Job(leg, part, folders[part] / leg.name.replace(" ", "-") / part, hands)
+        Job(leg, part, folders[part] / leg.name.replace(" ", "-") / part, hands if leg.threads == 1 else cores)
         for part in sorted(asked.parts, key=lambda part: part not in PAIRS)
         for leg in legs
     ]
