@@ -1,11 +1,11 @@
 """Claims held against the truth of cells: the exact game of the network's own answers, on any network and pictures."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from harness.checks.base import Check
+from harness.checks.base import EVERYTHING, Check, Evidence, Finding
 from harness.checks.correction import FINE
 from harness.checks.paired import PairedScores
 
@@ -32,6 +32,25 @@ def resolutions(checks: Sequence[Check], scores: pd.DataFrame) -> dict[str, int]
     levels = {check.name: "within" if check.name.endswith(FINE) else "cells" for check in checks}
     shown = {check.name for check in checks if check.family == "cells" and check.rung == 3}
     return {name: int(held[level]) for name, level in levels.items() if name in shown and level in held.index}
+
+
+@dataclass(frozen=True)
+class AmongSeveralClasses(PairedScores):
+    """Judges what is asked of three classes and more.
+
+    Of two, what speaks for one speaks against the other: the truth of their difference is twice that of the predicted
+    class, which no map can tell better than the map of that class.
+    """
+
+    def __call__(self, check: Check, evidence: Evidence, explainer: str) -> Sequence[Finding]:
+        """Return the findings; over two classes one that says why there are none."""
+        if not self.concerns(evidence, explainer):
+            return [Finding(EVERYTHING, 0, reason="of two classes the difference is the predicted one's own truth")]
+        return super().__call__(check, evidence, explainer)
+
+    def concerns(self, evidence: Evidence, explainer: str) -> bool:
+        """Return whether there are three classes."""
+        return len(evidence.classes) > 2
 
 
 def _claim(name: str, rung: int, claim: str, control: str, judge: PairedScores, *, own: bool) -> Check:
@@ -113,7 +132,7 @@ CHECKS = (
         "asked for both classes, the difference of the maps orders more settled pairs of the two classes' difference "
         "right than the map of the predicted class does",
         "predicted",
-        PairedScores("settled-pairs-contrast-gain", "predicted", by_class=False),
+        AmongSeveralClasses("settled-pairs-contrast-gain", "predicted", by_class=False),
         own=True,
     ),
     _against_null("cells-another", 5, "transplant-null", "the same explainer's map of another image of the class does"),

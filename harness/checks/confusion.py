@@ -1,6 +1,7 @@
 """Claims that tie maps to the confusion matrix: classes are the sample, so every p is exact over their orders."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from harness.checks.base import CLASSES, CONFIDENCE, EVERYTHING, Check, Evidence, Finding
+from harness.checks.paired import filled, marked_rows
 from harness.metrics.confusion import recall
 from harness.statistics import (
     Alternative,
@@ -25,20 +27,33 @@ FAMILY = "confusion"
 ANY_ASSOCIATION = "any association counts; its size is stated beside it"
 
 
-def _recall_follows_gain(check: Check, evidence: Evidence, explainer: str) -> Sequence[Finding]:
-    """Correlate each class's mean deletion gain with its recall."""
-    counts = evidence.matrix("confusion")
-    if counts is None:
-        return [Finding(EVERYTHING, 0, len(evidence.classes), reason="the images have no labels", unit=CLASSES)]
-    rows = evidence.of(explainer, "deletion-gain", "spectrum-null").dropna(subset="value")
-    recalls = recall(counts.astype(np.int64))
-    held = [k for k, name in enumerate(evidence.classes) if (rows["target"] == name).any() and recalls[k] >= 0]
-    groups = [rows.loc[rows["target"] == evidence.classes[k], "value"] for k in held]
-    gains = np.array([group.mean() for group in groups])
-    people = [_by_person(group, evidence.clusters(group.index)) for group in groups]
-    low, high = _bootstrapped(people, recalls[held], evidence.seed)
-    test = partial(exact_correlation, gains, recalls[held])
-    return [_finding(test, len(evidence.classes), low, high)]
+@dataclass(frozen=True)
+class RecallFollows:
+    """Correlates each class's mean of a score with its recall; a map that says nothing gains nothing.
+
+    Attributes
+    ----------
+    metric, variant
+        Which score.
+    """
+
+    metric: str
+    variant: str
+
+    def __call__(self, check: Check, evidence: Evidence, explainer: str) -> Sequence[Finding]:
+        """Return the finding over all classes."""
+        counts = evidence.matrix("confusion")
+        if counts is None:
+            return [Finding(EVERYTHING, 0, len(evidence.classes), reason="the images have no labels", unit=CLASSES)]
+        rows = filled(marked_rows(evidence, explainer, self.metric, self.variant), check, None).dropna(subset="value")
+        recalls = recall(counts.astype(np.int64))
+        held = [k for k, name in enumerate(evidence.classes) if (rows["target"] == name).any() and recalls[k] >= 0]
+        groups = [rows.loc[rows["target"] == evidence.classes[k], "value"] for k in held]
+        gains = np.array([group.mean() for group in groups])
+        people = [_by_person(group, evidence.clusters(group.index)) for group in groups]
+        low, high = _bootstrapped(people, recalls[held], evidence.seed)
+        test = partial(exact_correlation, gains, recalls[held])
+        return [_finding(test, len(evidence.classes), low, high)]
 
 
 def _by_person(values: "pd.Series[float]", who: Int[np.ndarray, " n"] | None) -> Float[np.ndarray, "2 m"]:
@@ -131,7 +146,7 @@ CHECKS = (
         reference="exact permutation over all k! orders of the classes",
         figure="figures/recall.png",
         needs=frozenset({"removal"}),
-        judge=_recall_follows_gain,
+        judge=RecallFollows("deletion-gain", "spectrum-null"),
         unit=CLASSES,
     ),
     Check(

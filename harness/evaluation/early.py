@@ -91,4 +91,5 @@ def _effects(checks: Sequence[Check], evidence: Evidence, explainer: str) -> pd.
 
 def _everyone(evidence: Evidence) -> Sequence[int]:
     """Return all who may come: people, or images where nobody is known."""
-    return [*evidence.persons.values()] or [int(image) for image in evidence.scores["image"].unique()]
+    asked = {int(image): int(image) for image in evidence.scores["image"].unique()}
+    return [who for image, who in evidence.persons.items() if image in asked] or [*asked]

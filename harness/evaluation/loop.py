@@ -141,7 +141,7 @@ def _evaluated(
         "ladder": made.ladder,
         "verdicts": made.verdicts,
         "images": names_of(case),
-        "persons": persons_of(case),
+        "persons": persons_of(request.faces, [*case.faces.ids.tolist(), *effects["image"].tolist()]),
         "blank": frame(BLANK, [{"explainer": name, "image": image} for name, held in blank.items() for image in held]),
         "effects": effects,
         "examinations": examination_table(made.examinations),

@@ -1,6 +1,6 @@
 """What a run stores beside scores: who has none and why, who is on its images, a few maps to look at."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from harness.checks import Evidence
 from harness.evaluation.runner import Runner
 from harness.evaluation_set import EvaluationSet
 from harness.explainers import Explainer
-from harness.faces.faceset import is_right
+from harness.faces.faceset import FaceSet, is_right
 from harness.measurements import (
     Measured,
 )
@@ -38,10 +38,13 @@ def failed_rows(case: EvaluationSet, explainer: str, fault: str) -> Measured:
     return Measured(scores=frame(SCORES, rows))
 
 
-def persons_of(case: EvaluationSet) -> pd.DataFrame:
-    """Return who is on each chosen image, nothing where nobody is known."""
-    persons = case.faces.persons
-    return frame(PERSONS, None if persons is None else {"image": case.faces.ids, "person": persons})
+def persons_of(faces: FaceSet, images: Iterable[int]) -> pd.DataFrame:
+    """Return who is on images of a set, each once, nothing where nobody is known."""
+    if faces.persons is None:
+        return frame(PERSONS)
+    who = dict(zip(faces.ids.tolist(), faces.persons.tolist(), strict=True))
+    held = list(dict.fromkeys(images))
+    return frame(PERSONS, {"image": held, "person": [who[image] for image in held]})
 
 
 def names_of(case: EvaluationSet) -> pd.DataFrame:
@@ -58,7 +61,7 @@ def blank_images(case: EvaluationSet, maps: Float[np.ndarray, "n h w"]) -> froze
 
 def evidence_of(case: EvaluationSet, found: Measured) -> Evidence:
     """Return what was measured of an evaluation set, with who is on its images."""
-    persons = persons_of(case)
+    persons = persons_of(case.faces, case.faces.ids.tolist())
     who = dict(zip(persons["image"], persons["person"], strict=True))
     return Evidence(found.scores, found.matrices, case.classes, case.seed, persons=who)
 

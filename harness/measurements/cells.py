@@ -239,7 +239,8 @@ def share_right(ordered: Sequence[Ordered], maps: Float[np.ndarray, "n h w"]) ->
     shares = np.stack([settled_pairs(one.change(one.level.sums(maps)), one.order, one.level.pairs) for one in ordered])
     counts = np.stack([(one.order != 0).sum(axis=1) for one in ordered])
     total = counts.sum(axis=0)
-    right = np.where(counts > 0, shares * counts, 0.0).sum(axis=0)
+    # A tie is half a pair: in halves, so that as many right pairs are the same share whatever the grid they lie on.
+    right = np.rint(np.where(counts > 0, 2 * shares * counts, 0.0)).sum(axis=0) / 2
     found: np.ndarray = np.divide(right, total, out=np.full(len(total), np.nan), where=total > 0)
     return found
 

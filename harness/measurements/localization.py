@@ -87,10 +87,10 @@ class EvidenceLocalization:
                 shifts=True,
             )
         if MARK in evidence:
-            mark = evidence[MARK].pixels
+            mark = evidence[MARK]
             # Under the name by which it is judged.
-            on_mark: dict[str, MapScore] = {"mass-on-mark": lambda maps: relevance_mass(maps, mark)}
-            rows += scored_against_nulls(attributions, on_mark, self.spectrum_draws, shifts=True)
+            on_mark: dict[str, MapScore] = {"mass-on-mark": lambda maps: relevance_mass(maps, mark.pixels)}
+            rows += scored_against_nulls(attributions, on_mark, self.spectrum_draws, lacking=mark.lacking, shifts=True)
         return Measured(scores=joined(SCORES, rows))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Shaped
 
-from harness.metrics._rows import doubles, flat, ratio
+from harness.metrics._rows import constant, doubles, flat, ratio, undefined_where
 from harness.metrics.cards import metric
 from harness.metrics.complexity import histogram_entropy
 from harness.metrics.faithfulness import area_under_curve
@@ -191,8 +191,8 @@ def residual_likeness(
 
     Returns
     -------
-    In [0, 1], lower is better; NaN where the similarity is undefined, for a map alone in its class, and for the second
-    of two.
+    In [0, 1], lower is better; NaN for a constant map, where the similarity is undefined, for a map alone in its class,
+    and for the second of two.
 
     Examples
     --------
@@ -204,8 +204,8 @@ def residual_likeness(
     own, other = (_beyond_class(each, classes) for each in (maps, randomized))
     nothing_left = _is_its_class(maps, own) | _is_its_class(randomized, other)
     found = np.where(nothing_left, doubles(similarity(maps, randomized)), doubles(similarity(own, other)))
-    magnitudes: Float64[np.ndarray, " n"] = np.abs(found)
-    return np.where(repeated(classes), np.nan, magnitudes)
+    # Less its class's mean even a map that says nothing has a shape, which is not its own.
+    return undefined_where(repeated(classes) | constant(flat(maps)), np.abs(found))
 
 
 def repeated(classes: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:

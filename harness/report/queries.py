@@ -65,7 +65,7 @@ def classes(run: RunFolder) -> list[str]:
 def people(runs: Sequence[RunFolder], images: Iterable[int]) -> Int[np.ndarray, " n"] | None:
     """Return who is on images of runs of one set, who are the sample then; None where nobody is known of one of them.
 
-    True causes are shown of pictures too that no run explained.
+    True causes are shown of pictures too that no run explained: an older run does not name who is on these.
     """
     images, who = list(images), dict[int, int]()
     for run in runs:

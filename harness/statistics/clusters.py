@@ -189,7 +189,8 @@ def people_interval(
     Returns
     -------
     Interval
-        Zero wide where people cannot differ; bounds NaN for fewer than two people.
+        Zero wide where people cannot differ; bounds NaN for fewer than two people, and where so few have such unlike
+        numbers of images that no margin is rejected on a side.
 
     Raises
     ------
@@ -220,6 +221,8 @@ def people_interval(
         return Interval(estimate, estimate, estimate, n, confidence)
     sizes = np.ones(k) if clusters is None else np.bincount(cluster_codes(clusters, n)).astype(np.float64)
     low, high = (_reach(sign * pulls, sizes, (1 - confidence) / 2) for sign in (1.0, -1.0))
+    if np.isnan(low + high):
+        return Interval(estimate, np.nan, np.nan, n, confidence)
     return Interval(estimate, estimate - low, estimate + high, n, confidence)
 
 
@@ -227,8 +230,9 @@ def _reach(pulls: Float[np.ndarray, " k"], sizes: Float[np.ndarray, " k"], level
     """Return how far below the mean the nearest margin lies that the guarded test rejects at a level.
 
     Where everyone has as many images a margin moves all sums alike and Hall's transformation has an inverse. Else the
-    margin is sought, up to where that inverse or 20 standard errors lie, whichever is farther; few people of very
-    unlike numbers of images may reject none, and have that inverse.
+    margin is sought, up to where that inverse or 20 standard errors lie, whichever is farther, then a thousand times as
+    far, where the sums are those of the margin alone. NaN where none is rejected, however far: few people of very
+    unlike numbers of images bound no mean.
     """
     k = len(pulls)
     deviations, skewness = _moments(pulls[None])
@@ -242,12 +246,13 @@ def _reach(pulls: Float[np.ndarray, " k"], sizes: Float[np.ndarray, " k"], level
         """Return p beyond the level; below 0 is rejected."""
         return skew_guarded_p_rows(pulls + far[:, None] * sizes) - level
 
-    tried = np.linspace(0.0, max(told, 20 * error / np.sqrt(k)), _TRIED)
-    rejected = np.flatnonzero(beyond(tried) < 0)
-    if not len(rejected):
-        return told
-    nearest, step = tried[rejected[0]], tried[1]
-    return float(brentq(lambda far: float(beyond(np.array([far]))[0]), nearest - step, nearest))
+    near = max(told, 20 * error / np.sqrt(k))
+    for tried in (np.linspace(0.0, near, _TRIED), np.geomspace(near, 1000 * near, _TRIED)):
+        rejected = np.flatnonzero(beyond(tried) < 0)
+        if len(rejected):
+            bounds = tried[rejected[0] - 1], tried[rejected[0]]
+            return float(brentq(lambda far: float(beyond(np.array([far]))[0]), *bounds))
+    return np.nan
 
 
 def _bent(straight: float, told: float, units: int) -> float:

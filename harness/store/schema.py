@@ -49,7 +49,7 @@ VERDICTS = {
 """One row an explainer, check and class ("all" or a name): n images of so many units (people, images or classes)."""
 
 PERSONS = {"image": "int64", "person": "int64"}
-"""Who is on each explained image; no row where nobody is known."""
+"""Who is on each image that is explained or has effects; no row where nobody is known."""
 
 IMAGES = {"image": "int64", "name": "str"}
 """What each explained image is called, such as its file's path; no row where its number is all there is."""

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from harness.evaluation_set import EvaluationSet
 from harness.faces.faceset import FaceSet
 from harness.measurements import Attributions, Cells, CellsByClass
-from harness.measurements.cells import of_the_network
+from harness.measurements.cells import Ordered, of_the_network, share_right
 from harness.oracles.known import truths
 from harness.perturbation import BlurFill, MeanFill, PictureFill
 from harness.subject import InputSpec, Subject
-from harness.truth import games_of, shapley_values, worths
-from harness.truth.images import Games, target_maps
+from harness.truth import games_of, pairs_of, shapley_values, worths
+from harness.truth.images import Games, Level, target_maps
 
 MEAN_FACE = PictureFill(torch.zeros(1, SIDE, SIDE))
 PLAYED = games_of(3, 2, (("mean", MeanFill()), ("blur", BlurFill(1 / 8)), ("mean-face", MEAN_FACE)))
@@ -118,6 +118,19 @@ def test_a_gain_is_the_difference_from_the_null(metric: str, null: str, case: Ev
     scores = measured(case, contributions(case))
     gain = values(scores, metric + "-gain", null)
     np.testing.assert_array_equal(gain, values(scores, metric) - values(scores, metric, null))
+
+
+def test_as_many_right_pairs_are_the_same_share_on_whatever_grid() -> None:
+    """7.5 of 11 pairs times 11 are not 7.5 in doubles: two maps of equal worth would have ranks of their own."""
+    rng, n = np.random.default_rng(0), 3000
+    labels, pairs = np.arange(9).reshape(3, 3), pairs_of(9)
+    maps = rng.integers(0, 4, (n, 3, 3)).astype(np.float64)
+    found = np.sign(maps.reshape(n, 9)[:, pairs[0]] - maps.reshape(n, 9)[:, pairs[1]])
+    orders = rng.integers(-1, 2, (2, n, pairs.shape[1]))
+    halves = sum((np.where(found == 0, 1, 2 * (found == order)) * (order != 0)).sum(axis=1) for order in orders)
+    level = Level(labels, pairs, np.zeros((1, n, 9, 1)))
+    ordered = [Ordered(level, order, np.asarray) for order in orders]
+    np.testing.assert_array_equal(share_right(ordered, maps), halves / 2 / (orders != 0).sum(axis=(0, 2)))
 
 
 def test_moved_by_a_part_the_truth_stays_right_between_cells_more_than_within_them(case: EvaluationSet) -> None:

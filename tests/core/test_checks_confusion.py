@@ -100,6 +100,25 @@ def test_a_class_without_a_defined_gain_is_left_out() -> None:
     assert found.p == 1 / 720
 
 
+def test_a_map_that_says_nothing_counts_as_no_gain() -> None:
+    scores = gains(RECALLS / 2)
+    silent = scores["image"] == 3 * EACH  # one of Happy's, which is read second best
+    scores.loc[silent, ["value", "status"]] = [np.nan, "undefined"]
+    blank = {"e": frozenset(scores.loc[silent, "image"])}
+    check = CHECKS["confusion-recall"]
+    (found,) = check.judge(check, Evidence(scores, square("confusion", RECALLED), CLASSES, 0, blank=blank), "e")
+    means = RECALLS / 2
+    means[3] -= (means[3] - 0.002) / EACH
+    assert found.effect == pytest.approx(spearmanr(means, RECALLS).statistic, abs=EXACT)
+    assert found.effect < 1
+
+
+def test_a_metric_that_failed_its_examination_judges_no_recall() -> None:
+    held = Evidence(gains(RECALLS / 2), square("confusion", RECALLED), CLASSES, 0, {"deletion-gain": "not examined"})
+    row = judged([CHECKS["confusion-recall"]], held, ["e"]).iloc[0]
+    assert (row["verdict"], row["reason"]) == (Verdict.NOT_APPLICABLE, "not examined")
+
+
 def test_a_class_without_labelled_images_is_left_out_and_counted() -> None:
     counts = RECALLED.copy()
     counts[4] = 0

@@ -339,6 +339,25 @@ def test_what_is_not_claimed_or_not_known_is_not_asked(gains: np.ndarray) -> Non
     assert CHECKS["planted"].concerns(held, "other"), "it could have been asked, and leaves its rung open"
 
 
+@pytest.mark.parametrize("classes", [("a", "b"), CLASSES])
+def test_of_two_classes_their_difference_is_not_asked_for(classes: tuple[str, ...]) -> None:
+    """A perfect map gains nothing on twice its own truth: between two classes the runner-up's pairs decide."""
+    whole, nothing = np.full(N, 0.9) + 0.01 * np.arange(N) / N, np.zeros(N)
+    held = evidence(
+        scores("e", whole, "settled-pairs-rival-gain", "predicted"),
+        scores("e", nothing, "settled-pairs-contrast-gain", "predicted"),
+    )
+    checks = [CHECKS["cells-rival"], CHECKS["cells-contrast"]]
+    made = decided(replace(held, classes=classes), checks, {"e": "gradient"}, {})
+    whole = made.verdicts[made.verdicts["class"] == EVERYTHING].set_index("check")
+    rung = made.ladder[(made.ladder["rung"] == 4) & (made.ladder["class"] == EVERYTHING)]["reached"].item()
+    if len(classes) == 2:
+        assert (whole.loc["cells-contrast", "verdict"], rung) == (Verdict.NOT_APPLICABLE, "yes")
+        assert "two classes" in whole.loc["cells-contrast", "reason"]
+    else:
+        assert (whole.loc["cells-contrast", "verdict"], rung) == (Verdict.FAIL, "no")
+
+
 def test_whoever_does_not_claim_amounts_reaches_their_rung_by_ranks() -> None:
     right = 0.9 + 0.01 * np.random.default_rng(0).normal(size=N)
     held = evidence(*(scores(name, right, "tile-ranks", "map") for name in ("claims", "other")))

@@ -45,7 +45,9 @@ class Run(RunFolder):
         rows += [
             {**rows[0], "explainer": "", **vars(Score("additivity")), "variant": fill} for fill in ("mean", "blur")
         ]
-        who = {"image": range(n), "person": np.arange(n) // IMAGES} if persons else {"image": [], "person": []}
+        # One more is known, of whom effects are, and no map.
+        more = n + IMAGES
+        who = {"image": range(more), "person": np.arange(more) // IMAGES} if persons else {"image": [], "person": []}
         record = a_record(
             seed=seed,
             profile=PROFILE,

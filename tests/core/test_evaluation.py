@@ -445,13 +445,14 @@ def test_a_mended_explainer_is_judged_in_the_same_folder(tmp_path: Path) -> None
 # ---------------------------------------------------------------------- counterfactuals
 
 
-def known_causes() -> FaceSet:
-    """Faces of which three have their patch put to rest, alone and with all else."""
+def known_causes(count: int = 3) -> FaceSet:
+    """Faces of which some have their patch put to rest, alone and with all else."""
     faces = bright_patch_faces()
-    at_rest = np.repeat(faces.images[:3, None], 2, axis=1)
-    for number, label in enumerate(faces.labels[:3]):
+    held = np.arange(count)
+    at_rest = np.repeat(faces.images[held, None], 2, axis=1)
+    for number, label in enumerate(faces.labels[held]):
         at_rest[number][:, *PATCHES[label]] = 110
-    known = Counterfactuals(np.arange(3), ("patch", "all"), at_rest, faces.images[:3, None])
+    known = Counterfactuals(held, ("patch", "all"), at_rest, faces.images[held, None])
     return replace(faces, counterfactuals=known)
 
 
@@ -460,6 +461,18 @@ def test_the_effects_of_known_causes_are_stored(tmp_path: Path) -> None:
     at_rest = effects[(effects["part"] == "patch") & (effects["kind"] == "at-rest")]
     assert at_rest["image"].tolist() == [100, 101, 102]
     assert (at_rest["logit"] > 1).all()
+
+
+def test_who_is_on_a_face_with_effects_is_stored_though_no_run_explained_it(tmp_path: Path) -> None:
+    faces = known_causes(6)
+    people = 7 + np.arange(len(faces)) // 2
+    known = replace(faces, persons=people)
+    made = run(tmp_path, checks=FEW, faces=known, profile=replace(SMALL, per_class=1))
+    seen = set(made.scores["image"]) | set(made.effects["image"])
+    assert set(made.effects["image"]) - set(made.scores["image"]), "one is not explained"
+    assert set(made.persons["image"]) == seen
+    who = dict(zip(faces.ids, people, strict=True))
+    assert [who[image] for image in made.persons["image"]] == made.persons["person"].tolist()
 
 
 def test_effects_are_measured_once_and_counted(tmp_path: Path) -> None:

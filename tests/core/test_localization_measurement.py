@@ -82,6 +82,18 @@ def test_without_any_positive_relevance_the_share_is_undefined_and_not_zero(mark
     assert set(found.scores["status"]) == {"undefined"}
 
 
+def test_pictures_without_a_mark_are_nobodys_fault(marked: EvaluationSet) -> None:
+    mark = marked.faces.evidence["mark"].copy()
+    mark[::3] = 0
+    some = make_case(patch_subject(), replace(marked.faces, evidence={"mark": mark}))
+    found = EvidenceLocalization(1).measure(Attributions(some, oracle_of(some))).scores.assign(explainer="oracle")
+    rows = found[names_in(found) == "mass-on-mark-gain"]
+    assert set(rows.loc[rows["value"].isna(), "status"]) == {"not scorable"}
+    check = CHECKS["mark-spectrum"]
+    whole = check.judge(check, Evidence(found, Measured().matrices, some.classes, 0), "oracle")[0]
+    assert (whole.n, whole.undefined, whole.blank) == (40, 20, 0)
+
+
 def test_faces_without_a_mark_give_no_rows(patch_case: EvaluationSet) -> None:
     assert not len(EvidenceLocalization(1).measure(Attributions(patch_case, oracle_of(patch_case))).scores)
 

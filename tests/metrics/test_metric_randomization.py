@@ -125,6 +125,14 @@ def test_what_a_class_has_in_common_does_not_count() -> None:
     assert beyond.mean() < 0.1  # of 576 unrelated values: .03 on average
 
 
+def test_a_map_that_says_nothing_has_no_likeness_though_it_differs_from_its_class() -> None:
+    rng = np.random.default_rng(3)
+    maps, others = rng.normal(size=(2, 6, 8, 8))
+    maps[[1, 4]] = 0.0
+    found = residual_likeness(maps, others, np.repeat([0, 1], 3), pearson_similarity)
+    np.testing.assert_array_equal(np.isnan(found), [False, True, False, False, True, False])
+
+
 def test_beyond_its_class_a_single_image_has_nothing_and_a_pair_one_picture() -> None:
     rng = np.random.default_rng(0)
     common = rng.normal(size=(1, 8, 8)) * 3
