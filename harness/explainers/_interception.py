@@ -4,13 +4,15 @@ Functions are met where torch calls them, so a rule meets a rectifier however it
 used several times, in place, or as a plain function. Nothing is attached to the network, so nothing can be left there.
 """
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, get_testing_overrides
 
 from harness.errors import UsageError
 from harness.subject import Subject
@@ -95,12 +97,15 @@ class Rewriting(TorchFunctionMode):
     def __torch_function__(
         self, function: Call, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Run the function or its rule."""
-        name, kwargs = getattr(function, "__name__", ""), kwargs or {}
+        """Run the function or its rule, what it computes with being given by place."""
+        name = getattr(function, "__name__", "")
+        args, kwargs = _by_place(function, args, kwargs or {})
         # Inside a function of the user's own, gradients are off: its parts are out of reach.
         if name in self.rules and torch.is_grad_enabled() and any(_carries_gradient(a) for a in args):
             self.met.add(name)
             return self.rules[name](function, args, kwargs)
+        if name in self.rules and _carries_gradient(list(kwargs.values())):
+            raise UsageError(f"the network calls {name!r} by names that no rule reads; give its input by place")
         output = function(*args, **kwargs)
         unruled = self.refused(name, args) if self.known is None else name not in self.known
         # What changes its first argument in place returns nothing.
@@ -199,6 +204,48 @@ def with_backward(x: Tensor, run: Callable[[Tensor], Tensor], back: Callable[[Te
     """Return ``run(x)``, whose gradient g becomes ``back(g)`` at `x`; `run` may work in place."""
     output: Tensor = _Rewritten.apply(x, run, back)  # type: ignore[no-untyped-call]
     return output
+
+
+OTHERWISE_NAMED = {"input": ("self", "x", "a", "x1"), "other": ("x2",)}
+"""What torch takes for a parameter's name besides."""
+
+NAMED = {"max": ("input", "other"), "min": ("input", "other"), "where": ("condition", "input", "other")}
+"""Parameters in their order where torch's own table has them otherwise."""
+
+
+def _by_place(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+    """Return a call's arguments with tensors that were given by name in their places: rules read by place."""
+    placed, named = list(args), dict(kwargs)
+    for parameter in _parameters(function)[len(args) :] if named else ():
+        found = [name for name in (parameter, *OTHERWISE_NAMED.get(parameter, ())) if _of_tensors(named.get(name))]
+        if not found:
+            break
+        placed.append(named.pop(found[0]))
+    return placed, named
+
+
+@cache
+def _parameters(function: Call) -> tuple[str, ...]:
+    """Return the names of a function's parameters in their order, as far as torch tells; `out` is no place."""
+    name = getattr(function, "__name__", "")
+    like = _overridable().get(function, function)
+    try:
+        told = NAMED.get(name) or tuple(inspect.signature(like).parameters)
+    except (TypeError, ValueError):  # written in C and in no table
+        told = ("input",)
+    return told[: told.index("out")] if "out" in told else told
+
+
+@cache
+def _overridable() -> Mapping[Call, Call]:
+    """Return a function of the same parameters for each of torch's functions, written in C as most are."""
+    return dict(get_testing_overrides())
+
+
+def _of_tensors(value: Any) -> bool:
+    """Say whether a value is a tensor or several."""
+    parts = value if isinstance(value, tuple | list) else [value]
+    return len(parts) > 0 and all(isinstance(part, Tensor) for part in parts)
 
 
 def scale_and_shift(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Tensor, Tensor]:

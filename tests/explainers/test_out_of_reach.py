@@ -46,6 +46,7 @@ PAST_THE_RULES: dict[str, Callable[[Tensor], Tensor]] = {
     "a function of one's own": OwnRelu.apply,
     "where": lambda x: torch.where(x > 0, x, torch.zeros_like(x)),
     "maximum": lambda x: torch.maximum(x, torch.zeros(())),
+    "max of two by name": lambda x: torch.max(x, other=torch.zeros_like(x)),
     "max of two": lambda x: torch.max(x, torch.zeros_like(x)),
     "a filled mask": lambda x: x.masked_fill(x < 0, 0),
     "set": set_item,
@@ -55,6 +56,8 @@ SPELT_OTHERWISE: dict[str, Callable[[Tensor], Tensor]] = {
     "clip": lambda x: x.clip(min=0),
     "threshold": lambda x: functional.threshold(x, 0.0, 0.0),
     "leaky without a leak": lambda x: functional.leaky_relu(x, 0.0),
+    "by name": lambda x: torch.relu(input=x),
+    "a bound by name": lambda x: torch.clamp(input=x, min=0),
 }
 
 
@@ -116,6 +119,26 @@ def test_a_product_with_a_mask_is_refused_where_it_would_count_as_a_constant(nam
 @pytest.mark.parametrize("name", RULED)
 def test_an_activation_that_is_spelt_otherwise_has_the_same_map(name: str, spelling: str) -> None:
     assert apart(maps(name, subject()), maps(name, subject(SPELT_OTHERWISE[spelling]))) < NEAR
+
+
+class ByName(Net):
+    """Gives its second convolution all that it reads by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.two = ConvolvedByName(5, 6, 3, padding=1)
+        self.load_state_dict(Net().state_dict())
+
+
+class ConvolvedByName(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.conv2d(input=x, weight=self.weight, bias=self.bias, padding=1)
+
+
+@pytest.mark.parametrize("name", [*RULED, "full-grad", "lrp-gamma", "crp"])
+def test_a_layer_whose_input_is_given_by_name_has_the_same_map(name: str) -> None:
+    named = Subject(ByName(), name="net", classes=CLASSES, spec=SPEC, cam_layer="two")
+    assert np.array_equal(maps(name, subject()), maps(name, named))
 
 
 @pytest.mark.parametrize("around", ["joined", "cut"])
