@@ -11,6 +11,7 @@ from torch.nn import functional
 from harness.errors import UsageError
 from harness.explainers._interception import (
     ACTIVATIONS,
+    LINEAR,
     Call,
     Rewriting,
     Rule,
@@ -24,6 +25,12 @@ from harness.explainers._passes import remembered
 from harness.explainers.base import explainer
 from harness.explainers.cam import grad_cam
 from harness.subject import Subject, as_map, order_fault
+
+IN_ROWS = frozenset(("conv1d", "conv_transpose1d"))
+"""Convolutions whose places stand in a row, behind their channels."""
+
+BIASED = LINEAR | IN_ROWS | {"conv_transpose2d", "conv_transpose3d", "batch_norm"}
+"""Names of functions that add a bias by themselves."""
 
 
 @explainer(
@@ -78,9 +85,11 @@ def guided_grad_cam(
 def full_grad(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]) -> Float[Tensor, "n h w"]:
     """Return the image's share of the logit plus every picture-shaped bias's share, never negative.
 
-    Each share (input x gradient, and bias x gradient of each convolution, of each batch normalisation and of each dense
-    layer that runs over places or tokens of the picture) is made absolute, stretched to 0 to 1 an image, enlarged and
-    summed over channels, as the paper does for display.
+    Each share (input x gradient, and bias x gradient of each convolution, transposed ones with them, of each batch
+    normalisation and of each dense layer that runs over places or tokens of the picture) is made absolute, stretched to
+    0 to 1 an image, enlarged and summed over channels, as the paper does for display; of a convolution over volumes the
+    depths count as channels. What a network adds by hand (``x + b``, ``addmm``, a class token, positions) and what
+    other normalisations add has no share.
     """
     found = []
     for leaf, classes in leaves(subject, images, targets):
@@ -128,8 +137,8 @@ def full_gradients(
 ) -> list[Float[Tensor, "_ ..."]]:
     """Return input x gradient, then bias x gradient of each convolution, dense layer and batch normalisation.
 
-    In a network whose activations are linear in pieces they add up to the target logit. Shares of places have their
-    channels second, those of tokens last.
+    In a network whose activations are linear in pieces, and which adds nothing by hand, they add up to the target
+    logit. Shares of places have their channels second, those of tokens and of places in a row last.
 
     Raises
     ------
@@ -139,7 +148,8 @@ def full_gradients(
     met: list[object] = []
     biases: list[Tensor] = []
     outputs: list[Tensor] = []
-    moved: list[bool] = []
+    axes: list[str] = []
+    rows: list[Tensor] = []  # what convolutions over places in a row gave
 
     def listen(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
         output: Tensor = function(*args, **kwargs)
@@ -155,12 +165,14 @@ def full_gradients(
             last = function.__name__ == "linear"
             biases.append(bias if last else bias.reshape(1, -1, *[1] * (output.ndim - 2)))
             outputs.append(output)
-            moved.append(last and output.ndim == 4)
+            in_a_row = function.__name__ in IN_ROWS or any(args[0] is row for row in rows)
+            axes.append("dense" if last else "row" if in_a_row else "places")
             # A copy goes on, so that an activation in place cannot change the value whose gradient is asked for.
             output = output.clone()
+            rows.extend([output] if in_a_row else [])
         return output
 
-    with Rewriting(dict.fromkeys(("conv2d", "linear", "batch_norm"), listen)):
+    with Rewriting(dict.fromkeys(BIASED, listen)):
         logits = subject.model(leaf)
     chosen = logits.gather(1, targets[:, None]).sum()
     held = [leaf, *outputs]
@@ -169,8 +181,16 @@ def full_gradients(
     gradients = [torch.zeros_like(of) if each is None else each for of, each in zip(held, found, strict=True)]
     with torch.no_grad():
         shares = [bias * gradient for bias, gradient in zip(biases, gradients[1:], strict=True)]
-        shares = [share.movedim(-1, 1) if last else share for share, last in zip(shares, moved, strict=True)]
-        return [leaf.detach() * gradients[0], *shares]
+        return [leaf.detach() * gradients[0], *map(_in_order, shares, axes)]
+
+
+def _in_order(share: Tensor, axes: str) -> Tensor:
+    """Return a share with its channels second, or last where places are tokens; depths count as channels."""
+    if axes == "dense":
+        return share.movedim(-1, 1) if share.ndim == 4 else share
+    if axes == "row":
+        return share.transpose(1, 2)
+    return share.flatten(1, -3) if share.ndim == 5 else share
 
 
 def _own_slope_on_positive(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:

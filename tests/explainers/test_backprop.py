@@ -133,6 +133,47 @@ def test_full_gradients_add_up_to_the_logit(made: nn.Module) -> None:
     assert error(total, target_logits(of, images, TARGETS)) < EQUAL
 
 
+def deeper(layer: nn.Module, *before: nn.Module) -> nn.Module:
+    """Return a network with a layer that is no convolution over a picture behind a convolution that is one."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), *before, layer, nn.ReLU(), nn.Flatten(), nn.LazyLinear(5)
+    )
+
+
+OTHER_CONVOLUTIONS: dict[str, Callable[[], nn.Module]] = {
+    "in a row": lambda: deeper(nn.Conv1d(4, 16, 1), nn.Flatten(2)),
+    "in a row, normalised": lambda: deeper(nn.Sequential(nn.Conv1d(4, 16, 1), nn.BatchNorm1d(16)), nn.Flatten(2)),
+    "of a volume": lambda: deeper(nn.Conv3d(1, 16, 1), nn.Unflatten(1, (1, 4))),
+    "transposed": lambda: deeper(nn.ConvTranspose2d(4, 6, 3, 2)),
+    "transposed in a row": lambda: deeper(nn.ConvTranspose1d(4, 16, 1), nn.Flatten(2)),
+    "transposed, of a volume": lambda: deeper(nn.ConvTranspose3d(1, 6, 3), nn.Unflatten(1, (1, 4))),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_CONVOLUTIONS)
+def test_biases_of_every_kind_of_convolution_have_their_share(kind: str) -> None:
+    made, images = OTHER_CONVOLUTIONS[kind](), pictures()
+    made(images.float())  # its dense layer learns how much it reads
+    of = subject(made)
+    parts = full_gradients(of, images.clone().requires_grad_(), TARGETS)
+    total = torch.stack([part.flatten(1).sum(1) for part in parts]).sum(0)
+    assert error(total, target_logits(of, images, TARGETS)) < EQUAL
+
+
+def test_full_grad_shows_places_in_a_row_where_they_lie_in_the_picture() -> None:
+    """A convolution of width 1 over a row of places is one over the picture."""
+    images, maps = pictures(), []
+    for layer, before in ((nn.Conv1d(4, 16, 1), (nn.Flatten(2),)), (nn.Conv2d(4, 16, 1), ())):
+        made = deeper(layer, *before)
+        made(images.float())
+        with torch.no_grad():
+            for parameter in made.parameters():
+                parameter.copy_(torch.linspace(-1, 1, parameter.numel()).sin().view_as(parameter))
+        maps.append(EXPLAINERS["full-grad"](subject(made), images, TARGETS))
+    assert error(*maps) < EQUAL
+
+
 class OverPlaces(nn.Module):
     """Dense layers that run over places, which are tokens or keep their rows and columns."""
 
