@@ -294,7 +294,7 @@ def propagation(
 
     def batch_norm(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
         for output, version, x, step in steps:
-            if output is args[0] and output._version == version:
+            if output is args[0] and output._version == version and _of_channels(output, step):
                 scale, shift = scale_and_shift(args, kwargs)
                 weight = step.weight * scale.reshape(-1, *[1] * (step.weight.ndim - 1))
                 bias = shift if step.bias is None else step.bias * scale + shift
@@ -320,6 +320,11 @@ def propagation(
         **further,
     }
     return Rewriting(rules, MOVES | POOLS | known)
+
+
+def _of_channels(output: Tensor, step: LinearStep) -> bool:
+    """Whether a normalisation of a layer's output, which is by its second axis, is by what the layer's weights make."""
+    return not step.dense or output.ndim == 2
 
 
 def _operands(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Tensor, Tensor, Tensor | None, Any, Any]:

@@ -45,7 +45,7 @@ def network(seed: int = 0, activation: type[nn.Module] = nn.ReLU, channels: int 
 
 def drawn(norm: nn.Module) -> None:
     """Give a batch normalisation statistics that a merge can get wrong."""
-    assert isinstance(norm, nn.BatchNorm2d)
+    assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
     with torch.no_grad():
         for tensor, (low, high) in (
             (norm.running_mean, (-0.5, 0.5)),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from double_cases import EQUAL, OPERATIONS, Residual, network, pictures, subject
-from explainer_cases import CLASSES, error, reference, target_logits
+from explainer_cases import CLASSES, SIDE, drawn, error, reference, target_logits
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -157,6 +157,32 @@ def test_sum_in_place_is_a_sum(in_place: bool) -> None:
     found = EXPLAINERS["lrp-epsilon"](subject(Summed(in_place), "second"), images, TARGETS)
     expected = EXPLAINERS["lrp-epsilon"](subject(Summed(False), "second"), images, TARGETS)
     assert torch.equal(found, expected)
+
+
+class ByToken(nn.Module):
+    """A dense layer over tokens, normalised by token: as many tokens as it has outputs, or not."""
+
+    def __init__(self, width: int, apart: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.apart = apart
+        self.dense, self.norm, self.head = nn.Linear(SIDE, width), nn.BatchNorm1d(SIDE), nn.Linear(width, len(CLASSES))
+        drawn(self.norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.dense(x[:, 0])
+        # What is multiplied by 1 is no longer what the layer gave, so that nothing is merged.
+        return self.head(self.norm(tokens * 1 if self.apart else tokens).relu().mean(1))
+
+
+@pytest.mark.parametrize("width", [SIDE, SIDE - 4])
+@pytest.mark.parametrize("name", ["lrp-epsilon", "lrp-z-plus"])
+def test_a_normalisation_by_token_is_not_merged_into_the_layer_before_it(name: str, width: int) -> None:
+    images = pictures()
+    found, expected = (
+        EXPLAINERS[name](subject(ByToken(width, apart), "head"), images, TARGETS) for apart in (False, True)
+    )
+    assert error(found, expected) < rounding(torch.float64, OPERATIONS, conditioning=1 / STABILIZER)
 
 
 @pytest.mark.parametrize("name", ["lrp-epsilon", "deeplift"])
