@@ -24,6 +24,10 @@ Rule: TypeAlias = Callable[[Call, Sequence[Any], Mapping[str, Any]], Any]
 """``rule(function, arguments, keywords) -> output``: runs the function and arranges what its gradient becomes."""
 
 
+Following: TypeAlias = Callable[[Call, Sequence[Any], Mapping[str, Any]], Callable[[Any], None]]
+"""``following(function, arguments, keywords)``, before it runs, -> what is called with its output."""
+
+
 def _names(words: str) -> frozenset[str]:
     """Return the words of a text."""
     return frozenset(words.split())
@@ -72,6 +76,8 @@ class Rewriting(TorchFunctionMode):
         refused.
     refused
         ``refused(name, arguments)`` -> whether a call may not, where it carries a gradient.
+    following
+        Sees every call, or None.
 
     Attributes
     ----------
@@ -90,16 +96,27 @@ class Rewriting(TorchFunctionMode):
         rules: Mapping[str, Rule],
         known: frozenset[str] | None = None,
         refused: Callable[[str, Sequence[Any]], bool] = lambda name, args: False,
+        following: Following | None = None,
     ) -> None:
         super().__init__()
         self.rules, self.known, self.refused, self.met = rules, known, refused, set[str]()
+        self.following = following
 
     def __torch_function__(
         self, function: Call, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Run the function or its rule, what it computes with being given by place."""
-        name = getattr(function, "__name__", "")
         args, kwargs = _by_place(function, args, kwargs or {})
+        if self.following is None:
+            return self._run(function, args, kwargs)
+        after = self.following(function, args, kwargs)
+        output = self._run(function, args, kwargs)
+        after(output)
+        return output
+
+    def _run(self, function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run the function or its rule."""
+        name = getattr(function, "__name__", "")
         # Inside a function of the user's own, gradients are off: its parts are out of reach.
         if name in self.rules and torch.is_grad_enabled() and any(_carries_gradient(a) for a in args):
             self.met.add(name)

@@ -2,11 +2,12 @@
 
 A batch normalisation that follows a convolution is merged into it, a sum hands back to its terms by their share, a mean
 to its values by theirs, a maximum to the largest, and activations hand back what they got. A function without a rule is
-an error, never a gradient in disguise.
+an error, never a gradient in disguise. A constant that is added before any layer, as where a picture is normalised, is
+part of how the picture is read: pixels keep all that they get.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -28,9 +29,9 @@ from harness.explainers._interception import (
     steps_back,
     with_backward,
 )
+from harness.explainers._limits import Followed, Limits
 from harness.explainers.base import explainer
-from harness.explainers.baselines import plain
-from harness.subject import InputSpec, Subject
+from harness.subject import Subject
 
 STABILIZER = 1e-6
 """Keeps denominators from zero, away from it in the direction of their sign."""
@@ -47,9 +48,11 @@ class LinearStep:
     weight, bias
         As the network has them, batch normalisation merged in; the bias may be None.
     of_picture
-        Whether it reads the picture, which was at most moved about and scaled before.
+        Whether it reads the picture, which was at most moved about, scaled and shifted before.
     dense
         Whether it is a dense layer and no convolution.
+    limits
+        Of what it reads, where it reads the picture and limits are followed.
     """
 
     run: Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -57,6 +60,7 @@ class LinearStep:
     bias: Tensor | None
     of_picture: bool
     dense: bool
+    limits: Limits | None = None
 
 
 LayerRule: TypeAlias = Callable[[LinearStep, Tensor, Tensor], Tensor]
@@ -124,17 +128,16 @@ def flat_rule(step: LinearStep, x: Tensor, relevance: Tensor) -> Tensor:
     return shared(even, [(ones, even.weight, None)], lambda z: relevance / stabilized(z))
 
 
-def box_rule(spec: InputSpec) -> LayerRule:
-    """Return the rule for pixels between the lowest and highest values that the network reads."""
-
-    def rule(step: LinearStep, x: Tensor, relevance: Tensor) -> Tensor:
-        low, high = (plain(spec, x, edge) for edge in (0.0, 1.0))
-        weight, bias = step.weight, step.bias
-        up, down = (None, None) if bias is None else (bias.clamp(min=0), bias.clamp(max=0))
-        pieces = [(x, weight, bias), (low, weight.clamp(min=0), up), (high, weight.clamp(max=0), down)]
-        return shared(step, pieces, lambda z: relevance / stabilized(z), signs=(1, -1, -1))
-
-    return rule
+def box_rule(step: LinearStep, x: Tensor, relevance: Tensor) -> Tensor:
+    """Share relevance by what a value adds to the lowest, or takes from the highest, that the layer can read there."""
+    if step.limits is None:
+        raise UsageError(
+            "what a layer reads of the picture has no limits that the box rule could follow; use lrp-gamma"
+        )
+    (low, high), weight, bias = step.limits, step.weight, step.bias
+    up, down = (None, None) if bias is None else (bias.clamp(min=0), bias.clamp(max=0))
+    pieces = [(x, weight, bias), (low, weight.clamp(min=0), up), (high, weight.clamp(max=0), down)]
+    return shared(step, pieces, lambda z: relevance / stabilized(z), signs=(1, -1, -1))
 
 
 @explainer(name="lrp-epsilon", family="backprop", reference="Bach et al. 2015", cost="1 backward")
@@ -195,13 +198,15 @@ def lrp_epsilon_gamma_box(
 ) -> Float[Tensor, "n h w"]:
     """Return relevance: box rule at the pixels, gamma in other convolutions, epsilon in dense layers.
 
+    The box's limits are what the network makes of a black and of a white picture before its first layer.
+
     Raises
     ------
     UsageError
         Where the network runs a function that has no rule.
     """
-    above = dense_epsilon_else(gamma_rule(gamma))
-    return relevances(subject, images, targets, first_layer(box_rule(subject.spec), above))
+    composite = first_layer(box_rule, dense_epsilon_else(gamma_rule(gamma)))
+    return handed_back(subject, images, targets, lambda: propagation(composite, limits=Followed(subject.spec)))
 
 
 @explainer(name="lrp-epsilon-plus-flat", family="backprop", reference="Lapuschkin et al. 2019", cost="1 backward")
@@ -265,7 +270,10 @@ def handed_back(
 
 
 def propagation(
-    composite: Composite, further: Mapping[str, Rule] = MappingProxyType({}), known: frozenset[str] = frozenset()
+    composite: Composite,
+    further: Mapping[str, Rule] = MappingProxyType({}),
+    known: frozenset[str] = frozenset(),
+    limits: Followed | None = None,
 ) -> Rewriting:
     """Return the rules of one forward pass; they remember which output came from which layer, to merge batch norms.
 
@@ -277,9 +285,14 @@ def propagation(
         Rules of other functions by their name, or in place of those here.
     known
         Further functions that may run as they are.
+    limits
+        What follows the limits of what layers read of the picture, where rules need them.
     """
     steps: list[tuple[Tensor, int, Tensor, LinearStep]] = []
     outputs = set[Any]()  # of every layer, as steps of the way back
+
+    def of_picture(x: Tensor) -> bool:
+        return not any(node in outputs for node in steps_back(x))
 
     def linear(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
         x, weight, bias, rest, named = _operands(args, kwargs)
@@ -287,8 +300,9 @@ def propagation(
             lambda i, w, b: function(i, w, b, *rest, **named),
             weight,
             bias,
-            not any(node in outputs for node in steps_back(x)),
+            of_picture(x),
             function.__name__ == "linear",
+            None if limits is None else limits.of(x),
         )
         return keep(x, step, step)
 
@@ -298,7 +312,7 @@ def propagation(
                 scale, shift = scale_and_shift(args, kwargs)
                 weight = step.weight * scale.reshape(-1, *[1] * (step.weight.ndim - 1))
                 bias = shift if step.bias is None else step.bias * scale + shift
-                return keep(x, LinearStep(step.run, weight, bias, step.of_picture, step.dense), None)
+                return keep(x, replace(step, weight=weight, bias=bias), None)
         return passed_back(function, args, kwargs)
 
     def keep(x: Tensor, step: LinearStep, made: LinearStep | None) -> Tensor:
@@ -310,16 +324,30 @@ def propagation(
             steps.append((output, output._version, x, made))
         return output
 
+    def added(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+        computed = [place for place, term in enumerate(args[:2]) if isinstance(term, Tensor) and term.requires_grad]
+        if len(computed) == 1 and not kwargs and of_picture(args[computed[0]]):
+            return _shifted(function, args, computed[0])
+        return _added(function, args, kwargs)
+
+    def as_layer(rule: Rule) -> Rule:
+        def run(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+            made = rule(function, args, kwargs)
+            outputs.update(each.grad_fn for each in (made if isinstance(made, tuple) else (made,)) if each is not None)
+            return made
+
+        return run
+
     rules = {
         **dict.fromkeys(LINEAR, linear),
         **dict.fromkeys(ACTIVATIONS, passed_back),
-        **dict.fromkeys(("add", "add_", "sub", "sub_"), _added),
+        **dict.fromkeys(("add", "add_", "sub", "sub_"), added),
         **dict.fromkeys(("mul", "mul_", "div", "div_"), scaled),
         **dict.fromkeys(("mean", "sum", "avg_pool2d", "adaptive_avg_pool2d"), _averaged),
         "batch_norm": batch_norm,
-        **further,
     }
-    return Rewriting(rules, MOVES | POOLS | known)
+    own = {name: rule if name in rules else as_layer(rule) for name, rule in further.items()}
+    return Rewriting({**rules, **own}, MOVES | POOLS | known, following=limits)
 
 
 def _of_channels(output: Tensor, step: LinearStep) -> bool:
@@ -372,15 +400,27 @@ def _added(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Te
     return total
 
 
+def _shifted(function: Call, args: Sequence[Any], carrier: int) -> Tensor:
+    """Add to, or subtract from, what is at `carrier` alone, which keeps all relevance."""
+    return with_backward(
+        args[carrier],
+        lambda x: function(*args[:carrier], x, *args[carrier + 1 :]),
+        lambda relevance: relevance.sum_to_size(args[carrier].shape),
+    )
+
+
 def scaled(function: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
-    """Multiply or divide by a constant; relevance is blind to units."""
+    """Multiply or divide by a constant; relevance is blind to units, and what is multiplied by 0 gets none."""
     if sum(isinstance(arg, Tensor) and arg.requires_grad for arg in args) > 1:
         raise UsageError("the network multiplies what it computes by what it computes, which has no rule of relevance")
     carrier = 0 if isinstance(args[0], Tensor) and args[0].requires_grad else 1
+    passing: Any = 1
+    if function.__name__.startswith("mul"):
+        passing = (args[1 - carrier] if len(args) > 1 else kwargs["other"]) != 0
     return with_backward(
         args[carrier],
         lambda x: function(*args[:carrier], x, *args[carrier + 1 :], **kwargs),
-        lambda relevance: relevance.sum_to_size(args[carrier].shape),
+        lambda relevance: (relevance * passing).sum_to_size(args[carrier].shape),
     )
 
 
