@@ -1,16 +1,23 @@
 """Networks with some of their layers drawn at random, for the parameter randomisation tests."""
 
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from harness.subject import Subject
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+PARAMETRIZATION = re.compile(r"(^|\.)parametrizations\..*")
+"""What torch adds to a layer's name for the parts of which a weight of it is computed."""
+SAME = 1e-3
+"""How far a weight may lie from what it was set to: far above rounding, far below a weight that does not follow."""
 
 
 def layer_groups(subject: Subject, most: int) -> tuple[tuple[str, ...], ...]:
@@ -32,14 +39,31 @@ def _weighted_layers(subject: Subject) -> list[str]:
     """Return every module that holds weights of its own, in running order.
 
     One that is not seen to run, because it has parts or its parent reads its weights, follows the one defined before.
+    What weights are computed of (a direction and a length, say) is held by the layer that has the weights.
     """
-    running = {name: position for position, name in enumerate(subject.layers)}
+    running = {name: position for position, name in enumerate(_in_running_order(subject))}
     place, placed = -1, {}
     for name, module in subject.network.named_modules():
-        if list(module.parameters(recurse=False)):
+        if PARAMETRIZATION.search(name) is None and _own(module):
             place = running.get(name, place)
             placed[name] = place
     return sorted(placed, key=lambda name: placed[name])
+
+
+def _in_running_order(subject: Subject) -> list[str]:
+    """Return the layers as they run, those whose weights are computed among them, in place of what computes them."""
+    return list(dict.fromkeys(PARAMETRIZATION.sub("", name) for name in subject.layers))
+
+
+def _own(layer: nn.Module) -> list[nn.Parameter]:
+    """Return a layer's own parameters, and those of which its own weights are computed."""
+    return [*layer.parameters(recurse=False), *_computed(layer).parameters()]
+
+
+def _computed(layer: nn.Module) -> nn.ModuleDict:
+    """Return what computes each of a layer's weights that is computed, by its name."""
+    found = layer.parametrizations if parametrize.is_parametrized(layer) else None
+    return found if isinstance(found, nn.ModuleDict) else nn.ModuleDict()
 
 
 def randomized(subject: Subject, layers: Sequence[str], *, seed: int, images: Float[Tensor, "n c h w"]) -> Subject:
@@ -50,7 +74,8 @@ def randomized(subject: Subject, layers: Sequence[str], *, seed: int, images: Fl
     random layer's output is brought to the standard deviation that it has in the trained network on `images`, and batch
     normalisation behind the first random layer takes its statistics from what now reaches it. Without that, activations
     of a random network fade or explode and maps change for a reason that has nothing to do with what was learned (after
-    Binder et al. 2023). A module that gives no tensor of its own as it runs is drawn and not brought to scale.
+    Binder et al. 2023). A module that gives no tensor of its own as it runs is drawn and not brought to scale, nor is
+    one whose weights are computed so that they have the same size whatever is drawn (spectral normalisation).
 
     A layer's draw depends on `seed` and the layer alone, so that each step of a cascade keeps the layers of the step
     before.
@@ -68,7 +93,7 @@ def randomized(subject: Subject, layers: Sequence[str], *, seed: int, images: Fl
     for position, name in enumerate(_weighted_layers(subject)):
         if name in layers:
             _draw(drawn.layer(name), torch.Generator().manual_seed(seed * 10_007 + position))
-    seen = [name for name in subject.layers if name in layers]
+    seen = [name for name in _in_running_order(subject) if name in layers]
     _keep_scale(drawn, subject.spreads(images, seen), images)
     return drawn
 
@@ -76,7 +101,7 @@ def randomized(subject: Subject, layers: Sequence[str], *, seed: int, images: Fl
 @torch.no_grad()
 def _draw(layer: nn.Module, generator: torch.Generator) -> None:
     """Replace a layer's own parameters by random ones of the same spread."""
-    for parameter in layer.parameters(recurse=False):
+    for parameter in _own(layer):
         if parameter.ndim >= 2:
             values = torch.randn(parameter.shape, generator=generator) * parameter.square().mean().sqrt().cpu()
         else:
@@ -96,13 +121,16 @@ def _keep_scale(drawn: Subject, wanted: Mapping[str, float], images: Tensor) -> 
     def rescale(layer: nn.Module, output: Tensor, spread: float) -> Tensor:
         found = output.std(correction=0)
         ratio = spread / found if spread > 0 and found > 0 else 1.0
+        if not _scaled_weights(layer, float(ratio)):
+            return output
         for parameter in layer.parameters(recurse=False):
             parameter.mul_(ratio)
         return output * ratio
 
     handles = []
-    first = min((drawn.layers.index(name) for name in wanted), default=-1)
-    for position, name in enumerate(drawn.layers):
+    order = _in_running_order(drawn)
+    first = min((order.index(name) for name in wanted), default=-1)
+    for position, name in enumerate(order):
         layer = drawn.layer(name)
         if isinstance(layer, BATCH_NORMS) and layer.track_running_stats:
             if position > first:  # what runs before the first random layer is as it was trained
@@ -114,3 +142,18 @@ def _keep_scale(drawn: Subject, wanted: Mapping[str, float], images: Tensor) -> 
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _scaled_weights(layer: nn.Module, ratio: float) -> bool:
+    """Multiply the weights that a layer computes, where it has such; say whether they let themselves be multiplied."""
+    held = [parameter.clone() for parameter in _own(layer)]
+    for name in _computed(layer):
+        wanted = getattr(layer, name) * ratio
+        # It may have no way back to what it is computed of, or not from this.
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            setattr(layer, name, wanted)
+        if not torch.allclose(getattr(layer, name), wanted, rtol=SAME, atol=0):
+            for parameter, kept in zip(_own(layer), held, strict=True):
+                parameter.copy_(kept)
+            return False
+    return True

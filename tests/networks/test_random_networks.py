@@ -1,5 +1,7 @@
 """Random networks: the asked layers are drawn, the others kept, and activations stay at their scale."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from tiny import (
     tiny_network,
 )
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 
 from harness.networks.random import layer_groups, randomized
 from harness.subject import Subject
@@ -162,6 +165,35 @@ def test_every_random_layers_output_keeps_its_spread(seed: int, subject: Subject
     wanted, found = subject.spreads(images, EVERYTHING), drawn.spreads(images, EVERYTHING)
     # A ratio of two standard deviations in float32.
     assert found == pytest.approx(wanted, rel=AGAIN)
+
+
+def parametrized(how: Callable[..., nn.Module]) -> Subject:
+    """Return the tiny subject, the weights of its layers being computed."""
+    network = tiny_network()
+    for name in EVERYTHING:
+        how(network[int(name)])
+    return Subject(network, name="parametrized", classes=CLASSES, spec=SPEC)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_layers_whose_weights_are_computed_keep_their_spread_too(seed: int, images: Tensor) -> None:
+    subject = parametrized(parametrizations.weight_norm)
+    assert layer_groups(subject, 9) == (("6",), ("3",), ("0",))
+    drawn = randomized(subject, EVERYTHING, seed=seed, images=images)
+    wanted, found = subject.spreads(images, EVERYTHING), drawn.spreads(images, EVERYTHING)
+    assert found == pytest.approx(wanted, rel=AGAIN)
+    for name in EVERYTHING:
+        assert not torch.equal(drawn.layer(name).weight, subject.layer(name).weight)
+
+
+def test_a_layer_whose_weights_do_not_let_themselves_be_scaled_is_drawn(images: Tensor) -> None:
+    """A spectral norm is 1 whatever is drawn."""
+    subject = parametrized(parametrizations.spectral_norm)
+    drawn = randomized(subject, EVERYTHING, seed=0, images=images)
+    for name in EVERYTHING:
+        assert drawn.layer(name).weight.isfinite().all()
+        assert not torch.equal(drawn.layer(name).weight, subject.layer(name).weight)
+    assert np.array_equal(np.sort(drawn.layer("3").bias.numpy()), np.sort(subject.layer("3").bias.numpy()))
 
 
 def test_without_rescaling_the_spread_would_not_be_kept(subject: Subject, images: Tensor) -> None:
