@@ -28,28 +28,28 @@ Following: TypeAlias = Callable[[Call, Sequence[Any], Mapping[str, Any]], Callab
 """``following(function, arguments, keywords)``, before it runs, -> what is called with its output."""
 
 
-def _names(words: str) -> frozenset[str]:
+def names(words: str) -> frozenset[str]:
     """Return the words of a text."""
     return frozenset(words.split())
 
 
-ACTIVATIONS = _names(
-    """_threshold celu celu_ clamp clamp_ clamp_min clamp_min_ clip clip_ elu elu_ gelu hardsigmoid hardswish hardtanh
-    hardtanh_ leaky_relu leaky_relu_ mish prelu relu relu_ relu6 selu selu_ sigmoid sigmoid_ silu softplus softsign tanh
-    tanh_ threshold threshold_"""
+ACTIVATIONS = names(
+    """_threshold celu celu_ clamp clamp_ clamp_max clamp_max_ clamp_min clamp_min_ clip clip_ elu elu_ gelu hardshrink
+    hardsigmoid hardswish hardtanh hardtanh_ leaky_relu leaky_relu_ log_sigmoid mish prelu relu relu_ relu6 selu selu_
+    sigmoid sigmoid_ silu softplus softshrink softsign special_expit tanh tanh_ tanhshrink threshold threshold_"""
 )
 """Names of functions that act on each value by itself and are not linear."""
 
-CHOOSING = _names("__setitem__ abs abs_ fmax fmin masked_fill masked_fill_ maximum minimum rrelu rrelu_ where")
+CHOOSING = names("__setitem__ abs abs_ fmax fmin masked_fill masked_fill_ maximum minimum rrelu rrelu_ where")
 """Names of functions by which an activation can be written that no rule of activations meets."""
 
-LINEAR = _names("conv1d conv2d conv3d linear")
+LINEAR = names("conv1d conv2d conv3d linear")
 """Names of functions that multiply by weights."""
 
-POOLS = _names("max_pool2d adaptive_max_pool2d")
+POOLS = names("max_pool2d adaptive_max_pool2d")
 """Names of functions that keep the largest value of a window."""
 
-MOVES = _names(
+MOVES = names(
     """__get__ __getitem__ __set__ alpha_dropout cat chunk clone contiguous double dropout dropout2d expand
     feature_dropout flatten float movedim narrow pad permute repeat repeat_interleave reshape roll select split squeeze
     stack swapaxes to transpose unbind unflatten unsqueeze view view_as"""
@@ -78,6 +78,8 @@ class Rewriting(TorchFunctionMode):
         ``refused(name, arguments)`` -> whether a call may not, where it carries a gradient.
     following
         Sees every call, or None.
+    spared
+        ``spared(name, arguments, keywords)`` -> whether a call runs as it is although its function has a rule.
 
     Attributes
     ----------
@@ -97,10 +99,11 @@ class Rewriting(TorchFunctionMode):
         known: frozenset[str] | None = None,
         refused: Callable[[str, Sequence[Any]], bool] = lambda name, args: False,
         following: Following | None = None,
+        spared: Callable[[str, Sequence[Any], Mapping[str, Any]], bool] = lambda name, args, kwargs: False,
     ) -> None:
         super().__init__()
         self.rules, self.known, self.refused, self.met = rules, known, refused, set[str]()
-        self.following = following
+        self.following, self.spared = following, spared
 
     def __torch_function__(
         self, function: Call, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
@@ -119,6 +122,8 @@ class Rewriting(TorchFunctionMode):
         name = getattr(function, "__name__", "")
         # Inside a function of the user's own, gradients are off: its parts are out of reach.
         if name in self.rules and torch.is_grad_enabled() and any(_carries_gradient(a) for a in args):
+            if self.spared(name, args, kwargs):
+                return function(*args, **kwargs)
             self.met.add(name)
             return self.rules[name](function, args, kwargs)
         if name in self.rules and _carries_gradient(list(kwargs.values())):

@@ -22,6 +22,7 @@ from harness.explainers._interception import (
     with_backward,
 )
 from harness.explainers._passes import remembered
+from harness.explainers._written import Written
 from harness.explainers.base import explainer
 from harness.explainers.cam import grad_cam
 from harness.subject import Subject, as_map, order_fault
@@ -125,11 +126,17 @@ def guided_gradients(
 def _with_every_activation(
     subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"], rule: Rule
 ) -> Float[Tensor, "n c h w"]:
-    """Return what flows back where every activation has a rule; refuse one that may be written past it."""
+    """Return what flows back where every activation has a rule; refuse one that may be written past it.
+
+    Bounds on the picture, and those that keep a norm from 0, are no activations.
+    """
     rules = dict.fromkeys(ACTIVATIONS, rule)
-    return rewritten_gradients(
-        subject, images, targets, lambda: Rewriting(rules, refused=may_be_an_activation), ACTIVATIONS
-    )
+
+    def rewriting() -> Rewriting:
+        written = Written()
+        return Rewriting(rules, refused=may_be_an_activation, following=written, spared=written.bounds)
+
+    return rewritten_gradients(subject, images, targets, rewriting, ACTIVATIONS)
 
 
 def full_gradients(
