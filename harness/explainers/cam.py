@@ -19,7 +19,7 @@ from harness.explainers._interception import leaves
 from harness.explainers._passes import at_a_time, logits_at, remembered
 from harness.explainers.base import explainer
 from harness.importing import reason
-from harness.subject import Subject, as_map, map_fault, on_first
+from harness.subject import Subject, map_fault, map_of, on_first
 
 SHARED = "1 backward, shared by the family"
 
@@ -254,7 +254,7 @@ def as_pictures(subject: Subject, maps: Tensor) -> Float[Tensor, "n k y x"]:
     """Return the layer's output as channels over places, or say why it has none."""
     if fault := map_fault(subject):
         raise UsageError(fault)
-    found = as_map(maps, subject.spec)
+    found = map_of(subject, subject.cam_layer, maps)
     if found is None and maps.ndim == 4:
         return maps  # a single row, column or place is a map too, if a poor one
     if found is None:

@@ -14,7 +14,7 @@ from harness.subject.outputs import first_of, on_first, with_first
 from harness.subject.passing import everything_passes
 from harness.subject.places import as_map, token_grid
 from harness.subject.spec import MOST_CHANNELS, InputSpec
-from harness.subject.token_order import order_fault
+from harness.subject.token_order import map_of, order_fault
 
 __all__ = [
     "MOST_CHANNELS",
@@ -30,6 +30,7 @@ __all__ = [
     "first_of",
     "late_map_layer",
     "map_fault",
+    "map_of",
     "measured_feed",
     "on_first",
     "order_fault",

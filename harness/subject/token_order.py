@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from harness.errors import UsageError
+from harness.subject.map_order import LAST, MAP, OPEN, all_passes, laid_maps
 from harness.subject.network import Subject
-from harness.subject.passing import everything_passes
 from harness.subject.places import as_map
 
 _SIDE = 5
@@ -39,11 +40,29 @@ def order_fault(subject: Subject, tokens: int) -> str:
     The tokens beside those of the picture are counted with them; 0 stands for any number.
     """
     known = disordered_tokens(subject)
-    return next((fault for count, fault in known.values() if fault and tokens in (0, count)), "")
+    meant = [fault for count, fault in known.values() if count != OPEN and tokens in (0, abs(count))]
+    return next((fault for fault in meant if fault), "")
+
+
+def map_of(subject: Subject, layer: str, output: Tensor) -> Tensor | None:
+    """Return a layer's output as channels over places, as :func:`as_map` does, by the axis that answers for them.
+
+    Raises
+    ------
+    UsageError
+        Where nothing tells which axis is that of channels.
+    """
+    count, fault = disordered_tokens(subject).get(layer, (output.shape[1] if output.ndim == 3 else MAP, ""))
+    if count == OPEN:
+        raise UsageError(fault)
+    channels = output.ndim - 1 if count > 0 or count == LAST else 1
+    return as_map(output, subject.spec, channels)
 
 
 def disordered_tokens(subject: Subject) -> dict[str, tuple[int, str]]:
-    """Return each layer that gives tokens with their number, and why they cannot be laid over the picture.
+    """Return each layer that gives tokens or a map with their number, and why they cannot be laid over the picture.
+
+    In the place of the number stands of a map where its channels stand, as :func:`laid_maps` says.
 
     The reason is "" where they follow it row by row, where something of the picture gets around the layer, and where
     nothing can be told: where the answer to a place is spread evenly, no token answers it twice. It is known once for a
@@ -56,7 +75,9 @@ def disordered_tokens(subject: Subject) -> dict[str, tuple[int, str]]:
                 if any(fault for _, fault in found.values()):
                     again = _found(subject, number)
                     found = {name: (count, fault and again[name][1]) for name, (count, fault) in found.items()}
-        subject.token_orders.update(found or {"": (0, "")})
+            # A map by its channels' place overrides what its shape alone was taken for.
+            found |= laid_maps(subject)
+        subject.token_orders.update(found or {"": (MAP, "")})
     return subject.token_orders
 
 
@@ -143,7 +164,7 @@ def _fault(name: str, subject: Subject, places: Float[Tensor, "m 2"], moved: Seq
     cells = (meant * grid).long()
     follows = [_along(meant[:, axis], at[:, axis]) / _along(meant[:, axis], cells[:, axis]) for axis in (0, 1)]
     # NaN, where one row answers all, tells nothing; and what gets around a layer may keep the order that it has not.
-    if not any(each < _FOLLOWS for each in follows) or not _all_passes(subject, name):
+    if not any(each < _FOLLOWS for each in follows) or not all_passes(subject, name):
         return ""
     worst = int((at - cells).abs().sum(1).argmax())
     (down, across), (row, column) = cells[worst].tolist(), at[worst].tolist()
@@ -157,14 +178,6 @@ def _fault(name: str, subject: Subject, places: Float[Tensor, "m 2"], moved: Seq
 def _along(places: Float[Tensor, " m"], cells: Int[Tensor, " m"]) -> float:
     """Return how places and cells along one side of the picture are correlated."""
     return float(torch.corrcoef(torch.stack([places, cells.double()]))[0, 1])
-
-
-def _all_passes(subject: Subject, layer: str) -> bool:
-    """Whether nothing is known to get around a layer."""
-    try:
-        return everything_passes(subject, layer)
-    except Exception:  # a network that cannot be derived
-        return True
 
 
 def _answering(moved: Float[Tensor, "m y x"]) -> Int[Tensor, " m"]:
