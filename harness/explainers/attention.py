@@ -1,8 +1,9 @@
 """Attention of a transformer, followed from its head down to the patches of the picture.
 
 Attention is met where torch computes it, as a softmax of scores or as scaled dot products, so that no layer has to be
-named. The matrices of all layers are multiplied up to say what each token is made of; read is what the class token is
-made of, or all tokens' mean where there is none. The map has one value a patch and is enlarged bilinearly.
+named. The matrices of all layers are multiplied up to say what each token is made of; read is what those tokens are
+made of that the head reads: the class token, or all tokens' mean where there is none, or that of the patches where it
+reads those beside a class token. The map has one value a patch and is enlarged bilinearly.
 
 Attention over all tokens of one picture at a time is what can be followed: a network that attends within windows, to
 tokens that it has pooled, or not at all is refused.
@@ -12,6 +13,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float, Int
@@ -23,6 +25,7 @@ from harness.explainers._interception import Call, Rewriting, leaves
 from harness.explainers.base import explainer
 from harness.explainers.cam import enlarged
 from harness.subject import Subject, order_fault, token_grid
+from harness.subject.passing import noise, spread
 
 Matrices = list[Tensor]
 """What each token attends to, layer by layer, each (n, heads, t, t); rows add up to 1."""
@@ -39,6 +42,8 @@ def attention_rollout(
     subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]
 ) -> Float[Tensor, "n h w"]:
     """Return what the class token is made of, heads averaged and each layer halved with what goes around it.
+
+    Where the head reads patches beside a class token it is what those are made of.
 
     Never negative; targets do not matter.
 
@@ -108,12 +113,51 @@ def _followed(
 
 
 def _on_patches(subject: Subject, made_of: Float[Tensor, "n t t"], images: Tensor) -> Float[Tensor, "n h w"]:
-    """Return the row of the class token, or the mean row, over the patches, enlarged."""
+    """Return the row that the head reads over the patches, enlarged."""
     tokens = made_of.shape[-1]
     rows, columns = patch_grid(subject, tokens)
     patches = rows * columns
-    row = made_of[:, 0] if patches < tokens else made_of.mean(1)
+    row = _read(subject, made_of, tokens - patches) if patches < tokens else made_of.mean(1)
     return enlarged(row[:, tokens - patches :].view(-1, rows, columns), images)
+
+
+def _read(subject: Subject, made_of: Float[Tensor, "n t t"], before: int) -> Float[Tensor, "n t"]:
+    """Return the rows that the head reads of tokens of which some are no patches: the class token's as a rule.
+
+    Where the gradient reaches others too, each token before the patches weighs by what reaches it, and the patches
+    evenly by what reaches all of them.
+    """
+    weights = _reaching(subject, made_of.shape[-1])
+    if float(weights[1:].sum()) <= _NOTHING * float(weights.sum()):
+        return made_of[:, 0]
+    if float(weights[:-before].sum()) <= _NOTHING * float(weights.sum()):
+        raise UsageError(
+            f"the head of {subject.name!r} reads the last of its tokens alone, where a patch would be; "
+            "use another explainer"
+        )
+    even = weights[before:].mean().expand(len(weights) - before)
+    shares = torch.cat([weights[:before], even]) / weights.sum()
+    return (shares.to(made_of)[None, :, None] * made_of).sum(1)
+
+
+_NOTHING = 1e-6
+"""Share of the gradient that counts as none."""
+
+_known: WeakKeyDictionary[Subject, dict[int, Tensor]] = WeakKeyDictionary()
+
+
+def _reaching(subject: Subject, tokens: int) -> Float[Tensor, " t"]:
+    """Return how much gradient of the logits reaches each token's attention in the last layer, known once a network."""
+    known = _known.setdefault(subject, {})
+    if tokens not in known:
+        met: Matrices = []
+        # It is asked for all logits, of pictures of noise: what the head reads depends on neither.
+        with attending(met), torch.enable_grad():
+            value = spread(subject.network(noise(subject).clone()))
+        (gradient,) = torch.autograd.grad(value, met[-1], allow_unused=True)
+        reached = torch.zeros_like(met[-1]) if gradient is None else gradient
+        known[tokens] = reached.double().norm(dim=(1, 3)).mean(0)
+    return known[tokens]
 
 
 def patch_grid(subject: Subject, tokens: int) -> tuple[int, int]:

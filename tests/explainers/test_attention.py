@@ -172,6 +172,89 @@ def test_what_cannot_be_followed_is_refused(what: str, explain) -> None:
         explain(subject, images_of(subject), TARGETS)
 
 
+class BesideToken(Vision):
+    """The head reads the patches beside a class token: alone, together with it, or the last of them alone."""
+
+    def __init__(self, reads: str) -> None:
+        super().__init__()
+        self.reads = reads
+
+    def forward(self, x: Tensor) -> Tensor:
+        t = self.embed(x).flatten(2).transpose(1, 2)
+        t = torch.cat([self.token.expand(len(t), -1, -1), t], 1)
+        for block in self.blocks:
+            t = block(t)
+        token, patches = t[:, 0], t[:, 1:].mean(1)
+        return self.head({"patches": patches, "both": token + patches, "last": t[:, -1]}[self.reads])
+
+
+def rows_written_out(network: Vision, image: Tensor) -> np.ndarray:
+    """Return what each token is made of by rollout."""
+    network(image[None])
+    made_of = np.eye(17)
+    for block in network.blocks:
+        made_of = (0.5 * block.attend.kept[0].detach().numpy().mean(axis=0) + 0.5 * np.eye(17)) @ made_of
+    return made_of[:, 1:]
+
+
+def test_the_mean_of_patches_is_read_where_the_head_reads_it_beside_a_class_token() -> None:
+    subject = subject_of(lambda: BesideToken("patches"))
+    images = images_of(subject)
+    for image, found in zip(images, attention_rollout(subject, images, TARGETS), strict=True):
+        patches = rows_written_out(subject.network, image)[1:].mean(axis=0)
+        grid = torch.from_numpy(patches).view(1, 1, SIDE // PATCH, SIDE // PATCH)
+        wanted = functional.interpolate(grid, (SIDE, SIDE), mode="bilinear", align_corners=False)[0, 0]
+        assert float((found - wanted).abs().max()) <= ROUNDING * float(wanted.abs().max())
+
+
+@pytest.mark.parametrize("explain", [attention_rollout, attention_relevance])
+def test_a_class_token_that_nobody_reads_does_not_matter(explain) -> None:
+    """Patches do not look at it either."""
+
+    class Unseen(BesideToken):
+        def __init__(self, token: float) -> None:
+            super().__init__("patches")
+            with torch.no_grad():
+                self.token.fill_(token)
+            for block in self.blocks:
+                block.attend.forward = lambda t, attend=block.attend: masked(attend, t)
+
+    def masked(attend: Attention, t: Tensor) -> Tensor:
+        n, count, _ = t.shape
+        q, k, v = attend.mixed(t).view(n, count, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
+        hidden = torch.zeros(count, count, dtype=t.dtype)
+        hidden[1:, 0] = -torch.inf
+        made = (q @ k.transpose(2, 3) + hidden).softmax(-1) @ v
+        return attend.out(made.transpose(1, 2).reshape(n, count, WIDTH))
+
+    subjects = [subject_of(lambda token=token: Unseen(token)) for token in (1.0, -2.0)]
+    images = images_of(subjects[0])
+    torch.testing.assert_close(*(each.logits(images) for each in subjects), rtol=ROUNDING, atol=ROUNDING)
+    maps = [explain(each, images, TARGETS) for each in subjects]
+    assert float((maps[0] - maps[1]).abs().max()) <= ROUNDING * float(maps[0].abs().max())
+
+
+def test_both_count_where_the_head_reads_both() -> None:
+    subject = subject_of(lambda: BesideToken("both"))
+    images = images_of(subject, 1)
+    found = attention_rollout(subject, images, TARGETS[:1])[0]
+    rows = torch.from_numpy(rows_written_out(subject.network, images[0])).view(17, 1, SIDE // PATCH, SIDE // PATCH)
+    wanted = functional.interpolate(rows, (SIDE, SIDE), mode="bilinear", align_corners=False)[:, 0]
+    token, patches = wanted[0], wanted[1:].mean(0)
+    share = float(((found - patches) * (token - patches)).sum() / ((token - patches) ** 2).sum())
+    assert 0.1 < share < 0.9
+    # Off the line between the two by rounding alone, which the share divides by how far they lie apart.
+    mixed = share * token + (1 - share) * patches
+    assert float((found - mixed).abs().max()) <= 100 * ROUNDING * float(wanted.abs().max())
+
+
+@pytest.mark.parametrize("explain", [attention_rollout, attention_relevance])
+def test_a_head_that_reads_the_last_token_alone_is_refused(explain) -> None:
+    subject = subject_of(lambda: BesideToken("last"))
+    with pytest.raises(UsageError, match="reads the last of its tokens alone"):
+        explain(subject, images_of(subject), TARGETS)
+
+
 # ---------------------------------------------------------------------- the answer after each layer
 
 
