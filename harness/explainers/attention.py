@@ -189,6 +189,33 @@ def check_attention(subject: Subject, met: Matrices, rows: int) -> None:
             f"{subject.name!r} attends within windows, or to tokens that it has pooled: what its tokens are made of "
             "cannot be followed; use another explainer"
         )
+    if met[0].shape[-1] not in _token_numbers(subject):
+        raise UsageError(
+            f"{subject.name!r} attends to {met[0].shape[-1]} things, and no layer of it gives as many tokens: it "
+            "attends to channels, or along rows, which tells nothing of patches; use another explainer"
+        )
+
+
+_counted: WeakKeyDictionary[Subject, set[int]] = WeakKeyDictionary()
+
+
+def _token_numbers(subject: Subject) -> set[int]:
+    """Return how many tokens or places the layers of a network give, known once a network."""
+    if subject not in _counted:
+        pictures, found = noise(subject).detach(), set[int]()
+
+        def note(_name: str, output: Tensor) -> None:
+            if output.ndim == 3 and len(output) == len(pictures):
+                found.add(output.shape[1])
+            elif output.ndim == 3 and output.shape[1] == len(pictures):
+                found.add(output.shape[0])  # tokens first, as torch's own layers may have them
+            elif output.ndim == 4 and len(output) == len(pictures):
+                found.update((output.shape[2] * output.shape[3], output.shape[1] * output.shape[2]))
+
+        with torch.no_grad(), subject.listening([name for name in subject.runs if name], note):
+            subject.network(pictures)
+        _counted[subject] = found
+    return _counted[subject]
 
 
 # ---------------------------------------------------------------------- where attention is computed

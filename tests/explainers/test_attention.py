@@ -156,7 +156,38 @@ class Pooled(Vision):
         return self.head(functional.scaled_dot_product_attention(t, t[:, :, ::2], t[:, :, ::2])[:, 0].mean(1))
 
 
+class Across(nn.Module):
+    """Attends from channel to channel: as many as there could be patches, of 64 places."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.embed, self.mixed = nn.Conv2d(1, channels, 2, 2), nn.Linear(channels, 3 * channels)
+        self.head = nn.Linear(channels, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        t = self.embed(x).flatten(2).transpose(1, 2)
+        q, k, v = (part.transpose(1, 2)[:, None] for part in self.mixed(t).chunk(3, -1))
+        t = t + ((q @ k.transpose(2, 3)).softmax(-1) @ v)[:, 0].transpose(1, 2)
+        return self.head(t.mean(1))
+
+
+class Axial(nn.Module):
+    """Attends along rows: a softmax of (n, rows, columns, columns), as of so many heads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.mixed, self.head = nn.Conv2d(1, 8, 1), nn.Conv2d(8, 24, 1), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x)
+        q, k, v = (part.permute(0, 2, 3, 1) for part in self.mixed(x).chunk(3, 1))
+        x = x + ((q @ k.transpose(2, 3)).softmax(-1) @ v).permute(0, 3, 1, 2)
+        return self.head(x.mean((2, 3)))
+
+
 REFUSED = {
+    "channels": (lambda: Across(16), "attends to 16 things, and no layer of it gives as many tokens"),
+    "rows": (Axial, "attends to 16 things, and no layer of it gives as many tokens"),
     "no attention": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(256, 3)), "computes no attention"),
     "windows": (Windowed, "attends within windows"),
     "pooled keys": (Pooled, "attends within windows, or to tokens that it has pooled"),
