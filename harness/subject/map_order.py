@@ -138,17 +138,18 @@ def _listened(subject: Subject, named: list[str], pictures: Tensor, bands: int, 
 
     def note(name: str, output: Tensor) -> None:
         readings = _readings(subject, name, output) if len(output) == len(pictures) else []
-        laid = {axis: as_map(output.isnan(), subject.spec, axis) for axis in readings}
-        for axis, lost in laid.items():
-            if lost is None:
+        lost = output.isnan() if readings else output
+        for axis in readings:
+            laid = as_map(lost, subject.spec, axis)
+            if laid is None:
                 continue
-            size, tokens = (int(lost.shape[2]), int(lost.shape[3])), output.shape[3 - axis] if output.ndim == 3 else 0
+            reached, tokens = laid.any(1), output.shape[3 - axis] if output.ndim == 3 else 0
             layer = heard.setdefault(name, _Heard(tuple(output.shape[1:])))
-            answers = layer.readings.setdefault(axis, _Answers(tokens, size))
-            if bool((lost.any(1) != lost.all(1)).any()):
+            answers = layer.readings.setdefault(axis, _Answers(tokens, (int(laid.shape[2]), int(laid.shape[3]))))
+            if len(readings) > 1 and axis not in layer.varied and not torch.equal(reached, laid.all(1)):
                 layer.varied.add(axis)
-            answers.rows[bands].append(lost.any(1).any(2).cpu())
-            answers.columns[bands].append(lost.any(1).any(1).cpu())
+            answers.rows[bands].append(reached.any(2).cpu())
+            answers.columns[bands].append(reached.any(1).cpu())
             answering.append(name)
 
     with torch.no_grad(), subject.listening(named, note):

@@ -262,6 +262,7 @@ def test_a_class_token_that_nobody_reads_does_not_matter(explain) -> None:
     images = images_of(subjects[0])
     torch.testing.assert_close(*(each.logits(images) for each in subjects), rtol=ROUNDING, atol=ROUNDING)
     maps = [explain(each, images, TARGETS) for each in subjects]
+    assert maps[0].any()
     assert float((maps[0] - maps[1]).abs().max()) <= ROUNDING * float(maps[0].abs().max())
 
 
