@@ -41,6 +41,13 @@ _CROSSED = 0.75
 _CHANNELS_SECOND = (nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.GroupNorm)
 """Modules that give their channels second, whatever the shape."""
 
+_MARGINS = (
+    nn.modules.padding._ConstantPadNd,
+    nn.modules.padding._ReflectionPadNd,
+    nn.modules.padding._ReplicationPadNd,
+)
+"""Modules that put a margin around what they are given, for the next one to take off."""
+
 
 def laid_maps(subject: Subject) -> dict[str, tuple[int, str]]:
     """Return each layer that gives a map with where its channels stand, and why it cannot be laid over the picture.
@@ -56,13 +63,16 @@ def laid_maps(subject: Subject) -> dict[str, tuple[int, str]]:
             found[name] = OPEN, _undecided(subject, name)
             continue
         answers = heard[name].readings[axis]
-        wrong = _displaced(answers) or _disordered(answers)
+        wrong = _cut(answers) or _disordered(answers)
         if wrong and all_passes(subject, name):
             before = wrong
         elif not wrong and all(float(reached.double().mean()) <= _NARROW for reached in answers.straight):
             before = ""
         stand = -answers.tokens or (MAP if axis == 1 else LAST)
-        found[name] = stand, before and _fault(subject, name, answers, before)
+        # A margin is what the next convolution takes off as a rule, so that it stays with the layer that has it.
+        said = before or ("" if isinstance(subject.layer(name), _MARGINS) else _margin(answers))
+        around = said != before and not all_passes(subject, name)
+        found[name] = stand, _fault(subject, name, answers, said) if said and not around else ""
     return found
 
 
@@ -196,20 +206,27 @@ def _channel_axes(subject: Subject, heard: dict[str, _Heard]) -> dict[str, int]:
     return found
 
 
-def _displaced(answers: _Answers) -> str:
-    """Return which rows or columns of the picture fill all of the layer, or which of the layer the picture fills.
+def _cut(answers: _Answers) -> str:
+    """Return which rows or columns of the picture fill all of the layer, "" where all of them do.
 
     A stride leaves less than a place of the layer out, at one end; what is left out at both ends is cut.
     """
     for what, reached in zip(("rows", "columns"), answers.straight, strict=True):
-        if not reached.any():
-            continue
-        seen, held = _ends(reached.any(1)), _ends(reached.any(0))
-        gaps, place = [unseen - empty for unseen, empty in zip(seen, held, strict=True)], 1 / reached.shape[1]
-        if max(gaps) >= max(place, 1 / _BANDS) or min(gaps) >= 1 / _BANDS:
-            return f"the network looks at the {what} of it from {seen[0]:.0%} to {1 - seen[1]:.0%} alone"
-        if -min(gaps) > place and -min(gaps) >= 1 / _BANDS:
-            return f"the picture fills the {what} from {held[0]:.0%} to {1 - held[1]:.0%} of the layer alone"
+        if reached.any():
+            seen, held = _ends(reached.any(1)), _ends(reached.any(0))
+            gaps = [unseen - empty for unseen, empty in zip(seen, held, strict=True)]
+            if max(gaps) >= max(1 / reached.shape[1], 1 / _BANDS) or min(gaps) >= 1 / _BANDS:
+                return f"the network looks at the {what} of it from {seen[0]:.0%} to {1 - seen[1]:.0%} alone"
+    return ""
+
+
+def _margin(answers: _Answers) -> str:
+    """Return which rows or columns of the layer the picture fills, "" where it fills all but a place at each end."""
+    for what, reached in zip(("rows", "columns"), answers.straight, strict=True):
+        if reached.any():
+            held = _ends(reached.any(0))
+            if max(held) > 1 / reached.shape[1] and max(held) >= 1 / _BANDS and reached.any(1).all():
+                return f"the picture fills the {what} from {held[0]:.0%} to {1 - held[1]:.0%} of the layer alone"
     return ""
 
 

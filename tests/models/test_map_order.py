@@ -120,6 +120,7 @@ FIRST: dict[str, tuple[nn.Module, ...]] = {
     "a gate": (nn.Conv2d(1, 4, 3, padding=1), Gate()),
     "a gate first": (Gate(),),
     "statistics of the picture": (nn.InstanceNorm2d(1), nn.Conv2d(1, 4, 3, padding=1), nn.GroupNorm(2, 4)),
+    "a margin of its own": (nn.Conv2d(1, 4, 8, 8), nn.ZeroPad2d((2, 3, 2, 3)), nn.Conv2d(4, 4, 5, 1)),
     "pools that do not fit": (nn.Conv2d(1, 4, 3, padding=1), nn.MaxPool2d(3), nn.AvgPool2d(2, ceil_mode=True)),
 }
 
