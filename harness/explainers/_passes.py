@@ -12,6 +12,7 @@ from torch import Tensor
 
 from harness.digest import digest
 from harness.subject import Subject
+from harness.subject.rewriting import marks
 
 KEPT_BYTES = 128 * 2**20
 """Most that is remembered for one subject; the answer unused for longest goes first."""
@@ -31,10 +32,10 @@ def remembered(subject: Subject, make: Callable[[], tuple[Any, ...]], *question:
         Gives tensors or arrays, which whoever receives them must not change.
     *question
         All that the answer depends on beside the network, the first part being a name for it. The network
-        counts by its weights' version, so that weights changed in place are asked again.
+        counts by what it is made of, what listens to it and its weights' version, so that one that was changed is
+        asked again.
     """
-    tensors = itertools.chain(subject.network.parameters(), subject.network.buffers())
-    key = digest([[tensor.data_ptr(), tensor._version] for tensor in tensors], *question)
+    key = digest(repr(marks(subject.network, subject.lasting)), *question)
     kept = _kept.setdefault(subject, OrderedDict())
     if key in kept:
         kept.move_to_end(key)

@@ -158,7 +158,8 @@ class Explainer:
                 subject.put_back(network)
         if changed:
             raise ExplainerFault(
-                f"{self.name} changed the network (weights, mode, gradients or hooks); put it back as it was"
+                f"{self.name} changed the network (weights, mode, gradients, hooks, modules or what they hold); "
+                "put it back as it was"
             )
         if not torch.equal(pictures, images):
             raise ExplainerFault(f"{self.name} changed its input images; work on a copy")

@@ -25,6 +25,7 @@ from harness.subject.feeding import Feed, measured_feed
 from harness.subject.outputs import first_of, on_first
 from harness.subject.rewriting import Marks, hooked, marks, rewritten
 from harness.subject.spec import InputSpec
+from harness.subject.state import Names, lasting, present, state
 
 
 class Subject:
@@ -132,7 +133,7 @@ class Subject:
 
     def renewed(self) -> "Subject":
         """Look at the network again when asked what it is, and return the subject: it may have been changed."""
-        vars(self).pop("content", None)
+        vars(self).pop("content", None), vars(self).pop("lasting", None)
         return self
 
     @property
@@ -159,15 +160,13 @@ class Subject:
             raise UsageError(f"subject {self.name!r} has no layer {name!r}; it has {', '.join(self.layers)}") from None
 
     def state_digest(self) -> str:
-        """Return a name of all that an explainer must leave alone: weights, mode, gradients, hooks."""
-        hooks = {
-            name: [len(table) for attribute, table in sorted(vars(module).items()) if attribute.endswith("_hooks")]
-            for name, module in self.model.named_modules()
-        }
-        modes = [module.training for module in self._network.modules()]
-        needs = [parameter.requires_grad for parameter in self._network.parameters()]
-        grads = [parameter.grad is not None for parameter in self._network.parameters()]
-        return digest(dict(self._network.state_dict()), dict(self._network.named_buffers()), hooks, modes, needs, grads)
+        """Return a name of all that an explainer must leave alone: weights, mode, gradients, hooks, modules."""
+        return digest(*state(self.model, self.lasting))
+
+    @cached_property
+    def lasting(self) -> Names:
+        """The attributes of modules that count, as :func:`harness.subject.state.lasting` says."""
+        return lasting(self._network, self.spec, self.device)
 
     def prepare(self, pictures: UInt8[np.ndarray, "n h w *colour"]) -> Float[Tensor, "n c height width"]:
         """Return pictures in the network's input units, on its device and in its precision."""
@@ -188,7 +187,7 @@ class Subject:
         """
         if hooked(self._network) or any(module.training for module in self._network.modules()):
             return self.model
-        now = marks(self._network)
+        now = marks(self._network, self.lasting)
         if self._quick is None or self._quick[0] != now:
             quick = rewritten(self._network, self.spec, self.device)
             self._quick = now, self.model
@@ -365,6 +364,7 @@ class Subject:
         spec, layer = spec or self.spec, cam_layer or self.cam_layer
         other = Subject(network, name=name, classes=self.classes, spec=spec, cam_layer=layer, device=self.device)
         other.passes, other.limit = self.passes, self.limit
+        other.lasting = present(other._network, self.lasting)
         other.token_orders = self.token_orders if other.runs == self.runs else {}
         other.model, other._quick = CountedNetwork(other._network, self.passes).eval(), None
         other.feed = self.feed

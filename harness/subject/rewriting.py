@@ -26,6 +26,7 @@ from harness.subject.copies import copied
 from harness.subject.counting import precision
 from harness.subject.readers import only_readers
 from harness.subject.spec import InputSpec
+from harness.subject.state import Names, structure
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -42,16 +43,23 @@ SAME = rounding("float64", 10_000, conditioning=1e4)
 """How far answers in double precision may lie apart, as a share of the largest: ten thousand operations in a row, whose
 errors later layers make ten thousand times larger, lie below it; a function that is another one above."""
 
-Marks = tuple[tuple[object, ...], ...]
+Marks = tuple[Any, ...]
 
 
-def marks(network: nn.Module) -> Marks:
-    """Return what tells that a network is as it was: its parts with their modes and hooks, its tensors' versions."""
+def marks(network: nn.Module, names: Names) -> Marks:
+    """Return what tells that a network is as it was: its parts with modes, hooks and attributes, its tensors' versions.
+
+    Parameters
+    ----------
+    names
+        Which attributes count, as :func:`harness.subject.state.lasting` says.
+    """
     modules = tuple(
         (id(module), module.training, *(len(vars(module)[hooks]) for hooks in HOOKS)) for module in network.modules()
     )
     held = (*network.parameters(), *network.buffers())
-    return (*modules, *((tensor.data_ptr(), tensor._version) for tensor in held))
+    places = tuple((tensor.data_ptr(), tensor._version, tensor.shape, tensor.stride()) for tensor in held)
+    return modules, places, structure(network, names)
 
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")

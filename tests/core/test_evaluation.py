@@ -384,8 +384,8 @@ BAD: dict[Callable[..., Tensor], str] = {
     not_a_number: "bad breaks its contract: finite (NaN or infinity for 2 of 2 images, the first being number 0)",
     wrong_shape: "bad breaks its contract: shape (returned shape (2, 1, 12, 12) for images whose maps are (2, 12, 12))",
     paints_the_input: "bad breaks its contract: input (changed its images or targets in place; work on a copy)",
-    changes_weights: "bad breaks its contract: network (changed the network's weights or left hooks on it)",
-    leaves_a_hook: "bad breaks its contract: network (changed the network's weights or left hooks on it)",
+    changes_weights: "bad breaks its contract: network (changed the network's weights or modules, or left hooks on it)",
+    leaves_a_hook: "bad breaks its contract: network (changed the network's weights or modules, or left hooks on it)",
     constant: "bad breaks its contract: images (returned the same map for every image)",
     only_on_the_random_network: "bad returned shape (18, 1, 12, 12); return one (h, w) map an image, (18, 12, 12)",
 }

@@ -142,6 +142,16 @@ def leaves_a_hook(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
     return images[:, 0]
 
 
+def pools_otherwise(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    subject.network[2].kernel_size, subject.network[2].padding = 3, 1  # of as many places
+    return images[:, 0]
+
+
+def replaces_a_forward(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    subject.network[1].forward = torch.abs
+    return images[:, 0]
+
+
 def trains(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
     subject.network.train()
     return images[:, 0]
@@ -158,7 +168,7 @@ def changes_a_weight_and_raises(subject: Subject, images: Tensor, targets: Tenso
     raise ValueError("too late")
 
 
-CHANGED = r"mine changed the network \(weights, mode, gradients or hooks\)"
+CHANGED = r"mine changed the network \(weights, mode, gradients, hooks, modules or what they hold\)"
 FAULTS = {
     raises: "mine raised ValueError: the first line$",
     raises_without_words: "mine raised AssertionError: $",
@@ -174,6 +184,8 @@ FAULTS = {
     changes_a_weight: CHANGED,
     swaps_a_layer: CHANGED,
     leaves_a_hook: CHANGED,
+    pools_otherwise: CHANGED,
+    replaces_a_forward: CHANGED,
     trains: CHANGED,
     accumulates_gradients: CHANGED,
     changes_a_weight_and_raises: "mine raised ValueError: too late",

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from harness.models.minixception import MINIXCEPTION_SPEC, MiniXception
 from harness.rounding import rounding
-from harness.subject import InputSpec, Subject
+from harness.subject import InputSpec, Subject, network
 from harness.subject.readers import only_readers
 from harness.subject.rewriting import HOOKS, NORMS, Maxima, rewritten
 
@@ -37,7 +37,7 @@ class Block(nn.Module):
 
     def __init__(self, how: str = "") -> None:
         super().__init__()
-        self.how, self.stem = how, nn.Conv2d(1, 4, 3, padding=1)
+        self.how, self.scale, self.stem = how, 1.0, nn.Conv2d(1, 4, 3, padding=1)
         self.conv, self.norm = (
             nn.Conv2d(4, 4, 3, padding=1),
             nn.BatchNorm2d(4, track_running_stats=how != "batch's own"),
@@ -56,7 +56,7 @@ class Block(nn.Module):
             z = z * self.norm.weight[0]
         if self.how == "something between":
             z = self.norm(y.relu())
-        return self.head(z.relu().mean((2, 3)))
+        return self.head(z.relu().mean((2, 3))) * self.scale
 
 
 def subject_of(network: nn.Module, spec: InputSpec = SPEC, classes: str = "abc") -> Subject:
@@ -135,6 +135,18 @@ def _other_module(subject: Subject) -> None:
     subject.network.norm = nn.Identity()
 
 
+def _attribute(subject: Subject) -> None:
+    subject.network.scale = -4.0
+
+
+def _parts_attribute(subject: Subject) -> None:
+    subject.network.norm.eps = 4.0
+
+
+def _forward(subject: Subject) -> None:
+    subject.network.norm.forward = torch.abs
+
+
 def _training(subject: Subject) -> None:
     subject.network.norm.train()
 
@@ -143,7 +155,13 @@ def _hook(subject: Subject) -> None:
     subject.network.norm.register_forward_hook(lambda _m, _i, output: output * 0)
 
 
-CHANGES = {change.__name__: change for change in (_zero_weights, _zero_statistics, _other_module, _training, _hook)}
+CHANGES = {
+    change.__name__: change
+    for change in (
+        *(_zero_weights, _zero_statistics, _other_module, _training, _hook),
+        *(_attribute, _parts_attribute, _forward),
+    )
+}
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
@@ -159,6 +177,23 @@ def test_a_change_of_the_network_is_seen_at_once(change: Callable[[Subject], Non
     assert float((found - before).abs().max()) > 1e-3, "the change is one that shows"
     allowed = rounding("float32", 9 + 36 + 144 + 4, float(wanted.abs().max()) + 1, conditioning=100.0)
     assert float((found - wanted).abs().max()) <= allowed
+
+
+def test_a_network_that_counts_its_passes_is_rewritten_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counts(Block):
+        calls = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.calls += 1
+            return super().forward(x)
+
+    made: list[nn.Module] = []
+    monkeypatch.setattr(network, "rewritten", lambda *given: (made.append(rewritten(*given)), made[-1])[1])
+    subject = subject_of(drawn(Counts()))
+    for _ in range(3):
+        subject.logits(pictures())
+        subject.gradients(pictures(), torch.zeros(5, dtype=torch.int64))
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize("place", [1, 4], ids=["normalisation", "dropout"])

@@ -1,7 +1,9 @@
 """The subject answers as bare torch does, counts what it passes, and leaves the caller's network alone."""
 
 import copy
+import functools
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -223,15 +225,120 @@ def leave_hook_on_the_model(subject: Subject) -> None:
     subject.model.register_forward_pre_hook(lambda *_: None)
 
 
-@pytest.mark.parametrize(
-    "change", [change_weight, change_mode, ask_for_gradients, leave_gradients, leave_hook, leave_hook_on_the_model]
-)
+def change_attribute(subject: Subject) -> None:
+    subject.network[0].padding = (0, 0)
+
+
+def replace_forward(subject: Subject) -> None:
+    subject.network[1].forward = torch.abs
+
+
+def replace_the_models_forward(subject: Subject) -> None:
+    subject.model.forward = subject.network.forward
+
+
+def swap_a_module(subject: Subject) -> None:
+    subject.network[1] = torch.nn.Softplus().eval()
+
+
+def swap_two_modules(subject: Subject) -> None:
+    parts = subject.network._modules
+    parts["2"], parts["4"] = parts["4"], parts["2"]
+
+
+def stand_before_a_class(subject: Subject) -> None:
+    subject.network[0].extra_repr = str
+
+
+CHANGES = [change_weight, change_mode, ask_for_gradients, leave_gradients, leave_hook, leave_hook_on_the_model]
+CHANGES += [change_attribute, replace_forward, replace_the_models_forward, swap_a_module, swap_two_modules]
+CHANGES += [stand_before_a_class]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_each_change_changes_the_state_digest(change, subject: Subject) -> None:
     before, kept = subject.state_digest(), copy.deepcopy(subject.network)
     change(subject)
     assert subject.state_digest() != before
     subject.put_back(kept)
     assert subject.state_digest() == before
+
+
+class Holds(torch.nn.Module):
+    """A linear network that holds what networks hold, and notes things as it runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read = torch.nn.Linear(SIDE * SIDE, len(CLASSES))
+        self.scale, self.sizes, self.named = 4.0, [1, [2, 3]], {"by": {"how much": 2}}
+        self.mean, self.table = torch.tensor([0.5]), np.arange(3)
+        self.squash: object = functools.partial(torch.clamp, min=0)
+        self.calls, self.last, self.largest = 0, None, -1.0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.calls += 1
+        self.last = images.detach()
+        self.largest = max(self.largest, float(self.last.max()))
+        return self.read((images - self.mean).flatten(1)) * self.scale
+
+
+def put(name: str, value: object) -> Callable[[Holds], None]:
+    return lambda network: setattr(network, name, value)
+
+
+HELD: dict[str, Callable[[Holds], None]] = {
+    "number": put("scale", -4.0),
+    "inner list": lambda network: network.sizes[1].append(4),
+    "inner dictionary": lambda network: network.named["by"].update({"how much": 3}),
+    "tensor": lambda network: network.mean.mul_(2),
+    "tensor behind its back": lambda network: network.mean.data.mul_(2),
+    "array": lambda network: network.table.__setitem__(0, 7),
+    "function's setting": put("squash", functools.partial(torch.clamp, min=1)),
+    "function": put("squash", torch.clamp),
+}
+
+
+@pytest.mark.parametrize("what", HELD)
+def test_what_a_module_holds_is_part_of_the_state(what: str) -> None:
+    subject = Subject(Holds(), name="holds", classes=CLASSES, spec=SPEC)
+    before, kept = subject.state_digest(), copy.deepcopy(subject.network)
+    HELD[what](subject.network)
+    assert subject.state_digest() != before
+    subject.put_back(kept)
+    assert subject.state_digest() == before
+
+
+@pytest.mark.parametrize("seen", [False, True], ids=["fresh", "ran before"])
+def test_what_passes_change_themselves_is_no_part_of_the_state(seen: bool, images: Tensor, targets: Tensor) -> None:
+    network = Holds()
+    if seen:
+        network(images[:1])
+    root = Subject(network, name="holds", classes=CLASSES, spec=SPEC)
+    for subject in (root, root.with_network(root.network, "twin"), root.in_double()):
+        before, noted = subject.state_digest(), subject.network.calls
+        subject.gradients(3 * images, targets)
+        subject.activations(images[:2], ["read"])
+        assert subject.network.calls > noted, "it did run"
+        assert subject.state_digest() == before
+
+
+def test_what_nobody_reads_is_no_part_of_the_state(subject: Subject, images: Tensor) -> None:
+    before = subject.state_digest()
+    subject.network[0].seen = images
+    assert subject.state_digest() == before
+
+
+def test_looking_for_what_passes_change_is_heard_by_nobody(images: Tensor) -> None:
+    heard: list[int] = []
+    network = Holds()
+    network.read.register_forward_hook(lambda *_: heard.append(1))
+    subject, state = Subject(network, name="holds", classes=CLASSES, spec=SPEC), torch.get_rng_state()
+    heard.clear()
+    passes = subject.passes.total()
+    assert "calls" not in subject.lasting[Holds]
+    assert {"scale", "mean"} <= subject.lasting[Holds]
+    assert (heard, subject.passes.total()) == ([], passes)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_network_that_was_put_back_still_counts(subject: Subject, images: Tensor) -> None:

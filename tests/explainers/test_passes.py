@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from double_cases import EQUAL, network, pictures, subject
+from torch import nn
 
 from harness.explainers import _passes, registered
 from harness.explainers._passes import gradients_at, logits_at, remembered
@@ -21,6 +22,13 @@ def test_weights_changed_in_place_are_asked_again() -> None:
     before = EXPLAINERS["gradient"](of, images, TARGETS)
     with torch.no_grad():
         of.network[9].weight.mul_(2)
+    assert torch.allclose(EXPLAINERS["gradient"](of, images, TARGETS), 2 * before)
+
+
+def test_a_network_with_another_attribute_is_asked_again() -> None:
+    of, images = subject(network()), pictures()
+    before = EXPLAINERS["gradient"](of, images, TARGETS)
+    of.network[9].forward = lambda x: 2 * nn.Linear.forward(of.network[9], x)
     assert torch.allclose(EXPLAINERS["gradient"](of, images, TARGETS), 2 * before)
 
 

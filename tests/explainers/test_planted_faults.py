@@ -161,6 +161,24 @@ def changes_weights(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
     return found
 
 
+def changes_an_attribute(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    found = decent(of, images, targets)
+    of.network[1].eps = 0.5
+    return found
+
+
+def replaces_a_forward(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    found = decent(of, images, targets)
+    of.network[2].forward = torch.abs
+    return found
+
+
+def swaps_a_module(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    found = decent(of, images, targets)
+    of.network[2] = nn.Softplus().eval()
+    return found
+
+
 def leaves_a_hook(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
     # Once, so that nothing grows.
     if not of.network[0]._forward_hooks:
@@ -300,6 +318,9 @@ CAUGHT: dict[str, tuple[Fault, str]] = {
     "dropout left on": (leaves_dropout_on, "network"),
     "gradient left on weights": (leaves_gradients_on_the_weights, "network"),
     "weights changed": (changes_weights, "network"),
+    "attribute changed": (changes_an_attribute, "network"),
+    "forward replaced": (replaces_a_forward, "network"),
+    "module swapped": (swaps_a_module, "network"),
     "hook left behind": (leaves_a_hook, "network"),
     "constant map": (one_map_for_all, "images"),
     "one value for every pixel": (one_value_an_image, "images"),

@@ -235,12 +235,14 @@ def _targets_matter(session: ContractSession) -> bool:
 
 
 def leaves_network(session: ContractSession) -> str | None:
-    """Look whether weights, mode, gradients and hooks are as they were."""
+    """Look whether weights, mode, gradients, hooks, modules and what these hold are as they were."""
     if not session.first.modes_kept:
         return "left the network in training mode, where dropout draws and batch statistics move"
     if session.first.gradients:
         return "left a gradient on the weights"
-    return None if session.first.state_kept else "changed the network's weights or left hooks on it"
+    if session.first.state_kept:
+        return None
+    return "changed the network's weights or modules, or left hooks on it"
 
 
 def leaves_generators(session: ContractSession) -> str | None:
@@ -415,7 +417,11 @@ _CLAUSES: Mapping[str, Clause] = MappingProxyType(
                 "one target for a batch gives maps of zeros in pytorch-grad-cam 1.5",
                 (*_COMPARED, "images", "batch-invariant"),
             ),
-            Clause("network", "the explainer leaves weights, mode, gradients and hooks as they were", leaves_network),
+            Clause(
+                "network",
+                "the explainer leaves weights, mode, gradients, hooks, modules and their attributes as they were",
+                leaves_network,
+            ),
             Clause("generators", "the explainer leaves the global generators as they were", leaves_generators),
             Clause("input", "the explainer leaves its images and targets as they were", leaves_input),
             Clause(
