@@ -13,6 +13,7 @@ from torch import Tensor
 from harness.digest import digest
 from harness.subject import Subject
 from harness.subject.rewriting import marks
+from harness.subject.state import checksums
 
 KEPT_BYTES = 128 * 2**20
 """Most that is remembered for one subject; the answer unused for longest goes first."""
@@ -32,10 +33,12 @@ def remembered(subject: Subject, make: Callable[[], tuple[Any, ...]], *question:
         Gives tensors or arrays, which whoever receives them must not change.
     *question
         All that the answer depends on beside the network, the first part being a name for it. The network
-        counts by what it is made of, what listens to it and its weights' version, so that one that was changed is
-        asked again.
+        counts by what it is made of, what listens to it and the values of its weights, so that one that was changed,
+        however, is asked again.
     """
-    key = digest(repr(marks(subject.network, subject.lasting)), *question)
+    network = subject.network
+    values = checksums((*network.parameters(), *network.buffers()))
+    key = digest(repr(marks(network, subject.lasting)), values, *question)
     kept = _kept.setdefault(subject, OrderedDict())
     if key in kept:
         kept.move_to_end(key)

@@ -23,9 +23,9 @@ from harness.subject.copies import copied, evaluated
 from harness.subject.counting import CountedNetwork, Passes, precision
 from harness.subject.feeding import Feed, measured_feed
 from harness.subject.outputs import first_of, on_first
-from harness.subject.rewriting import Marks, hooked, marks, rewritten
+from harness.subject.rewriting import Answering, hooked, marks, rewritten, share
 from harness.subject.spec import InputSpec
-from harness.subject.state import Names, lasting, present, state
+from harness.subject.state import Names, checksums, lasting, present, state
 
 
 class Subject:
@@ -94,7 +94,7 @@ class Subject:
         self.read: Reads = {}
         self.behaviour = ""
         self.token_orders: dict[str, tuple[int, str]] = {}
-        self._quick: tuple[Marks, nn.Module] | None = None
+        self._quick: Answering | None = None
         from harness.subject.map_layer import late_map_layer  # it asks a subject, which must be there first
 
         self._network = evaluated(network, name).requires_grad_(False).to(self.device)
@@ -188,13 +188,14 @@ class Subject:
         if hooked(self._network) or any(module.training for module in self._network.modules()):
             return self.model
         now = marks(self._network, self.lasting)
-        if self._quick is None or self._quick[0] != now:
+        if self._quick is None or not self._quick.stands(now):
             quick = rewritten(self._network, self.spec, self.device)
-            self._quick = now, self.model
+            self._quick = Answering(self.model, now)
             if quick is not self._network:
                 quick.to(memory_format=self.feed.layout())  # type: ignore[call-overload]
-                self._quick = now, CountedNetwork(quick, self.passes).eval()
-        return self._quick[1]
+                read = share(quick, self._network)
+                self._quick = Answering(CountedNetwork(quick, self.passes).eval(), now, read, checksums(read))
+        return self._quick.model
 
     def probabilities(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         """Return the network's class probabilities, without gradient."""

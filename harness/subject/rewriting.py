@@ -13,7 +13,7 @@ What an explainer may hang hooks on, derive or change is the network as it was; 
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -26,7 +26,7 @@ from harness.subject.copies import copied
 from harness.subject.counting import precision
 from harness.subject.readers import only_readers
 from harness.subject.spec import InputSpec
-from harness.subject.state import Names, structure
+from harness.subject.state import Names, checksums, structure
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -47,7 +47,10 @@ Marks = tuple[Any, ...]
 
 
 def marks(network: nn.Module, names: Names) -> Marks:
-    """Return what tells that a network is as it was: its parts with modes, hooks and attributes, its tensors' versions.
+    """Return what tells cheaply that a network is as it was, but for values that were changed behind its back.
+
+    Its parts with their modes, hooks and attributes, and its tensors' places and versions. What is changed through
+    ``.data`` or an array of the same memory moves no version: see :func:`harness.subject.state.checksums`.
 
     Parameters
     ----------
@@ -68,6 +71,46 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 def hooked(network: nn.Module) -> bool:
     """Whether anything listens to a part of a network."""
     return any(vars(module)[hooks] for module in network.modules() for hooks in HOOKS)
+
+
+class Answering(NamedTuple):
+    """What answers for a network, and what tells that it still may.
+
+    Attributes
+    ----------
+    model
+        What is asked.
+    marks
+        Those of the network when it was made.
+    read
+        The network's tensors of which it has copies, or what was computed of them.
+    values
+        Their checksums when it was made.
+    """
+
+    model: nn.Module
+    marks: Marks
+    read: tuple[Tensor, ...] = ()
+    values: tuple[int, ...] = ()
+
+    def stands(self, now: Marks) -> bool:
+        """Whether it answers for a network whose marks are these now."""
+        return self.marks == now and self.values == checksums(self.read)
+
+
+def share(made: nn.Module, network: nn.Module) -> tuple[Tensor, ...]:
+    """Let a rewritten copy read the network's own weights where it changed none, and return the tensors left over.
+
+    What is shared cannot become stale, and needs no look at its values before each answer. Buffers are not shared: a
+    pass may write to them.
+    """
+    own = dict(network.named_parameters(remove_duplicate=False))
+    for name, parameter in list(made.named_parameters(remove_duplicate=False)):
+        theirs = own.get(name)
+        if theirs is not None and theirs.stride() == parameter.stride() and torch.equal(theirs, parameter):
+            above, _, last = name.rpartition(".")
+            made.get_submodule(above)._parameters[last] = own.pop(name)
+    return (*network.buffers(), *own.values())
 
 
 def rewritten(network: nn.Module, spec: InputSpec, device: torch.device) -> nn.Module:

@@ -1,7 +1,7 @@
 """What tells that a network is the one it was: its parts, what they hold beside tensors, and its tensors' values."""
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType
@@ -163,6 +163,11 @@ def told(value: Any, depth: int = 0) -> Any:
 
 
 # ---------------------------------------------------------------------- values
+
+
+def checksums(tensors: Iterable[Tensor]) -> tuple[int, ...]:
+    """Return a number for the values of each tensor, however they were changed."""
+    return tuple(map(checksum, tensors))
 
 
 def checksum(values: Tensor | np.ndarray) -> int:

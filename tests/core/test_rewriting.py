@@ -131,6 +131,23 @@ def _zero_statistics(subject: Subject) -> None:
     subject.network.norm.running_mean.add_(5.0)
 
 
+def _weights_behind_its_back(subject: Subject) -> None:
+    subject.network.conv.weight.data.mul_(-3)
+
+
+def _channels_behind_its_back(subject: Subject) -> None:
+    weight = subject.network.conv.weight.data
+    weight.copy_(weight.flip(0))
+
+
+def _array_behind_its_back(subject: Subject) -> None:
+    subject.network.head.weight.detach().numpy()[:] *= -1
+
+
+def _statistics_behind_its_back(subject: Subject) -> None:
+    subject.network.norm.running_mean.data.add_(5.0)
+
+
 def _other_module(subject: Subject) -> None:
     subject.network.norm = nn.Identity()
 
@@ -160,6 +177,7 @@ CHANGES = {
     for change in (
         *(_zero_weights, _zero_statistics, _other_module, _training, _hook),
         *(_attribute, _parts_attribute, _forward),
+        *(_weights_behind_its_back, _channels_behind_its_back, _array_behind_its_back, _statistics_behind_its_back),
     )
 }
 
@@ -177,6 +195,17 @@ def test_a_change_of_the_network_is_seen_at_once(change: Callable[[Subject], Non
     assert float((found - before).abs().max()) > 1e-3, "the change is one that shows"
     allowed = rounding("float32", 9 + 36 + 144 + 4, float(wanted.abs().max()) + 1, conditioning=100.0)
     assert float((found - wanted).abs().max()) <= allowed
+
+
+def test_weights_that_are_not_changed_are_shared_and_changed_ones_are_watched() -> None:
+    subject = subject_of(drawn(Block()))
+    subject.logits(pictures())
+    made, network = subject._for_answers().network, subject.network
+    assert made.head.weight is network.head.weight
+    assert made.conv.weight is not network.conv.weight
+    watched = {id(tensor) for tensor in subject._quick.read}
+    assert {id(tensor) for tensor in (network.conv.weight, network.norm.bias, network.norm.running_var)} <= watched
+    assert id(network.head.weight) not in watched
 
 
 def test_a_network_that_counts_its_passes_is_rewritten_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from torch.nn import functional
 from harness.errors import UsageError
 from harness.faces.faceset import FaceSet
 from harness.subject import Feed, InputSpec, Passes, Subject
+from harness.subject.state import checksum
 
 FEEDS = [
     Feed(last, forward, backward) for last, (forward, backward) in itertools.product((False, True), ((1, 5), (7, 64)))
@@ -339,6 +340,37 @@ def test_looking_for_what_passes_change_is_heard_by_nobody(images: Tensor) -> No
     assert {"scale", "mean"} <= subject.lasting[Holds]
     assert (heard, subject.passes.total()) == ([], passes)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+MEDDLED: dict[str, Callable[[Tensor], object]] = {
+    "one value, by its last digit": lambda values: values.view(-1)[7].mul_(1 + torch.finfo(values.dtype).eps),
+    "one sign": lambda values: values.view(-1)[7].neg_(),
+    "two signs of one column": lambda values: values[:2, 7].neg_(),
+    "two rows change places": lambda values: values.copy_(values[[1, 0, *range(2, len(values))]]),
+    "all signs": lambda values: values.neg_(),
+    "the last value": lambda values: values.view(-1)[-1].add_(1),
+}
+
+
+@pytest.mark.parametrize("shape", [(40, 9), (300, 200), (301, 199)], ids=str)
+@pytest.mark.parametrize("what", MEDDLED)
+def test_a_checksum_tells_of_every_change(what: str, shape: tuple[int, int]) -> None:
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    before, kept = checksum(values), values.clone()
+    MEDDLED[what](values.data)
+    assert checksum(values) != before
+    assert checksum(kept) == before
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16, torch.bool, torch.complex64, torch.int8], ids=str)
+def test_a_checksum_reads_values_of_every_kind_and_layout(kind: torch.dtype) -> None:
+    values = torch.randn(3, 4, 50, 70, generator=torch.Generator().manual_seed(0)).mul(9).to(kind)
+    last = values.to(memory_format=torch.channels_last)
+    for held in (values, last, values[:, :, ::2], values.view(-1)[1:], values[0, 0, 0, 0], values[:0]):
+        assert checksum(held) == checksum(held.clone(memory_format=torch.preserve_format))
+    before = checksum(last)
+    last[1, 2, 3, 4] = last[1, 2, 3, 4] == 0
+    assert checksum(last) != before
 
 
 def test_a_network_that_was_put_back_still_counts(subject: Subject, images: Tensor) -> None:

@@ -25,6 +25,13 @@ def test_weights_changed_in_place_are_asked_again() -> None:
     assert torch.allclose(EXPLAINERS["gradient"](of, images, TARGETS), 2 * before)
 
 
+def test_weights_changed_behind_the_networks_back_are_asked_again() -> None:
+    of, images = subject(network()), pictures()
+    before = EXPLAINERS["gradient"](of, images, TARGETS)
+    of.network[9].weight.data.mul_(2)
+    assert torch.allclose(EXPLAINERS["gradient"](of, images, TARGETS), 2 * before)
+
+
 def test_a_network_with_another_attribute_is_asked_again() -> None:
     of, images = subject(network()), pictures()
     before = EXPLAINERS["gradient"](of, images, TARGETS)
