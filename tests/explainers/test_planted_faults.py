@@ -136,6 +136,18 @@ def one_target_for_the_batch(of: Subject, images: Tensor, targets: Tensor) -> Te
     return decent(of, images, targets[:1].expand(len(images)).clone())
 
 
+def targets_of_the_first_chunk(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    """Chunks that all take their targets from the front."""
+    return torch.cat([decent(of, chunk, targets[: len(chunk)]) for chunk in images.split(2)])
+
+
+def one_map_a_target(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    """Maps kept by target alone: who comes second gets the map of who came first."""
+    kept: dict[int, Tensor] = {}
+    alone = zip(images.split(1), targets.split(1), strict=True)
+    return torch.cat([kept.setdefault(int(target), decent(of, image, target)) for image, target in alone])
+
+
 def ignores_its_target(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
     return decent(of, images, of.logits(images).argmax(1))
 
@@ -314,6 +326,8 @@ CAUGHT: dict[str, tuple[Fault, str]] = {
     "keeps a running mean": (keeps_a_running_mean(), "deterministic"),
     "every second call differs": (alternates(), "deterministic"),
     "one target for the batch": (one_target_for_the_batch, "targets"),
+    "targets of the first chunk": (targets_of_the_first_chunk, "targets"),
+    "maps kept by target": (one_map_a_target, "batch-invariant"),
     "predicted class instead of the target": (ignores_its_target, "targets"),
     "dropout left on": (leaves_dropout_on, "network"),
     "gradient left on weights": (leaves_gradients_on_the_weights, "network"),
@@ -336,6 +350,15 @@ def test_fault_is_caught_by_its_own_clause_alone(fault: str) -> None:
     function, clause = CAUGHT[fault]
     found = examined(wrapped(function), subject(network()), pictures(), TARGETS, 0).broken
     assert list(found) == [clause], found
+
+
+@pytest.mark.parametrize("size", [3, 4, 7])
+def test_a_chunk_of_any_size_that_takes_its_targets_from_the_front_is_caught(size: int) -> None:
+    def chunked(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        return torch.cat([decent(of, chunk, targets[: len(chunk)]) for chunk in images.split(size)])
+
+    predicted = torch.tensor([0, 3, *[0] * 6])
+    assert list(examined(wrapped(chunked), subject(network()), pictures(8), predicted, 0).broken) == ["targets"]
 
 
 OF_MAPS = [name for name, (_, clause) in CAUGHT.items() if clause in ("deterministic", "batch-invariant", "targets")]
@@ -416,8 +439,8 @@ def test_no_call_is_made_twice_and_few_are_made() -> None:
 
     examined(wrapped(counted), subject(network()), pictures(), TARGETS, 0)
     # The batch, the first image three times, once more and for another target; in double the batch and its two images;
-    # four probes.
-    assert sum(images for images, *_ in calls) == 2 + 5 + 2 * 2 + 4
+    # all three images and the third alone; four probes.
+    assert sum(images for images, *_ in calls) == 2 + 5 + 2 * 2 + (3 + 1) + 4
 
 
 def test_what_a_first_call_imports_may_draw() -> None:

@@ -10,7 +10,7 @@ every sum of the network moved by what rounding may move it. A dependence smalle
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +28,7 @@ from harness.explainers.base import Explainer
 from harness.subject import Subject
 
 TOGETHER = 2
-"""Images of a batch, with a target each; the others given are looked at where these do not tell."""
+"""Images of a batch, with a target each; with the others given they are asked together once more, as a crowd."""
 
 REPEATS = 3
 """Calls in a row within which a leak must show."""
@@ -97,7 +97,7 @@ class ContractSession:
         self.explainer, self.subject, self.images, self.seed = explainer, subject, images, seed
         self.targets = tuple(targets.tolist())
         self._answers: dict[Question, Answer | Exception] = {}
-        self._rounding: dict[torch.dtype, float] = {}
+        self._rounding: dict[tuple[torch.dtype, Question], float] = {}
 
     @property
     def batch(self) -> tuple[int, ...]:
@@ -107,6 +107,16 @@ class ContractSession:
     @property
     def _together(self) -> Question:
         return self.batch, self.targets[: len(self.batch)]
+
+    @property
+    def crowd(self) -> Question:
+        """All images given, the first half for the first target and the others for the second.
+
+        So many share a target, and the last one's is another than that of any image which stands where the last one
+        does in a smaller chunk: who keeps maps by target, or takes a chunk's targets from the front, gets it wrong.
+        """
+        half = len(self.images) // 2
+        return self.everyone, (self.targets[0],) * half + (self.targets[1],) * (len(self.images) - half)
 
     @property
     def _one(self) -> Question:
@@ -188,6 +198,17 @@ class ContractSession:
             raise answer
         return answer
 
+    def groups(self) -> Iterator[tuple[Question, Answer, tuple[int, ...]]]:
+        """Yield what was asked together, the maps, and which of its images are looked at alone too.
+
+        The batch, of which all are; and where more images are given the crowd, of which those at its ends are and the
+        last of those for the first target.
+        """
+        yield self._together, self.together, self.batch
+        if len(self.images) > len(self.batch):
+            looked = {0, len(self.images) // 2 - 1, len(self.images) - 1}
+            yield self.crowd, self.maps(*self.crowd), tuple(sorted(looked))
+
     def maps_by(self, function: Callable[..., Tensor]) -> Answer:
         """Return the maps that another function makes of the batch."""
         twin = self._twin(self.compared)
@@ -198,35 +219,35 @@ class ContractSession:
         with global_generators_seeded(1), global_hooks_kept():
             return self.called(subject, *self.given(subject, *self._one))
 
-    def apart(self, found: Answer, wanted: Answer) -> float:
+    def apart(self, found: Answer, wanted: Answer, asked: Question | None = None) -> float:
         """Return by what share of its norm the map differs that differs most, 0 where rounding may do as much.
 
-        Two sets of maps of the same images, or two maps.
+        Two sets of maps of the same images, or two maps; `asked` says which images were asked together, where it was
+        not the batch.
         """
-        return self._apart(self.compared, found, wanted)
+        return self._apart(self.compared, found, wanted, asked)
 
     # ------------------------------------------------------------------ rounding
 
-    def _apart(self, subject: Subject, found: Answer, wanted: Answer) -> float:
+    def _apart(self, subject: Subject, found: Answer, wanted: Answer, asked: Question | None = None) -> float:
         pairs = zip(found, wanted, strict=True) if found.ndim > 2 and found.shape == wanted.shape else [(found, wanted)]
         largest = max(gap(*pair) for pair in pairs)
-        return 0.0 if largest <= same(found) or largest <= self.rounding(subject) else largest
+        return 0.0 if largest <= same(found) or largest <= self.rounding(subject, asked) else largest
 
-    def rounding(self, subject: Subject) -> float:
+    def rounding(self, subject: Subject, asked: Question | None = None) -> float:
         """Return by how much rounding alone may set two maps of one image apart, as a share of their norm.
 
-        Twice by how much a map of the batch moves with its sums, since either of the two may have moved as far. It is
-        0 where a call and its repetition differ as well, however rounded: that is no rounding.
+        Twice by how much a map of the batch, or of what was `asked`, moves with its sums, since either of the two may
+        have moved as far. It is 0 where a call and its repetition differ as well, however rounded: that is no rounding.
         """
-        if subject.dtype not in self._rounding:
-            self._rounding[subject.dtype] = self._measured_rounding(subject)
-        return self._rounding[subject.dtype]
+        key = subject.dtype, asked or self._together
+        if key not in self._rounding:
+            self._rounding[key] = self._measured_rounding(subject, key[1])
+        return self._rounding[key]
 
-    def _measured_rounding(self, subject: Subject) -> float:
+    def _measured_rounding(self, subject: Subject, asked: Question) -> float:
         try:
-            plain, *moved, repeated = (
-                self._asked(subject, *self._together, draw) for draw in (None, *range(DRAWS), None)
-            )
+            plain, *moved, repeated = (self._asked(subject, *asked, draw) for draw in (None, *range(DRAWS), None))
         except Exception:  # whatever a user's function raises, on a later call
             return 0.0
         if any(gap(*pair) > same(plain) for pair in zip(plain, repeated, strict=True)):

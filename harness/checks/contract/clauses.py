@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.checks.contract.calls import Answer, ContractSession, gap, same
+from harness.checks.contract.calls import Answer, ContractSession, Question, gap, same
 from harness.errors import ExplainerFault, UsageError
 from harness.explainers.base import Explainer, one_slope
 from harness.explainers.gradient import gradient
@@ -191,28 +191,37 @@ def is_batch_invariant(session: ContractSession) -> str | None:
     It is the images where the map differs among others of its own target too, or where it changes as the others' places
     are taken by the image itself while their targets stay.
     """
-    worst, found = 0.0, None
-    for number in session.batch:
-        target = session.targets[number]
-        alone, among = session.maps([number], [target])[0], session.together[number]
-        if not session.apart(among, alone):
-            continue
-        of_one_target = session.maps(session.batch, [target] * len(session.batch))[number]
-        among_itself = session.maps([number] * len(session.batch), session.targets[: len(session.batch)])[number]
-        apart = session.apart(of_one_target, alone) or session.apart(among_itself, among)
-        if apart > worst:
-            worst = apart
-            found = f"the map of image {number} differs by {apart:.2g} of its norm with the images that stand beside it"
-    return found
+    for asked, maps, looked in session.groups():
+        worst, found = 0.0, None
+        for number in looked:
+            apart = _moved_by_company(session, asked, maps, number)
+            if apart > worst:
+                worst, what = apart, f"the map of image {number} differs by {apart:.2g} of its norm"
+                found = f"{what} with the images that stand beside it"
+        if found:
+            return found
+    return None
+
+
+def _moved_by_company(session: ContractSession, asked: Question, maps: Answer, number: int) -> float:
+    """Return by how much the other images of a group move the map of one of them."""
+    numbers, targets = asked
+    alone, among = session.maps([number], [targets[number]])[0], maps[number]
+    if not session.apart(among, alone, asked):
+        return 0.0
+    of_one_target = session.maps(numbers, [targets[number]] * len(numbers))[number]
+    among_itself = session.maps([number] * len(numbers), targets)[number]
+    return session.apart(of_one_target, alone, asked) or session.apart(among_itself, among, asked)
 
 
 def honours_targets(session: ContractSession) -> str | None:
     """Look whether each image of a batch is explained for its own target, and whether targets matter at all."""
-    for number in session.batch:
-        target = session.targets[number]
-        # The other images do not matter, which has been seen.
-        if session.apart(session.together[number], session.maps([number], [target])[0]):
-            return f"image {number} of a batch of several targets was not explained for its own, class {target}"
+    for asked, maps, looked in session.groups():
+        for number in looked:
+            target = asked[1][number]
+            # The other images do not matter, which has been seen.
+            if session.apart(maps[number], session.maps([number], [target])[0], asked):
+                return f"image {number} of a batch of several targets was not explained for its own, class {target}"
     if session.explainer.facts.target_free or len(set(session.targets)) < 2 or _targets_matter(session):
         return None
     return "maps are the same for every target; say target_free=True if that is meant"
