@@ -22,7 +22,7 @@ def as_map(output: Tensor, spec: InputSpec, channels: int | None = None) -> Tens
     output, spec
         What a layer gave, and what the network reads.
     channels
-        The axis of the channels, 1 or the last one, where it is known: :func:`harness.subject.map_order.channels_at`
+        The axis of the channels, 1 or the last one, where it is known: :func:`harness.subject.token_order.map_of`
         finds it by asking, which the shape does not tell of a map out of proportion.
     """
     found: Tensor | None = None
