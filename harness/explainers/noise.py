@@ -10,6 +10,7 @@ from harness.explainers._passes import gradients_at, remembered
 from harness.explainers._randomness import generators, normal
 from harness.explainers.base import explainer
 from harness.subject import Subject
+from harness.subject.channels import scaled_by_channel
 
 SAMPLES = 24
 SPREAD = 0.1
@@ -33,7 +34,7 @@ def smoothgrad(
     samples
         Noisy copies of each image.
     spread
-        Standard deviation of the noise as a share of the range of values that a pixel can take.
+        Standard deviation of the noise as a share of the range of values that a pixel can take, in each channel.
     """
     return noisy_moments(subject, images, targets, samples, spread, seed)[0].sum(1)
 
@@ -84,11 +85,11 @@ def _moments(
     subject: Subject, images: Tensor, targets: Tensor, samples: int, spread: float, seed: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Draw, pass and average."""
-    sources, scale = generators(images, seed), spread * (subject.spec.high - subject.spec.low)
+    sources = generators(images, seed)
 
     def copies() -> Iterator[Tensor]:
         for _ in range(samples):
-            yield images + scale * normal(images, sources)
+            yield images + scaled_by_channel(normal(images, sources), subject.spec, spread)
 
     mean, deviation = torch.zeros_like(images), torch.zeros_like(images)
     # A running mean and sum of squared deviations: the difference of two large means would lose the variance.

@@ -16,9 +16,10 @@ from harness.explainers.base import COMPLETENESS, explainer
 from harness.explainers.baselines import Baseline, baseline_pictures, blurred, plain, plain_baseline
 from harness.explainers.gradient import path_integral
 from harness.subject import Subject
+from harness.subject.channels import channel_ranges, scaled_by_channel
 
 ASIDE = 2.0**-30
-"""How far from its path guided integrated gradients looks, as a share of the range of values.
+"""How far from its path guided integrated gradients looks, as a share of each channel's range of values.
 
 An even picture, from which the path starts, ties every maximum that a network takes of neighbours. Which of them gets
 the gradient is then said by the last bit, in whatever precision, and with it which way the path goes on: the maps of
@@ -44,7 +45,7 @@ def _noisy(
     sources, spec = generators(images, seed), subject.spec
     darkest, brightest = plain(spec, images, 0.0), plain(spec, images, 1.0)
     for _number in range(baselines):
-        yield (images + (spec.high - spec.low) / 2 * normal(images, sources)).clamp(darkest, brightest)
+        yield (images + scaled_by_channel(normal(images, sources), spec, 0.5)).clamp(darkest, brightest)
 
 
 def _drawn(
@@ -171,7 +172,7 @@ def integrated_gradients_noise(
     steps
         Points of the quadrature for each baseline.
     baselines
-        How many noisy copies; their noise has a standard deviation of half the range of values.
+        How many noisy copies; their noise has a standard deviation of half of each channel's range of values.
     """
     starts = _noisy(subject, images, baselines=baselines, seed=seed)
     return torch.stack([path_integral(subject, start, images, targets, steps) for start in starts]).mean(0)
@@ -250,12 +251,13 @@ def guided_ig(
     baseline
         A value of every pixel in input units, or a word; see :func:`~harness.explainers.baselines.baseline_pictures`.
     aside
-        How far from the path gradients are taken, as a share of the range of values; 0 for the published method, whose
-        map a network of maxima leaves open.
+        How far from the path gradients are taken, as a share of each channel's range of values; 0 for the published
+        method, whose map a network of maxima leaves open.
     """
     precise, end = _in_double(subject), images.double().cpu().numpy()
     starts = baseline_pictures(subject, images.double(), baseline).cpu().numpy()
-    noise = np.random.default_rng(0).uniform(-aside, aside, end.shape[1:]) * (subject.spec.high - subject.spec.low)
+    ranges = np.array(channel_ranges(subject.spec))[:, None, None]
+    noise = np.random.default_rng(0).uniform(-aside, aside, end.shape[1:]) * ranges
     walkers = [_Walker(start, image, fraction, leeway) for start, image in zip(starts, end, strict=True)]
     for step in range(1, steps + 1):
         places = torch.from_numpy(np.stack([walker.place + noise for walker in walkers])).to(precise.dtype)

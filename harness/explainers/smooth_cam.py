@@ -12,6 +12,7 @@ from harness.explainers._randomness import generators, normal
 from harness.explainers.base import explainer
 from harness.explainers.cam import as_pictures, enlarged, stretched
 from harness.subject import Subject
+from harness.subject.channels import scaled_by_channel
 
 Masks = Float[Tensor, "k h w"]
 Shown = Callable[[Masks, np.random.Generator], Iterator[Masks]]
@@ -40,14 +41,14 @@ def smoothgrad_cam_plus_plus(
     samples
         Noisy copies of each image.
     spread
-        Standard deviation of the noise as a share of the range of values that a pixel can take.
+        Standard deviation of the noise as a share of the range of values that a pixel can take, in each channel.
     """
     layer = subject.cam_layer
     maps = as_pictures(subject, subject.activations(images, [layer])[layer]).double()
     first, second, third = (torch.zeros_like(maps) for _ in range(3))
-    sources, scale = generators(images, seed), spread * (subject.spec.high - subject.spec.low)
+    sources = generators(images, seed)
     for _ in range(samples):
-        noisy = images + scale * normal(images, sources)
+        noisy = images + scaled_by_channel(normal(images, sources), subject.spec, spread)
         gradients = as_pictures(subject, subject.layer_gradients(noisy, targets, layer)[1]).double()
         first, second, third = first + gradients, second + gradients**2, third + gradients**3
     below = 2 * second + maps.sum((2, 3), keepdim=True) * third

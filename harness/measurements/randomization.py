@@ -25,6 +25,7 @@ from harness.metrics.similarity import Similarity, absolute, hog_similarity, spe
 from harness.networks.random import layer_groups
 from harness.store import CURVES, NOT_SCORABLE, SCORES, UNDEFINED, joined
 from harness.subject import Subject
+from harness.subject.channels import scaled_by_channel
 
 SMALLEST = 8
 """Side of the smallest map that has structure to compare: SSIM's window is 7 pixels wide, HOG's cell 8."""
@@ -165,7 +166,7 @@ class SmoothRandomization:
     copies
         Noisy copies of an image.
     spread
-        Standard deviation of the noise as a share of the range of values that a pixel can take.
+        Standard deviation of the noise as a share of the range of values that a pixel can take, in each channel.
     """
 
     stages: int
@@ -190,9 +191,9 @@ class SmoothRandomization:
     def _noisy_maps(self, few: Attributions, subject: Subject | None) -> Float[np.ndarray, "n copies h w"]:
         """Return the maps of every image's noisy copies, the same copies under every network."""
         images, n = few.case.images, len(few.maps)
-        spec, shape = few.case.subject.spec, (self.copies, *images.shape[1:])
+        shape = (self.copies, *images.shape[1:])
         drawn = [np.random.default_rng([few.case.seed, key]).standard_normal(shape) for key in few.case.keys]
-        noise = torch.from_numpy(np.stack(drawn)).to(images) * self.spread * (spec.high - spec.low)
+        noise = scaled_by_channel(torch.from_numpy(np.stack(drawn)).to(images) * self.spread, few.case.subject.spec)
         noisy = (images[:, None] + noise).flatten(0, 1)
         maps = few.explain(noisy, np.repeat(few.case.targets, self.copies), subject)
         return maps.reshape(n, self.copies, *maps.shape[1:])

@@ -27,9 +27,10 @@ from harness.networks.equal import SAME, largest_difference, taking_back
 from harness.perturbation import noisy_copies
 from harness.store import SCORES, joined
 from harness.subject import Subject
+from harness.subject.channels import scaled_by_channel
 
 SPREAD = 0.02
-"""Standard deviation of the noise as a share of the range of values: five grey levels of 255, hardly seen."""
+"""Standard deviation of the noise as a share of each channel's range: five grey levels of 255, hardly seen."""
 SHIFT = 0.1
 """Brightness added, as a share of the range of values: enough to see, and few pixels leave the range."""
 NEAR = 1.0
@@ -119,9 +120,11 @@ class Robustness:
 
     def _views(self, some: Attributions) -> tuple[View, View, Bool[np.ndarray, "n s"]]:
         """Return the images, their noisy copies, and in which of these the prediction stayed."""
-        case, spec = some.case, some.case.subject.spec
-        spread = SPREAD * (spec.high - spec.low)
-        copies = noisy_copies(case.images, spread, draws=self.copies, seed=case.seed, keys=case.keys)
+        case = some.case
+        noise = noisy_copies(
+            torch.zeros_like(case.images, dtype=torch.float32), 1.0, draws=self.copies, seed=case.seed, keys=case.keys
+        )
+        copies = case.images[:, None] + scaled_by_channel(noise, case.subject.spec, SPREAD)
         known = some.shared(("noisy copies", self.copies, SPREAD), lambda: _answers(case, copies))
         maps = some.explain(copies.flatten(0, 1), np.repeat(case.targets, self.copies))
         maps = maps.reshape(-1, self.copies, *maps.shape[1:])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from harness.explainers import registered
 from harness.explainers._randomness import generators, normal
 from harness.explainers.noise import noisy_moments
-from harness.subject import Subject
+from harness.subject import InputSpec, Subject
 
 EXPLAINERS = registered()
 TARGETS = torch.tensor([0, 3, 4])
@@ -49,6 +49,45 @@ def test_moments_are_those_of_the_gradients_at_the_noisy_images(smooth: Subject)
     expected = gradients.mean(0), (gradients**2).mean(0), gradients.var(0, unbiased=False)
     found = noisy_moments(smooth, images, TARGETS, 5, 0.1, 7)
     assert max(error(*pair) for pair in zip(found, expected, strict=True)) < EQUAL
+
+
+class Seen(nn.Module):
+    """A network that reads colours and keeps what it reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.rest = nn.Conv2d(3, 4, 3), nn.Sequential(nn.Tanh(), nn.Flatten(), nn.Linear(4 * 14 * 14, 5))
+        self.kept: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.kept.append(x.detach())
+        return self.rest(self.first(x))
+
+
+UNEVEN = InputSpec(16, 16, (0.1, 0.9, 0.5), (0.05, 0.3, 0.2))
+"""Channels whose values go 20, 3.3 and 5 far."""
+MIDDLE = torch.tensor(UNEVEN.shade(0.5))[:, None, None].expand(3, 3, 16, 16).contiguous()
+"""Three grey pictures."""
+
+
+@pytest.mark.parametrize("name", ["smoothgrad", "smoothgrad-squared", "vargrad", "smoothgrad-cam-plus-plus"])
+def test_noise_is_a_share_of_each_channels_own_range(name: str) -> None:
+    of = Subject(Seen(), name="seen", classes="abcde", spec=UNEVEN, cam_layer="first")
+    EXPLAINERS[name](of, MIDDLE, TARGETS, spread=0.1)
+    of.network.kept.clear()  # a first call may ask in which order the network has its tokens
+    EXPLAINERS[name](of, MIDDLE, TARGETS, spread=0.1, seed=1)
+    noise = torch.cat([seen - MIDDLE[:1] for seen in of.network.kept if not torch.equal(seen, MIDDLE)])
+    shares = noise.std((0, 2, 3)) * torch.tensor(UNEVEN.std)
+    assert shares.tolist() == pytest.approx([0.1] * 3, rel=0.05)  # of 18,000 draws, whose error is half a per cent
+
+
+def test_noisy_baselines_are_as_noisy_in_each_channel() -> None:
+    of = Subject(Seen(), name="seen", classes="abcde", spec=UNEVEN, cam_layer="first")
+    baselines = torch.stack([*EXPLAINERS["integrated-gradients-noise"].baselines(of, MIDDLE, 0)])
+    ends = [torch.tensor(UNEVEN.shade(pixel))[:, None, None] for pixel in (0.0, 1.0)]
+    clipped = sum((baselines == end).double().mean((0, 1, 3, 4)) for end in ends)
+    # Half a range is one standard deviation: .317 of the draws lie beyond, of 3,072 with an error of .008.
+    assert clipped.tolist() == pytest.approx([0.317] * 3, abs=0.04)
 
 
 def test_one_noisy_set_serves_smoothgrad_squared_and_vargrad() -> None:
