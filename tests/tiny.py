@@ -208,6 +208,25 @@ def make_case(subject: Subject, faces: FaceSet, per_class: int | None = None, se
     return evaluation_set(subject, faces, probabilities, per_class, seed)
 
 
+def noise_by_channel(measure: Callable[[EvaluationSet, Callable[..., Tensor]], object], per_class: int) -> list[float]:
+    """How large the noise in a measurement's three copies of each image is, as a share of each channel's own range."""
+    spec = InputSpec(SIDE, SIDE, (0.1, 0.9, 0.5), (0.05, 0.3, 0.2))
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(400, 3))
+    case = make_case(Subject(network, name="colours", classes=CLASSES, spec=spec), bright_patch_faces(30))
+    seen: list[Tensor] = []
+
+    def spying(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        seen.append(images)
+        return images[:, 0]
+
+    measure(case, spying)
+    images = case.images[case.some(per_class)]
+    copies = next(each for each in seen if len(each) == 3 * len(images)).unflatten(0, (-1, 3))
+    spread = (copies - images[:, None]).std((0, 1, 3, 4))
+    shares: list[float] = (spread * torch.tensor(spec.std)).tolist()
+    return shares
+
+
 def no_progress(jobs: Sequence[Job]) -> Sequence[Job]:
     """Jobs without a bar."""
     return jobs

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import AGAIN, CLASSES, EXACT, SIDE, bright_patch_faces, make_case, names_in
+from tiny import AGAIN, CLASSES, EXACT, SIDE, bright_patch_faces, make_case, names_in, noise_by_channel
 from torch import Tensor, nn
 
 from harness.checks import CHECKS, Evidence, Verdict, judged
@@ -321,19 +321,6 @@ def test_an_images_noise_does_not_depend_on_its_company(case: EvaluationSet) -> 
 
 
 def test_noise_is_a_share_of_each_channels_own_range() -> None:
-    spec = InputSpec(SIDE, SIDE, (0.1, 0.9, 0.5), (0.05, 0.3, 0.2))
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(400, 3))
-    case = make_case(Subject(network, name="colours", classes=CLASSES, spec=spec), bright_patch_faces(30))
-    seen: list[Tensor] = []
-
-    def spying(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
-        seen.append(images)
-        return images[:, 0]
-
-    measured(case, spying, SMOOTH)
-    images = case.images[case.some(SMOOTH.per_class)]
-    noise = (next(each for each in seen if len(each) == 3 * len(images)).unflatten(0, (-1, 3)) - images[:, None]).std(
-        (0, 1, 3, 4)
-    )
+    found = noise_by_channel(lambda case, spying: measured(case, spying, SMOOTH), SMOOTH.per_class)
     # Of 3,888 draws and more, whose error is 1.2 per cent.
-    assert (noise * torch.tensor(spec.std)).tolist() == pytest.approx([0.1] * 3, rel=0.06)
+    assert found == pytest.approx([0.1] * 3, rel=0.06)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import CLASSES, EXACT, SIDE, SPEC, bright_patch_faces, make_case, names_in
+from tiny import CLASSES, EXACT, SIDE, SPEC, bright_patch_faces, make_case, names_in, noise_by_channel
 from torch import Tensor, nn
 
 from harness.checks import CHECKS, Evidence, Verdict, judged
@@ -18,7 +18,7 @@ from harness.explainers.gradient import gradient, input_x_gradient
 from harness.measurements import Agreement, Attributions, Measured, Measurement, Robustness, Seeds
 from harness.measurements.robustness import SCORES_OF_COPIES
 from harness.metrics.cards import metric_cards
-from harness.subject import InputSpec, Subject
+from harness.subject import Subject
 
 EVERYONE = 30
 TEST = Robustness(per_class=EVERYONE, copies=3)
@@ -314,19 +314,6 @@ def test_each_is_a_measurement(measurement: Measurement) -> None:
 
 
 def test_noise_is_a_share_of_each_channels_own_range() -> None:
-    spec = InputSpec(SIDE, SIDE, (0.1, 0.9, 0.5), (0.05, 0.3, 0.2))
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(400, 3))
-    case = make_case(Subject(network, name="colours", classes=CLASSES, spec=spec), bright_patch_faces(30))
-    seen: list[Tensor] = []
-
-    def spying(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
-        seen.append(images)
-        return images[:, 0]
-
-    TEST.measure(attributions(case, spying))
-    images = case.images[case.some(TEST.per_class)]
-    noise = (next(each for each in seen if len(each) == 3 * len(images)).unflatten(0, (-1, 3)) - images[:, None]).std(
-        (0, 1, 3, 4)
-    )
+    found = noise_by_channel(lambda case, spying: TEST.measure(attributions(case, spying)), TEST.per_class)
     # Of 3,888 draws and more, whose error is 1.2 per cent.
-    assert (noise * torch.tensor(spec.std)).tolist() == pytest.approx([0.02] * 3, rel=0.06)
+    assert found == pytest.approx([0.02] * 3, rel=0.06)
