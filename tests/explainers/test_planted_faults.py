@@ -148,6 +148,16 @@ def one_map_a_target(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
     return torch.cat([kept.setdefault(int(target), decent(of, image, target)) for image, target in alone])
 
 
+def keeps_maps_by_target() -> Fault:
+    kept: dict[int, Tensor] = {}
+
+    def the_first_map_of_each_target(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        alone = zip(images.split(1), targets.split(1), strict=True)
+        return torch.cat([kept.setdefault(int(target), decent(of, image, target)) for image, target in alone])
+
+    return the_first_map_of_each_target
+
+
 def ignores_its_target(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
     return decent(of, images, of.logits(images).argmax(1))
 
@@ -359,6 +369,12 @@ def test_a_chunk_of_any_size_that_takes_its_targets_from_the_front_is_caught(siz
 
     predicted = torch.tensor([0, 3, *[0] * 6])
     assert list(examined(wrapped(chunked), subject(network()), pictures(8), predicted, 0).broken) == ["targets"]
+
+
+def test_maps_kept_by_target_between_calls_are_caught() -> None:
+    predicted = torch.tensor([0, 3, *[0] * 6])
+    found = examined(wrapped(keeps_maps_by_target()), subject(network()), pictures(8), predicted, 0).broken
+    assert list(found) == ["images"], found
 
 
 OF_MAPS = [name for name, (_, clause) in CAUGHT.items() if clause in ("deterministic", "batch-invariant", "targets")]

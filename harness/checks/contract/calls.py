@@ -206,8 +206,13 @@ class ContractSession:
         """
         yield self._together, self.together, self.batch
         if len(self.images) > len(self.batch):
-            looked = {0, len(self.images) // 2 - 1, len(self.images) - 1}
+            looked = {*self.of_one_target, len(self.images) - 1}
             yield self.crowd, self.maps(*self.crowd), tuple(sorted(looked))
+
+    @property
+    def of_one_target(self) -> tuple[int, int]:
+        """The first and the last image of the crowd that are for the first target; one image where it has no two."""
+        return 0, len(self.images) // 2 - 1
 
     def maps_by(self, function: Callable[..., Tensor]) -> Answer:
         """Return the maps that another function makes of the batch."""

@@ -272,12 +272,29 @@ def leaves_input(session: ContractSession) -> str | None:
 
 def differs_between_images(session: ContractSession) -> str | None:
     """Look whether maps of different images differ, and whether any says more than one value; controls need not."""
-    if session.explainer.is_control or len(session.images) < 2 or not _sameness(session.first.maps):
+    if session.explainer.is_control or len(session.images) < 2:
         return None
-    # Two maps may be alike by chance: nothing may speak for the target of either.
-    alike = _sameness(session.maps(session.everyone, session.targets))
+    alike = _sameness(session.first.maps)
+    if alike:
+        # Two maps may be alike by chance: nothing may speak for the target of either.
+        alike = _sameness(session.maps(session.everyone, session.targets))
+    alike = alike or _kept_by_target(session)
     asked = session.given(session.subject, session.everyone, session.targets)
     return None if alike and one_slope(session.subject, *asked) else alike
+
+
+def _kept_by_target(session: ContractSession) -> str | None:
+    """Say that two images asked for alone, for one target, have one map, which says more than one value."""
+    numbers, target = session.of_one_target, session.targets[0]
+    if len(set(numbers)) < 2:
+        return None
+    try:
+        one, other = (session.maps([number], [target]) for number in numbers)
+    except Exception:  # what one image alone raises is another clause's matter
+        return None
+    if np.ptp(one) == 0 or not np.array_equal(one, other):
+        return None
+    return f"returned one map for images {numbers[0]} and {numbers[1]} of one target; keep nothing between calls"
 
 
 def _sameness(maps: Answer) -> str | None:
