@@ -377,6 +377,15 @@ def test_maps_kept_by_target_between_calls_are_caught() -> None:
     assert list(found) == ["images"], found
 
 
+def test_one_map_for_all_images_of_a_target_is_no_fault_below_a_linear_head() -> None:
+    def of_the_head(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        slopes = of.layer("9").weight[targets].detach().unflatten(1, (8, images.shape[-2] // 4, -1))
+        return slopes.sum(1).repeat_interleave(4, 1).repeat_interleave(4, 2)
+
+    predicted = torch.tensor([0, 3, *[0] * 6])
+    assert examined(wrapped(of_the_head), subject(network()), pictures(8), predicted, 0).broken == {}
+
+
 OF_MAPS = [name for name, (_, clause) in CAUGHT.items() if clause in ("deterministic", "batch-invariant", "targets")]
 """Faults that show where maps are compared."""
 

@@ -18,6 +18,7 @@ from harness.checks.contract.calls import Answer, ContractSession, Question, gap
 from harness.errors import ExplainerFault, UsageError
 from harness.explainers.base import Explainer, one_slope
 from harness.explainers.gradient import gradient
+from harness.networks.random import layer_groups, randomized
 from harness.subject import Subject
 
 
@@ -284,17 +285,27 @@ def differs_between_images(session: ContractSession) -> str | None:
 
 
 def _kept_by_target(session: ContractSession) -> str | None:
-    """Say that two images asked for alone, for one target, have one map, which says more than one value."""
+    """Say that two images asked for alone, for one target, have one map, and another network gives it too.
+
+    One map for all images of a target is no fault where what lies above the layer that is read is linear.
+    """
     numbers, target = session.of_one_target, session.targets[0]
     if len(set(numbers)) < 2:
         return None
     try:
         one, other = (session.maps([number], [target]) for number in numbers)
+        if np.ptp(one) == 0 or not np.array_equal(one, other) or _follows_weights(session):
+            return None
     except Exception:  # what one image alone raises is another clause's matter
         return None
-    if np.ptp(one) == 0 or not np.array_equal(one, other):
-        return None
     return f"returned one map for images {numbers[0]} and {numbers[1]} of one target; keep nothing between calls"
+
+
+def _follows_weights(session: ContractSession) -> bool:
+    """Whether the first image's map is another where the network's weights are drawn at random."""
+    layers = layer_groups(session.subject, 1)[0]
+    drawn = randomized(session.subject, layers, seed=session.seed, images=session.images)
+    return not np.array_equal(session.on_another(drawn), session.in_a_row[0][0])
 
 
 def _sameness(maps: Answer) -> str | None:
