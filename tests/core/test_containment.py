@@ -258,7 +258,7 @@ def test_a_limit_leaves_no_alarm_behind() -> None:
 
 
 def grows() -> object:
-    return [list(range(10**6)) for _ in range(1000)]
+    return [bytes(2**16) for _ in range(2**15)]
 
 
 MEMORY = {
