@@ -24,6 +24,7 @@ from jaxtyping import config, install_import_hook  # noqa: E402
 if os.environ.get("HARNESS_TEST_ANNOTATIONS") != "off":
     install_import_hook("harness", "beartype.beartype")
 
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from threadpoolctl import threadpool_limits  # noqa: E402
@@ -64,6 +65,14 @@ Subject.tuned = as_usual
 pytest_plugins = ["pytester"]
 collect_ignore = ["example_package"]
 """Somebody else's package, whose tests run where it is installed."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """A test draws the same from the global generators, whatever ran before it in its process."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
 
 
 @pytest.fixture
