@@ -141,13 +141,6 @@ def targets_of_the_first_chunk(of: Subject, images: Tensor, targets: Tensor) -> 
     return torch.cat([decent(of, chunk, targets[: len(chunk)]) for chunk in images.split(2)])
 
 
-def one_map_a_target(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
-    """Maps kept by target alone: who comes second gets the map of who came first."""
-    kept: dict[int, Tensor] = {}
-    alone = zip(images.split(1), targets.split(1), strict=True)
-    return torch.cat([kept.setdefault(int(target), decent(of, image, target)) for image, target in alone])
-
-
 def keeps_maps_by_target() -> Fault:
     kept: dict[int, Tensor] = {}
 
@@ -156,6 +149,12 @@ def keeps_maps_by_target() -> Fault:
         return torch.cat([kept.setdefault(int(target), decent(of, image, target)) for image, target in alone])
 
     return the_first_map_of_each_target
+
+
+def one_map_a_target(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
+    """Maps kept by target within a call: who comes second gets the map of who came first."""
+    found: Tensor = keeps_maps_by_target()(of, images, targets)
+    return found
 
 
 def ignores_its_target(of: Subject, images: Tensor, targets: Tensor) -> Tensor:
