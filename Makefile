@@ -73,10 +73,11 @@ bench: $(SETUP)
 	$(BIN)/python -m benchmarks.engines
 	$(BIN)/python -m benchmarks.speed
 
-# Plays other machines on this one: tests, contract and both quick suites under each; goes on where it was stopped.
+# Plays other machines on this one: tests, contract and both quick suites under each; goes on where it was stopped, and
+# puts what each part said on record.
 portability: $(SETUP)
 	$(BIN)/harness fetch fer2013-minixception orl
-	$(BIN)/python benchmarks/portability.py
+	$(BIN)/python benchmarks/portability.py --record
 
 # Makes anew what README quotes: the committed run on rendered faces, and the table of what was found on both pairs.
 DECIDING := --check cells --check constructed --check randomization-residual --check parts --check mark-spectrum \

@@ -4,10 +4,12 @@ A processor with other instructions, another number of threads or another memory
 last bits differ. Nothing that is said of an explainer may hang on them. Each leg is a set of switches that make the
 libraries in the process (oneDNN, ATen, MKL, OpenBLAS, NumPy) act as they would elsewhere; every part of a leg is
 compared with the same part of the first leg. Parts that are done are kept under a name of the code, so that a stopped
-call goes on.
+call goes on; and what each says can be put on record, so that the hours of a whole matrix may be spread over calls and
+machines.
 
     python benchmarks/portability.py                    # every leg, every part
     python benchmarks/portability.py --parts arithmetic --legs sse41 avx2
+    python benchmarks/portability.py --recorded         # runs what is not on record for this code
 """
 
 import argparse
@@ -18,19 +20,23 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from numpy._core._multiarray_umath import __cpu_dispatch__
 
+from harness.arithmetic import machine
 from harness.digest import digest
 from harness.report.agreement import differences
 from harness.store import RunFolder
 
 ROOT = Path(__file__).parents[1]
+RECORD = Path(__file__).with_suffix(".json")
+"""What parts of legs said, and by what code and on which processor."""
 SWITCHES = (
     "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_CBWR", "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES",
     "OMP_NUM_THREADS",
@@ -133,6 +139,16 @@ class Job:
         """The run folder of a suite."""
         return self.folder / "run"
 
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return f"{self.leg.name}, {self.part}"
+
+    @property
+    def code(self) -> str:
+        """A name of all that it hangs on but the machine: the code, and what its leg sets."""
+        return digest(code_name(self.part), self.leg.switches, self.leg.feed)
+
     def command(self) -> list[str]:
         """Return what runs it."""
         pytest = [
@@ -160,7 +176,7 @@ class Job:
         with (self.folder / "said.txt").open("w") as said:
             subprocess.run(self.command(), cwd=ROOT, env=self.leg.environment(), stdout=said, stderr=said, check=False)
         if not (self.folder / "items.xml").is_file():
-            raise SystemExit(f"{self.leg.name}, {self.part}: pytest did not finish; see {self.folder / 'said.txt'}")
+            raise SystemExit(f"{self.name}: pytest did not finish; see {self.folder / 'said.txt'}")
         (self.folder / "seconds.json").write_text(json.dumps(round(time.perf_counter() - start, 1)))
 
     def outcomes(self) -> dict[str, str]:
@@ -224,6 +240,39 @@ def compared(job: Job, base: Job) -> Moved:
     )
 
 
+class Record:
+    """What parts of legs said, in a file that is written anew at each; a newer run of a part replaces what is there.
+
+    Parameters
+    ----------
+    file
+        JSON by what a part is called; need not be there.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._held = json.loads(file.read_text()) if file.is_file() else {}
+
+    def told(self, job: Job) -> Moved | None:
+        """Return what a part said when the code was what it is, or None."""
+        held = self._held.get(job.name)
+        if held is None or held["code"] != job.code:
+            return None
+        said: dict[str, Any] = {
+            name: tuple(found) if isinstance(found, list) else found for name, found in held["said"].items()
+        }
+        return Moved(**said)
+
+    def processor(self, job: Job) -> str:
+        """Return where a part that was told of ran."""
+        return str(self._held[job.name]["processor"])
+
+    def keep(self, job: Job, moved: Moved) -> None:
+        """Write down what a part said that ran here."""
+        self._held[job.name] = {"code": job.code, "processor": machine()["processor"], "said": asdict(moved)}
+        self._file.write_text(json.dumps(self._held, indent=1, sort_keys=True) + "\n")
+
+
 # ---------------------------------------------------------------------- the call
 
 
@@ -236,12 +285,11 @@ def processor_flags() -> frozenset[str]:
     return frozenset(lines[0].split()) if lines else frozenset()
 
 
-def playable(legs: Sequence[Leg]) -> tuple[list[Leg], list[Leg]]:
-    """Return the legs that this machine can play, and those that it cannot."""
+def playable(legs: Sequence[Leg]) -> list[Leg]:
+    """Return the legs that this machine can play."""
     flags, is_x86 = processor_flags(), platform.machine() in ("x86_64", "AMD64")
     can = [leg for leg in legs if leg.needs <= flags and (is_x86 or set(leg.switches) <= {"OMP_NUM_THREADS"})]
-    can = [leg for leg in can if leg.threads <= (os.cpu_count() or 1)]
-    return can, [leg for leg in legs if leg not in can]
+    return [leg for leg in can if leg.threads <= (os.cpu_count() or 1)]
 
 
 def code_name(part: str) -> str:
@@ -267,6 +315,59 @@ def executed(jobs: Sequence[Job], processes: int) -> Iterator[Job]:
             yield job
 
 
+def planned(legs: Sequence[Leg], parts: Sequence[str], processes: int, out: Path) -> list[Job]:
+    """Return the jobs, parts in the outer loop and suites first: what is compared is at hand early."""
+    folders = {part: out / code_name(part) for part in parts}
+    # What no other part needs of the machine is left to the one that there is.
+    cores = os.cpu_count() or 1
+    hands = max(1, cores // max(1, min(processes, len(legs) * len(parts))))
+    return [
+        Job(leg, part, folders[part] / leg.name.replace(" ", "-") / part, hands if leg.threads == 1 else cores)
+        for part in sorted(parts, key=lambda part: part not in PAIRS)
+        for leg in legs
+    ]
+
+
+def first_of_parts(jobs: Sequence[Job]) -> dict[str, Job]:
+    """Return by part the job that the others of the part are compared with."""
+    return {job.part: job for job in reversed(jobs)}
+
+
+def lacking(jobs: Sequence[Job], told: Collection[str]) -> list[Job]:
+    """Return the jobs that are not told of, and those that they are compared with."""
+    parts = {job.part for job in jobs if job.name not in told}
+    first = first_of_parts(jobs)
+    return [job for job in jobs if job.name not in told or (job.part in parts and job == first[job.part])]
+
+
+def run_and_compared(jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, Moved]]:
+    """Run jobs, and yield each with what it says as soon as the one is done that it is compared with."""
+    first, waiting = first_of_parts(jobs), list(jobs)
+    for number, job in enumerate(executed(jobs, processes), start=1):
+        seconds = json.loads((job.folder / "seconds.json").read_text())
+        print(f"[{number}/{len(jobs)}] {job.name}, {seconds:.0f} s", file=sys.stderr, flush=True)
+        for each in [each for each in waiting if each.done and first[each.part].done]:
+            waiting.remove(each)
+            yield each, compared(each, first[each.part])
+
+
+def table_lines(said: Sequence[tuple[Job, Moved]]) -> Iterator[str]:
+    """Yield the table, each thing in it by its name, and the sums."""
+    rows = [
+        {
+            "leg": job.leg.name, "part": job.part, "items": found.items, "failed": len(found.failed),
+            "clauses flipped": len(found.clauses), "verdicts flipped": len(found.verdicts),
+            "on their margin": len(found.on_margin),
+            "scores that differ": found.scores, "largest difference": found.largest,
+        }
+        for job, found in said
+    ]  # fmt: skip
+    yield pd.DataFrame(rows).to_markdown(index=False)
+    for job, found in said:
+        named = {"failed": found.failed, "clause": found.clauses, "verdict": found.verdicts, "margin": found.on_margin}
+        yield from (f"{job.name}, {what}: {line}" for what, lines in named.items() for line in lines)
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run what was asked for, print the table, and return 1 where anything failed or flipped."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -274,49 +375,37 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--parts", nargs="+", choices=[*PARTS, "arithmetic"], default=list(PARTS))
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="legs of one thread side by side")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "portability")
+    parser.add_argument("--record", action="store_true", help=f"put on record what is run, in {RECORD.name}")
+    parser.add_argument("--recorded", action="store_true", help="the same, but run only what it lacks for this code")
     asked = parser.parse_args(words)
 
-    legs, missing = playable([leg for leg in LEGS if not asked.legs or leg.name in asked.legs])
-    folders = {part: asked.out / code_name(part) for part in asked.parts}
-    # What no other part needs of the machine is left to the one that there is.
-    cores = os.cpu_count() or 1
-    hands = max(1, cores // max(1, min(asked.processes, len(legs) * len(asked.parts))))
-    # Parts in the outer loop, longest first: what is compared is at hand early.
-    jobs = [
-        Job(leg, part, folders[part] / leg.name.replace(" ", "-") / part, hands if leg.threads == 1 else cores)
-        for part in sorted(asked.parts, key=lambda part: part not in PAIRS)
-        for leg in legs
-    ]
-    for number, job in enumerate(executed(jobs, asked.processes), start=1):
-        seconds = json.loads((job.folder / "seconds.json").read_text())
-        print(f"[{number}/{len(jobs)}] {job.leg.name}: {job.part}, {seconds:.0f} s", file=sys.stderr, flush=True)
+    legs = [leg for leg in LEGS if not asked.legs or leg.name in asked.legs]
+    jobs = planned(legs, asked.parts, asked.processes, asked.out)
+    record, can = Record(RECORD), playable(legs)
+    told = {job.name: said for job in jobs if asked.recorded and (said := record.told(job)) is not None}
+    ran: dict[str, Moved] = {}
+    for job, said in run_and_compared(lacking([job for job in jobs if job.leg in can], told), asked.processes):
+        ran[job.name] = said
+        if asked.record or asked.recorded:
+            record.keep(job, said)
 
-    by_part = {part: [job for job in jobs if job.part == part] for part in asked.parts}
-    moved = {(job.leg.name, job.part): compared(job, same[0]) for same in by_part.values() for job in same}
-    rows = [
-        {
-            "leg": leg, "part": part, "items": found.items, "failed": len(found.failed),
-            "clauses flipped": len(found.clauses), "verdicts flipped": len(found.verdicts),
-            "on their margin": len(found.on_margin),
-            "scores that differ": found.scores, "largest difference": found.largest,
-        }
-        for (leg, part), found in moved.items()
-    ]  # fmt: skip
-    print(pd.DataFrame(rows).to_markdown(index=False))
-    for leg in missing:
-        print(f"not run, since this machine lacks it: {leg.name}")
-    for (leg_name, part), found in moved.items():
-        named = {"failed": found.failed, "clause": found.clauses, "verdict": found.verdicts, "margin": found.on_margin}
-        for what, lines in named.items():
-            for line in lines:
-                print(f"{leg_name}, {part}, {what}: {line}")
+    found = told | ran
+    all_said = [(job, found[job.name]) for job in jobs if job.name in found]
+    earlier = [job for job in jobs if job.name in told.keys() - ran.keys()]
+    for line in table_lines(all_said):
+        print(line)
+    for processor in sorted({record.processor(job) for job in earlier}):
+        there = [job.name for job in earlier if record.processor(job) == processor]
+        print(f"on record for this code, {processor}: {'; '.join(there)}")
+    for job in jobs:
+        if job.name not in found:
+            print(f"not run, since this machine lacks it: {job.name}")
     failed, clauses, verdicts, close = (
-        sum(len(getattr(found, what)) for found in moved.values())
-        for what in ("failed", "clauses", "verdicts", "on_margin")
+        sum(len(getattr(said, what)) for _, said in all_said) for what in ("failed", "clauses", "verdicts", "on_margin")
     )
     print(
-        f"{failed} tests failed, {clauses} clauses flipped, {verdicts} verdicts flipped over {len(legs)} legs, beside "
-        f"{close} whose effect lies on its margin"
+        f"{failed} tests failed, {clauses} clauses flipped, {verdicts} verdicts flipped over "
+        f"{len({job.leg.name for job, _ in all_said})} legs, beside {close} whose effect lies on its margin"
     )
     return 1 if failed or clauses or verdicts else 0
 
