@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from benchmarks import portability
-from benchmarks.portability import LEGS, Job, Moved, Record, lacking, planned, run_and_compared, table_lines
+from benchmarks.portability import (
+    LEGS,
+    Job,
+    Moved,
+    Record,
+    lacking,
+    planned,
+    run_and_compared,
+    table_lines,
+    without_words,
+)
 from harness.arithmetic import machine
 
 SAID = Moved(3, ("tests.one::test_it",), on_margin=("a / b / all: pass -> inconclusive",), scores="1 of 2")
@@ -63,3 +73,14 @@ def test_the_table_names_what_it_counts(jobs: list[Job]) -> None:
         "as it is, orl, failed: tests.one::test_it",
         "as it is, orl, margin: a / b / all: pass -> inconclusive",
     ]
+
+
+def test_words_do_not_make_code_another() -> None:
+    code = 'def double(x):\n    return x * 2\n\nadd("--a", help="it")\n'
+    other = (
+        '"""What it is."""\n\ndef double(x):\n    """Twice."""\n    return x * 2  # so\n\nadd("--a", help="it is")\n'
+    )
+    assert without_words(code) == without_words(other)
+    assert without_words(code) != without_words(code.replace("* 2", "* 3"))
+    assert without_words(code) != without_words(code.replace("--a", "--b"))
+    assert without_words('def nothing():\n    """Does nothing."""\n') == "def nothing():\n    pass"
