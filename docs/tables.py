@@ -18,7 +18,17 @@ GENERATED = "Written by `python docs/tables.py`.\n"
 
 def metrics() -> str:
     """Return what each metric is, and how far it is from the implementation that it was compared with."""
-    head = ("metric", "family", "range", "better", "chance", "cost", "compared with", "largest difference", "differs")
+    head = (
+        "metric",
+        "family",
+        "range",
+        "better",
+        "chance",
+        "cost",
+        "compared with (after)",
+        "largest difference",
+        "differs",
+    )
     rows = [_metric(card) for card in metric_cards().values() if card.family != "user"]
     return _page(
         "Metrics",
@@ -37,7 +47,12 @@ def _metric(card: MetricCard) -> list[str]:
     largest = "" if card.largest_difference is None else f"{card.largest_difference:.0e}".replace("0e+00", "0")
     span = f"{card.low:g} to {card.high:g}".replace("inf", "∞")
     held = (card.name, card.family, span, better, card.chance, card.cost)
-    return [*held, f"{card.compared_with} ({card.reference})".strip(), largest, card.differs]
+    return [*held, _compared(card), largest, card.differs]
+
+
+def _compared(card: MetricCard) -> str:
+    """Return what a metric's values were compared with, and the paper that it is of."""
+    return (card.compared_with or "exact cases in the tests") + (f" ({card.reference})" if card.reference else "")
 
 
 def explainers() -> str:
@@ -109,8 +124,9 @@ def rungs() -> str:
     ]
     return _page(
         "The seven rungs",
-        "From the bottom. A rung is reached where every claim that decides it holds; what is said of an explainer is "
-        "the highest that it reaches without a gap.",
+        "From the bottom. A rung is reached where every claim holds that decides it and is asked of the explainer; "
+        "claims named `-fine` are about parts of cells, and say how finely rung 3 is reached, not whether. What is "
+        "said of an explainer is the highest rung that it reaches without a gap; one that does not apply is no gap.",
         ("rung", "reached: of a map may be said", "not reached", "checks that decide it"),
         rows,
     )

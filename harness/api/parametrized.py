@@ -72,7 +72,8 @@ def parametrize_with_checks(
     Returns
     -------
     pytest.MarkDecorator
-        For a test with the parameters ``explainer`` and ``check``; ids are as ``grad-cam-settled-pairs``.
+        For a test with the parameters ``explainer`` and ``check``; ids are as ``grad-cam-contract`` and
+        ``grad-cam-cells-edges``.
 
     Raises
     ------

@@ -111,7 +111,7 @@ class Run:
         kind: Kind = "",
         by: Literal["class", "explainer"] = "class",
     ) -> pd.DataFrame:
-        """Return what ``harness table`` prints: the mean of a metric for each class and explainer.
+        """Return what ``harness table --metric`` prints: the mean of a metric for each class and explainer.
 
         Parameters
         ----------

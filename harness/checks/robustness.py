@@ -29,7 +29,7 @@ CHECKS = (
             "a rank correlation of .9 leaves a fifth of the variance to the draw: with more, two people who run the "
             "same method read two maps"
         ),
-        reference="Visani et al. 2020",
+        reference="Visani et al. 2022",
         figure="figures/verdicts.png",
         needs=frozenset({"seeds"}),
         judge=PairedScores("seed-stability", "map"),

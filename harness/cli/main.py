@@ -24,7 +24,7 @@ FORMATS = ("text", "md", "csv", "latex", "json")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0 done, 1 a check failed under --strict, 2 wrong use."""
+    """Run the command line and return its status: 0 done, 1 what ``--strict`` stops at, 2 wrong use, 130 stopped."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         parser = command_parser()
@@ -76,10 +76,10 @@ def command_parser() -> argparse.ArgumentParser:
         "--check",
         metavar="C",
         action="append",
-        help="a check, a family, all or file.py:function; repeat for more (all)",
+        help="a check, a family, all or file.py:function; repeat for more (all that the pictures can answer)",
     )
     run.add_argument("--per-class", metavar="N", type=int, help="images of each predicted class (as the profile says)")
-    run.add_argument("--strict", action="store_true", help="exit with 1 where a check failed")
+    run.add_argument("--strict", action="store_true", help="exit with 1 where a check failed or a contract is broken")
     run.add_argument("--plan", action="store_true", help="say what it would take, passes and minutes, and make nothing")
     run.add_argument("--quiet", action="store_true", help="say the answer and the files alone, and what went wrong")
     run.add_argument("--json", action="store_true", help="say the same as JSON, for a program to read")
@@ -143,7 +143,9 @@ def command_parser() -> argparse.ArgumentParser:
     listing.add_argument("what", choices=tuple(LISTS))
     listing.add_argument("--json", action="store_true", help="for machines")
     listing.add_argument(
-        "--examined", metavar="SUBJECT", help="metrics: whether each tells true causes from noise on this subject"
+        "--examined",
+        metavar="SUBJECT",
+        help="metrics: whether each puts the truth before noise and blind controls on this subject",
     )
     listing.add_argument(
         "--faces",

@@ -28,7 +28,7 @@ def add_run_options(parser: Any) -> None:
     add(
         "--groups",
         metavar="G",
-        help="who is on each picture: a column, array, pattern in file names or file.py:function",
+        help="who is on each picture: a column, array, pattern in pictures' paths or file.py:function",
     )
     add("--random-labels", metavar="S", help="the subject's architecture trained on permuted labels, as for --subject")
     add(
@@ -56,9 +56,19 @@ def add_run_options(parser: Any) -> None:
         type=_gib,
         help="most memory that one call of an explainer may take (default: most of what the machine has free)",
     )
-    add("--workers", metavar="N", type=int, default=0, help="processes of one thread side by side (0: this one alone)")
+    add(
+        "--workers",
+        metavar="N",
+        type=int,
+        default=0,
+        help="processes of one thread side by side (0: this one alone, or under Ray one a processor or GPU)",
+    )
     add("--isolate", action="store_true", help="each explainer, metric and check of yours in a process of its own")
-    add("--no-store", action="store_true", help="make everything anew; take nothing that another run has made")
+    add(
+        "--no-store",
+        action="store_true",
+        help="take nothing that other runs have made, and give them nothing; what the folder holds is still used",
+    )
     add("--engine", choices=ENGINES, default=LOCAL, help="where they work: this machine, or Ray (default %(default)s)")
     add("--address", metavar="A", default="", help="of a Ray cluster, as host:port or auto (default: one started here)")
     add("--out", metavar="DIR", type=some_path, help="run folder; the same folder goes on where it stopped")

@@ -223,7 +223,8 @@ def fill_recognition(recognised: Shaped[np.ndarray, "grids n s"]) -> Float64[np.
     undefined="under every fill the filled picture alone is taken for the class, or an answer is not finite",
     chance=NULL_SCORE,
     cost=_COALITIONS,
-    reference="after Carter et al. 2019, What made you do this? Sufficient input subsets",
+    reference="after Carter et al. 2019, What made you do this? Understanding black-box decisions with sufficient "
+    "input subsets",
     compared_with="every coalition asked about by hand",
 )
 def minimal_subset(order: Int[np.ndarray, "n d"], recognised: Shaped[np.ndarray, "n s"]) -> Float64[np.ndarray, " n"]:

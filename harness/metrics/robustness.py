@@ -416,13 +416,13 @@ def input_invariance(
     undefined="a map is constant, or there are fewer than two seeds",
     chance="0 for maps that are drawn and nothing else",
     cost="one explanation a further seed",
-    reference="Visani et al. 2020, Statistical stability indices for LIME",
+    reference="Visani et al. 2022, Statistical stability indices for LIME",
     compared_with="scipy spearmanr of each pair",
 )
 def seed_stability(redrawn: Float[np.ndarray, "n s h w"]) -> Float64[np.ndarray, " n"]:
     """Return how alike an explainer's maps of one image are under several seeds, in [-1, 1].
 
-    The mean over all pairs of seeds of the rank correlation of their maps (after Visani et al. 2020, who ask how
+    The mean over all pairs of seeds of the rank correlation of their maps (after Visani et al. 2022, who ask how
     stable LIME is). 1 is an explainer that its draw does not touch, 0 one that says nothing else. NaN where a map is
     constant, or with fewer than two seeds.
 

@@ -197,7 +197,7 @@ class RunFolder:
 
     @cached_property
     def examinations(self) -> pd.DataFrame:
-        """Whether each metric tells true causes from noise on this subject, or nothing; see :data:`EXAMINATIONS`."""
+        """Whether each metric puts the truth before noise and blind controls, or nothing; see :data:`EXAMINATIONS`."""
         held = (self.path / "examinations.parquet").is_file()
         return self._table("examinations") if held else frame(EXAMINATIONS)
 

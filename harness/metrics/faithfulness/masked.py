@@ -90,13 +90,13 @@ def average_increase(whole: Float[np.ndarray, " n"], kept: Float[np.ndarray, " n
     undefined=f"{_FLAT}, or the whole picture's probability is 1",
     chance=NULL_SCORE,
     cost=_MASKED,
-    reference="Zhang et al. 2023, Opti-CAM",
+    reference="Zhang et al. 2024, Opti-CAM",
     compared_with="probabilities known by hand",
 )
 def average_gain(whole: Float[np.ndarray, " n"], kept: Float[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
     """Return what share of the way to 1 the probability goes on the masked picture, 0 where it falls; higher is better.
 
-    Zhang et al. 2023, the counterpart of the average drop. NaN where the whole picture's is 1.
+    Zhang et al. 2024, the counterpart of the average drop. NaN where the whole picture's is 1.
 
     Examples
     --------
