@@ -32,7 +32,7 @@ import pandas as pd
 from numpy._core._multiarray_umath import __cpu_dispatch__
 
 from harness.arithmetic import machine
-from harness.digest import digest
+from harness.digest import digest, file_sha256
 from harness.report.agreement import differences
 from harness.store import RunFolder
 
@@ -49,7 +49,9 @@ ARITHMETIC = ("tests/explainers", "tests/metrics", "tests/arithmetic")
 """Tests of numbers: the contract and its planted faults, parity with other implementations, exact cases."""
 CONTRACTS = {f"{name}-contract": pair for name, pair in PAIRS.items()}
 """The contract of all explainers on each pair; the suites put it to those that they judge."""
-PARTS = ("unit", *CONTRACTS, *PAIRS)
+COMPARED = {**CONTRACTS, **PAIRS}
+"""Parts of which it is said what the first leg says otherwise; of the others, what failed."""
+PARTS = ("unit", *COMPARED)
 
 
 @dataclass(frozen=True)
@@ -162,8 +164,8 @@ class Job:
             "no:cacheprovider",
             f"--junit-xml={self.folder / 'items.xml'}",
         ]
-        if self.part in (pairs := {**CONTRACTS, **PAIRS}):
-            subject, faces = pairs[self.part]
+        if self.part in COMPARED:
+            subject, faces = COMPARED[self.part]
             asked = ["--profile", "quick", "--subject", subject, "--faces", faces, "--feed", self.leg.feed]
             what = ["--findings"] if self.part in PAIRS else ["--check", "contract"]
             return [*pytest, "suites", *what, *asked, "--out", str(self.run)]
@@ -220,10 +222,11 @@ class Moved:
 
 def compared(job: Job, base: Job) -> Moved:
     """Return what a part of a leg says otherwise than the same part of the first leg."""
-    outcomes, others = job.outcomes(), base.outcomes()
+    outcomes = job.outcomes()
     failed = tuple(name for name, outcome in outcomes.items() if outcome == "failed")
-    if job.part not in (*CONTRACTS, *PAIRS):
+    if job.part not in COMPARED:
         return Moved(len(outcomes), failed)
+    others = base.outcomes()
     clauses = tuple(name for name, outcome in outcomes.items() if "clause" in name and others.get(name) != outcome)
     if job.part in CONTRACTS:
         return Moved(len(outcomes), failed, clauses)
@@ -296,15 +299,18 @@ def playable(legs: Sequence[Leg]) -> list[Leg]:
 
 @functools.cache
 def code_name(part: str) -> str:
-    """Return a name of all code that a part runs, but for words; a suite runs none of the tests."""
-    folders = ("harness", "suites") if part in (*CONTRACTS, *PAIRS) else ("harness", "suites", "tests")
+    """Return a name of what a part runs: code but for words, libraries, networks, faces; a suite runs no tests."""
+    folders = ("harness", "suites") if part in COMPARED else ("harness", "suites", "tests")
     files = [file for folder in folders for file in sorted((ROOT / folder).rglob("*"))]
     texts = [
         without_words(file.read_text()) if file.suffix == ".py" else file.read_text()
         for file in files
         if file.suffix in (".py", ".toml", ".json", ".html", ".j2")
     ]
-    return digest(*texts)[:12]
+    data = [
+        file_sha256(file) for file in sorted((ROOT / "fixtures").glob("*/*")) if file.suffix in (".npz", ".safetensors")
+    ]
+    return digest(*texts, *data, (ROOT / "constraints.txt").read_text())[:12]
 
 
 WORDS = frozenset({"help", "reference", "description", "compared_with"})
@@ -340,7 +346,10 @@ def executed(jobs: Sequence[Job], processes: int) -> Iterator[Job]:
 
 
 def planned(legs: Sequence[Leg], parts: Sequence[str], processes: int, out: Path) -> list[Job]:
-    """Return the jobs, parts in the outer loop and suites first: what is compared is at hand early."""
+    """Return the jobs, parts in the outer loop and suites first: what is compared is at hand early.
+
+    A part that is compared has the first leg of all, asked for or not: beside itself a leg would differ in nothing.
+    """
     folders = {part: out / code_name(part) for part in parts}
     # What no other part needs of the machine is left to the one that there is.
     cores = os.cpu_count() or 1
@@ -348,35 +357,35 @@ def planned(legs: Sequence[Leg], parts: Sequence[str], processes: int, out: Path
     return [
         Job(leg, part, folders[part] / leg.name.replace(" ", "-") / part, hands if leg.threads == 1 else cores)
         for part in sorted(parts, key=lambda part: part not in PAIRS)
-        for leg in legs
+        for leg in (legs if part not in COMPARED or LEGS[0] in legs else [LEGS[0], *legs])
     ]
 
 
 def first_of_parts(jobs: Sequence[Job]) -> dict[str, Job]:
-    """Return by part the job that the others of the part are compared with."""
-    return {job.part: job for job in reversed(jobs)}
+    """Return by part, where it is compared, the job that its others are compared with."""
+    return {job.part: job for job in reversed(jobs) if job.part in COMPARED}
 
 
 def lacking(jobs: Sequence[Job], told: Collection[str]) -> list[Job]:
     """Return the jobs that are not told of, and those that they are compared with."""
     parts = {job.part for job in jobs if job.name not in told}
     first = first_of_parts(jobs)
-    return [job for job in jobs if job.name not in told or (job.part in parts and job == first[job.part])]
+    return [job for job in jobs if job.name not in told or (job.part in parts and job == first.get(job.part))]
 
 
 def run_and_compared(jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, Moved]]:
-    """Run jobs, and yield each with what it says as soon as the one is done that it is compared with."""
+    """Run jobs, and yield each with what it says, as soon as the one is done that it may be compared with."""
     first, waiting = first_of_parts(jobs), list(jobs)
     for number, job in enumerate(executed(jobs, processes), start=1):
         seconds = json.loads((job.folder / "seconds.json").read_text())
         print(f"[{number}/{len(jobs)}] {job.name}, {seconds:.0f} s", file=sys.stderr, flush=True)
-        for each in [each for each in waiting if each.done and first[each.part].done]:
+        for each in [each for each in waiting if each.done and first.get(each.part, each).done]:
             waiting.remove(each)
-            yield each, compared(each, first[each.part])
+            yield each, compared(each, first.get(each.part, each))
 
 
 def table_lines(said: Sequence[tuple[Job, Moved]]) -> Iterator[str]:
-    """Yield the table, each thing in it by its name, and the sums."""
+    """Yield the table, and each thing in it by its name."""
     rows = [
         {
             "leg": job.leg.name, "part": job.part, "items": found.items, "failed": len(found.failed),
@@ -405,7 +414,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
     legs = [leg for leg in LEGS if not asked.legs or leg.name in asked.legs]
     jobs = planned(legs, asked.parts, asked.processes, asked.out)
-    record, can = Record(RECORD), playable(legs)
+    record, can = Record(RECORD), playable(LEGS)
     told = {job.name: said for job in jobs if asked.recorded and (said := record.told(job)) is not None}
     ran: dict[str, Moved] = {}
     for job, said in run_and_compared(lacking([job for job in jobs if job.leg in can], told), asked.processes):
