@@ -114,8 +114,8 @@ def check(
     """Register a function as a check, which is shown beside the others and decides nothing.
 
     The function makes one effect an image of a score: ``f(scores)``, see :class:`OwnJudge`. The claim passes where the
-    mean effect lies above the margin (below it, where `at_most`), corrected together with the
-    other checks of the family ``user``.
+    mean effect lies above the margin (below it, where `at_most`), corrected together with the other checks of the
+    family ``user``.
 
     Parameters
     ----------
