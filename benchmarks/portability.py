@@ -297,11 +297,15 @@ def playable(legs: Sequence[Leg]) -> list[Leg]:
     return [leg for leg in can if leg.threads <= (os.cpu_count() or 1)]
 
 
+OF_SCORES = ("gallery", "measurements", "metrics", "report", "retraining")
+"""Folders of the harness that make something of maps; the contract compares maps, and asks none of them."""
+
+
 @functools.cache
 def code_name(part: str) -> str:
     """Return a name of what a part runs: code but for words, libraries, networks, faces; a suite runs no tests."""
     folders = ("harness", "suites") if part in COMPARED else ("harness", "suites", "tests")
-    files = [file for folder in folders for file in sorted((ROOT / folder).rglob("*"))]
+    files = [file for folder in folders for file in sorted((ROOT / folder).rglob("*")) if runs(part, file)]
     texts = [
         without_words(file.read_text()) if file.suffix == ".py" else file.read_text()
         for file in files
@@ -311,6 +315,14 @@ def code_name(part: str) -> str:
         file_sha256(file) for file in sorted((ROOT / "fixtures").glob("*/*")) if file.suffix in (".npz", ".safetensors")
     ]
     return digest(*texts, *data, (ROOT / "constraints.txt").read_text())[:12]
+
+
+def runs(part: str, file: Path) -> bool:
+    """Return whether a part may run a file: the contract runs no other checks, and nothing that they are judged by."""
+    folders = file.relative_to(ROOT).parts[:-1]
+    if part not in CONTRACTS or folders[0] != "harness" or set(folders) & {"contract"}:
+        return True
+    return not set(folders) & {"checks", *OF_SCORES}
 
 
 WORDS = frozenset({"help", "reference", "description", "compared_with"})

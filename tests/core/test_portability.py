@@ -14,6 +14,7 @@ from benchmarks.portability import (
     lacking,
     planned,
     run_and_compared,
+    runs,
     table_lines,
     without_words,
 )
@@ -79,6 +80,22 @@ def test_the_table_names_what_it_counts(jobs: list[Job]) -> None:
         "as it is, orl, failed: tests.one::test_it",
         "as it is, orl, margin: a / b / all: pass -> inconclusive",
     ]
+
+
+@pytest.mark.parametrize(
+    ("file", "contract"),
+    [
+        ("harness/checks/contract/clauses.py", True),
+        ("harness/explainers/cam.py", True),
+        ("suites/test_contract.py", True),
+        ("harness/checks/cells.py", False),
+        ("harness/measurements/constructed.py", False),
+    ],
+)
+def test_the_contract_hangs_on_what_makes_maps_alone(file: str, contract: bool) -> None:
+    assert runs("orl-contract", portability.ROOT / file) is contract
+    assert runs("orl", portability.ROOT / file)
+    assert runs("unit", portability.ROOT / file)
 
 
 def test_words_do_not_make_code_another() -> None:
