@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Collection
 
 LONGEST = 100
 """Letters of a name: more fill a terminal, and a folder or file of that name cannot be made."""
@@ -9,7 +10,10 @@ LONGEST = 100
 MEAN_FACE, MEAN_IMAGE = "mean-face", "mean-image"
 """The control that shows the mean picture of the class: what it is called of faces, and of anything else."""
 
-TABLES_OWN = frozenset({"all", "class", "explainer", "metric", "n", "recall", MEAN_FACE, MEAN_IMAGE, "oracle", "truth"})
+TABLES_OWN = frozenset({
+    "all", "better", "class", "difference", "explainer", "images", "metric", "n", "p", "recall",
+    "tells truth from noise", "w", MEAN_FACE, MEAN_IMAGE, "oracle", "truth",
+})  # fmt: skip
 """Words that tables use themselves: their columns and rows, and the maps of known worth that every run carries."""
 _TABLES_FORMS = re.compile(r"^(oracle|truth)-noise-|\s(defined|undefined)$")
 
@@ -71,6 +75,17 @@ def explainer_name_fault(name: object) -> str:
         return fault
     own = str(name).lower() in TABLES_OWN or _TABLES_FORMS.search(str(name))
     return "a word of the tables themselves; choose another" if own else ""
+
+
+def own_label(label: str, classes: Collection[object]) -> str:
+    """Return what a table calls a column of its own beside those of classes, which may be called anything.
+
+    Examples
+    --------
+    >>> own_label("n", ("yes", "no")), own_label("n", ("y", "n"))
+    ('n', 'n (of the table)')
+    """
+    return f"{label} (of the table)" if label in classes else label
 
 
 def _hides(letter: str) -> bool:

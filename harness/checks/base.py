@@ -358,7 +358,7 @@ def _what_would_settle(finding: Finding, check: Check, corrected: Correction) ->
     least = least_units(level)
     if finding.sample < least:
         return f"{finding.sample} {finding.unit} can decide nothing; {least} at least are needed"
-    said = f"adjusted p = {p:.2g}"
+    said = f"adjusted p {'' if passing else 'against the claim '}= {p:.2g}"
     if finding.low <= check.margin <= finding.high:
         said += " and the interval holds the margin"
     needed = people_to_settle(finding.spread, level)

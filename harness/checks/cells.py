@@ -34,23 +34,26 @@ def resolutions(checks: Sequence[Check], scores: pd.DataFrame) -> dict[str, int]
     return {name: int(held[level]) for name, level in levels.items() if name in shown and level in held.index}
 
 
+RIVAL, CONTRAST = "settled-pairs-rival-gain", "settled-pairs-contrast-gain"
+
+
 @dataclass(frozen=True)
 class AmongSeveralClasses(PairedScores):
-    """Judges what is asked of three classes and more.
+    """Judges the difference of two classes' maps, which is measured of networks of three classes and more.
 
     Of two, what speaks for one speaks against the other: the truth of their difference is twice that of the predicted
     class, which no map can tell better than the map of that class.
     """
 
     def __call__(self, check: Check, evidence: Evidence, explainer: str) -> Sequence[Finding]:
-        """Return the findings; over two classes one that says why there are none."""
-        if not self.concerns(evidence, explainer):
+        """Return the findings; of a network of two classes one that says why there are none."""
+        if not self.concerns(evidence, explainer) and RIVAL in evidence.measured:
             return [Finding(EVERYTHING, 0, reason="of two classes the difference is the predicted one's own truth")]
         return super().__call__(check, evidence, explainer)
 
     def concerns(self, evidence: Evidence, explainer: str) -> bool:
-        """Return whether there are three classes."""
-        return len(evidence.classes) > 2
+        """Return whether the difference was measured."""
+        return self.metric in evidence.measured
 
 
 def _claim(name: str, rung: int, claim: str, control: str, judge: PairedScores, *, own: bool) -> Check:
@@ -123,7 +126,7 @@ CHECKS = (
         "asked for the class that the network finds next likely, the map orders more of that class's settled pairs "
         "right than the map of the predicted class does",
         "predicted",
-        PairedScores("settled-pairs-rival-gain", "predicted", by_class=False),
+        PairedScores(RIVAL, "predicted", by_class=False),
         own=True,
     ),
     _claim(
@@ -132,7 +135,7 @@ CHECKS = (
         "asked for both classes, the difference of the maps orders more settled pairs of the two classes' difference "
         "right than the map of the predicted class does",
         "predicted",
-        AmongSeveralClasses("settled-pairs-contrast-gain", "predicted", by_class=False),
+        AmongSeveralClasses(CONTRAST, "predicted", by_class=False),
         own=True,
     ),
     _against_null("cells-another", 5, "transplant-null", "the same explainer's map of another image of the class does"),

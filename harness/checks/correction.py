@@ -64,12 +64,14 @@ def corrected(
     # What is no surer than its step stands and falls with it.
     surer = within < together[of_step]
     alone = np.minimum(of_steps, within / np.where(shares > 0, shares, 1.0))
-    return Corrected(
-        np.where(surer, alone, of_steps),
-        np.concatenate([fails.whole[:, None], fails.parts], axis=1),
-        alpha * shares,
-        alpha * np.concatenate([fails.whole_share[:, None], fails.part_share], axis=1),
+    of_fails = np.concatenate([fails.whole[:, None], fails.parts], axis=1)
+    fail_shares = np.concatenate([fails.whole_share[:, None], fails.part_share], axis=1)
+    # A claim that is not tested has nothing of its step's.
+    made = (np.where(surer, alone, of_steps), alpha * shares), (of_fails, alpha * fail_shares)
+    (adjusted, level), (adjusted_fail, level_fail) = (
+        [np.where(np.isnan(own), np.nan, each) for each in pair] for own, pair in zip((p, p_fail), made, strict=True)
     )
+    return Corrected(adjusted, adjusted_fail, level, level_fail)
 
 
 def _ladder_order(steps: Sequence[str]) -> Int[np.ndarray, " s"] | None:

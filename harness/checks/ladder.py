@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from harness.checks.base import EVERYTHING, Verdict
-from harness.store import LADDER, frame
+from harness.store import LADDER, clearance, deciding_p, frame
 
 
 class Reached(StrEnum):
@@ -279,21 +279,14 @@ def _reached(claims: Sequence[dict[str, Any]]) -> tuple[Reached, dict[str, Any],
     if itself and not of[Verdict.FAIL]:
         return Reached.NO, itself[0], f"{itself[0]['check']}: {itself[0]['reason']}"
     if of[Verdict.FAIL]:
-        worst = min(of[Verdict.FAIL], key=_clearance)
+        worst = max(of[Verdict.FAIL], key=clearance)
         return Reached.NO, worst, f"{worst['check']}: {worst['reason']}"
     unsettled = of[Verdict.INCONCLUSIVE] or (of[Verdict.NOT_APPLICABLE] if of[Verdict.PASS] else [])
     if unsettled:
         return Reached.OPEN, unsettled[0], f"{unsettled[0]['check']}: {unsettled[0]['reason']}"
     if not of[Verdict.PASS]:
         return Reached.NOT_APPLICABLE, claims[0], str(claims[0]["reason"])
-    return Reached.YES, min(of[Verdict.PASS], key=_clearance), ""
-
-
-def _clearance(row: Mapping[str, Any]) -> float:
-    """Return how far the effect lies from its margin, in lengths of the interval."""
-    width = float(row["high"]) - float(row["low"])
-    distance = abs(float(row["effect"]) - float(row["margin"]))
-    return distance / width if width > 0 else np.inf
+    return Reached.YES, min(of[Verdict.PASS], key=clearance), ""
 
 
 def _filled(
@@ -306,7 +299,7 @@ def _filled(
     resolution: int = 0,
 ) -> dict[str, Any]:
     """Return a row of the table."""
-    numbers = {key: np.nan if row is None else row[key] for key in ("effect", "low", "high", "p_adjusted")}
+    numbers = {key: np.nan if row is None else row[key] for key in ("effect", "low", "high")}
     return {
         "explainer": name,
         "class": where,
@@ -315,6 +308,7 @@ def _filled(
         "reached": reached.value,
         "resolution": resolution,
         **numbers,
+        "p_adjusted": np.nan if row is None else deciding_p(row),
         "check": "" if row is None else row["check"],
         "n": 0 if row is None else row["n"],
         "unit": "" if row is None else row.get("unit", "images"),

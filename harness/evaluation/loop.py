@@ -234,6 +234,7 @@ def examine(request: Request, folder: RunFolder, progress: Progress) -> pd.DataF
         Where the game cannot be played and no cause is known, and as :func:`evaluate`.
     """
     check_faces(request.subject, request.faces)
+    noted(request)
     folder = prepared(request, folder)
     case, probabilities = case_of(request, folder)
     # Here metrics are what time is taken for, so that those are examined that the quickest runs leave out.

@@ -22,7 +22,7 @@ from harness.errors import ExplainerFault
 from harness.evaluation.foreseen import CONTRACT, GAMES, KNOWN, NETWORKS, Foreseen, Tally, foreseen
 from harness.evaluation.guessing import Guessing
 from harness.evaluation.loop import case_of, played, prepared, probabilities_key, truths_of
-from harness.evaluation.notes import check_faces
+from harness.evaluation.notes import check_faces, noted
 from harness.evaluation.request import Request
 from harness.evaluation.runner import Runner
 from harness.explainers import Explainer
@@ -150,6 +150,7 @@ def outlook(request: Request, folder: RunFolder) -> Outlook:
     """
     request = request.with_controls()
     check_faces(request.subject, request.faces)
+    noted(request)
     with tempfile.TemporaryDirectory(prefix="harness-plan-") as place:
         own = RunFolder(Path(place), shared=BorrowedPieces(folder.path, store=folder.shared))
         if (folder.path / FEED_FILE).is_file():

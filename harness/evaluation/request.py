@@ -52,6 +52,7 @@ from harness.metrics.cards import MetricCard
 from harness.perturbation import BlurFill, MeanFill, NoisyLinearFill, PictureFill
 from harness.profiles import Profile
 from harness.subject import Subject
+from harness.subject.channels import channel_ranges
 from harness.truth import games_of
 from harness.truth.images import Games
 
@@ -117,8 +118,7 @@ class Request:
     def known_measurements(self) -> tuple[Measurement, ...]:
         """Return every measurement that the profile affords, and those of somebody else's metrics."""
         size = self.profile
-        spec = self.subject.spec
-        imputed = NoisyLinearFill(0.01 * (spec.high - spec.low))
+        imputed = NoisyLinearFill(tuple(0.01 * reach for reach in channel_ranges(self.subject.spec)))
         some, games = size.costly_per_class, self.games()
         return (
             Removal(BlurFill(), size.steps, size.removal_draws),

@@ -165,7 +165,7 @@ class _Reader:
         if isinstance(held, np.ndarray):
             yield digest(held) if held.dtype != object else self.name(held.tolist())
             return
-        yield digest(str(held.dtype), str(held.device.type), list(held.shape))
+        yield digest(str(held.dtype), list(held.shape))
         plain = held.detach().cpu()
         if plain.layout is not torch.strided or plain.is_quantized or plain.is_meta:
             yield self.unreadable(held)

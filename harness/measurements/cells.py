@@ -9,7 +9,8 @@ Score rows, one for each image that the games are played on, the same ones for e
 - ``settled-pairs-rival``, of the runner-up class's truth: variants map (asked for the runner-up) and predicted (the map
   of the predicted class).
 - ``settled-pairs-contrast``, of the truth of the predicted class less that of the runner-up: variants map (the
-  difference of both maps) and predicted (the map of the predicted class).
+  difference of both maps) and predicted (the map of the predicted class). Not of a network of two classes: what speaks
+  for one speaks against the other, so that the difference is the predicted one's own truth twice.
 
 Each has a gain (``settled-pairs-gain``, ...) with a row for every variant but the map's own: how much better the map
 scores, paired by image. What depends on the network alone has rows without an explainer, see :func:`of_the_network`.
@@ -141,8 +142,9 @@ class CellsByClass:
         chosen = self.games.chosen(case)
         index = np.flatnonzero(np.isin(chosen, case.some(self.per_class)))
         few = case.take(chosen[index])
+        kinds = (RIVAL, CONTRAST)[: len(case.subject.classes) - 1]
         if lacking:
-            return _nothing(few, (RIVAL, CONTRAST), lacking)
+            return _nothing(few, kinds, lacking)
         truth, rivals = self.games.truth(case, attributions.shared), few.runners_up
         by_target, by_rival = attributions.maps[chosen[index]], attributions.explain(few.images, rivals)
         levels = [level.take(index) for level in truth.cells]
@@ -154,7 +156,8 @@ class CellsByClass:
             ),
         }
         rows = []
-        for metric, (right, maps) in asked.items():
+        for metric in kinds:
+            right, maps = asked[metric]
             own, predicted = (_unless_constant(each, share_right(right, each)) for each in (maps, by_target))
             lost = unsettled(right)
             reason = np.where(lost != "", lost, NO_DIFFERENCE)

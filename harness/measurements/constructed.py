@@ -70,7 +70,7 @@ class Tiles:
         """Return one row a mosaic and score, under the image that it was made for."""
         names = ["tile-ranks", "tile-ranks-absolute", "dead-tile-share"]
         names += ["tile-amounts"] * (COMPLETENESS in attributions.axioms)
-        return _measured(attributions, self, TILES, names, _on_tiles)
+        return _measured(attributions, self, TILES, [(name, MAP) for name in names], _on_tiles)
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,13 @@ class Blind:
     """How much of a map lies where the network cannot look: `blind-share`.
 
     The network sees one half of the picture, on a drawn side of a line through the middle, and the set's mean shade
-    in place of the other.
+    in place of the other. Each picture is asked for both halves in turn, and has the mean: a map that lies in one place
+    whatever the network sees would else have its luck in the few halves that are drawn, with every picture at once.
 
     Attributes
     ----------
     networks
-        Halves that are drawn.
+        Lines that are drawn.
     images
         For each.
     """
@@ -96,7 +97,7 @@ class Blind:
 
     def measure(self, attributions: Attributions) -> Measured:
         """Return one row an image."""
-        return _measured(attributions, self, BLIND, ["blind-share"], _on_half)
+        return _measured(attributions, self, BLIND, [("blind-share", MAP)], _on_halves)
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,9 @@ class Planted:
 
     def measure(self, attributions: Attributions) -> Measured:
         """Return one row an image, score and gain."""
-        return _measured(attributions, self, PLANTED, [*FOUND, "planted-pixels"], _on_patches)
+        maps = [(name, MAP) for name in (*FOUND, "planted-pixels")]
+        gains = [(Score(name).gain, UNPLANTED) for name in FOUND]
+        return _measured(attributions, self, PLANTED, [*maps, *gains], _on_patches)
 
 
 FOUND = ("planted-patch", "planted-pair")
@@ -131,8 +134,10 @@ EVEN = 0.5
 """Chance that a pixel of the patch comes before another, where all are alike."""
 
 Told = Bool[np.ndarray, " m"]
-Scores = dict[tuple[str | Score, str], tuple[Float[np.ndarray, " m"], Told]]
-"""By metric and variant one number an image, and whether the truth lets a map have one: where it does and there is
+Kind = tuple[str | Score, str]
+"""A metric and a variant."""
+Scores = dict[Kind, tuple[Float[np.ndarray, " m"], Told]]
+"""Of each kind one number an image, and whether the truth lets a map have one: where it does and there is
 none, the map says nothing."""
 
 Judge = Callable[[Attributions, "Dealt"], Scores]
@@ -162,9 +167,9 @@ class Dealt:
 
 
 def _measured(
-    attributions: Attributions, measurement: Tiles | Blind | Planted, stream: int, metrics: Sequence[str], judge: Judge
+    attributions: Attributions, measurement: Tiles | Blind | Planted, stream: int, kinds: Sequence[Kind], judge: Judge
 ) -> Measured:
-    """Return the rows of every network that is drawn."""
+    """Return the rows of every network that is drawn; those of all kinds say why where there is nothing to score."""
     case, tables = attributions.case, list[pd.DataFrame]()
     for dealt in _dealt(case, measurement, stream):
         some = case.take(dealt.index)
@@ -174,7 +179,7 @@ def _measured(
             said = " ".join(str(error).split())
             status = NOT_SCORABLE if isinstance(error, NotBuilt) else UNDEFINED
             nothing = np.full(len(dealt.index), np.nan)
-            tables += [score_rows(some, metric, MAP, nothing, said, status) for metric in metrics]
+            tables += [score_rows(some, metric, variant, nothing, said, status) for metric, variant in kinds]
             continue
         for (metric, variant), (values, told) in scores.items():
             reason = card_of(Score.of(metric).plain).undefined
@@ -275,17 +280,24 @@ def _chosen_tiles(dealt: Dealt, images: int) -> Int[np.ndarray, "m tiles"]:
     return np.array(made)
 
 
-def _on_half(attributions: Attributions, dealt: Dealt) -> Scores:
-    """Score maps under a network that sees one half."""
-    case, spec = attributions.case, attributions.case.subject.spec
-    keep = half_plane(spec.height, spec.width, float(dealt.source.uniform(0, 2 * np.pi)))
-    images = case.images[torch.from_numpy(dealt.index)]
-    subject = _built("blind", lambda: blinded(case.subject, keep, case.images.mean((0, 2, 3))))
-    logits = _answers(attributions, "blind", dealt, lambda: subject.logits(images))
-    targets = logits.argmax(1)
+def _on_halves(attributions: Attributions, dealt: Dealt) -> Scores:
+    """Score maps under a network that sees one half, and under one that sees the other."""
+    spec = attributions.case.subject.spec
+    half = half_plane(spec.height, spec.width, float(dealt.source.uniform(0, 2 * np.pi)))
+    halves = {"blind": half, "blind to the other half": ~half}
+    shares = [_share_of_blind(attributions, dealt, name, keep) for name, keep in halves.items()]
+    return {("blind-share", MAP): (np.mean(shares, axis=0), _always(dealt.index))}
+
+
+def _share_of_blind(
+    attributions: Attributions, dealt: Dealt, name: str, keep: Bool[Tensor, "h w"]
+) -> Float[np.ndarray, " m"]:
+    """Return how much of each map lies where a network is blind, over that part's share of the area."""
+    case, images = attributions.case, attributions.case.images[torch.from_numpy(dealt.index)]
+    subject = _built(name, lambda: blinded(case.subject, keep, case.images.mean((0, 2, 3))))
+    targets = _answers(attributions, name, dealt, lambda: subject.logits(images)).argmax(1)
     maps = attributions.explain(images, targets, subject)
-    blind = np.broadcast_to(~keep.numpy(), maps.shape)
-    return {("blind-share", MAP): (share_of_area(maps, blind), _always(targets))}
+    return share_of_area(maps, np.broadcast_to(~keep.numpy(), maps.shape))
 
 
 def _on_patches(attributions: Attributions, dealt: Dealt) -> Scores:

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Shaped
 
-from harness.evaluation_set import EvaluationSet
 from harness.measurements.base import Attributions, MapScore, Measured
 from harness.measurements.causes import causes
 from harness.measurements.scored import scored_against_nulls
@@ -102,7 +101,7 @@ def known_evidence(attributions: Attributions) -> Mapping[str, Known]:
     if pixels is not None:
         found[CAUSES] = pixels
     for name in sorted(case.faces.evidence, key=lambda name: name != MARK):
-        values = _on_input(case, name)
+        values = case.subject.spec.resized(case.faces.evidence[name])
         chosen = strongest(values) if name == DISPLACEMENT else values > 0
         none = ~chosen.any(axis=(1, 2))
         found[name] = Known(chosen, np.where(none, f"the image has no {name}", ""))
@@ -164,12 +163,3 @@ def _metrics(pixels: Bool[np.ndarray, "n h w"], *, only_mass: bool) -> dict[str,
         "localization-auc": lambda maps: localization_auc(maps, pixels),
         "intersection-over-union": lambda maps: intersection_over_union(maps, pixels),
     }
-
-
-def _on_input(case: EvaluationSet, name: str) -> Float[np.ndarray, "n h w"]:
-    """Return an evidence at the network's input size, by the nearest pixel."""
-    values = case.faces.evidence[name]
-    height, width = case.images.shape[-2:]
-    rows = np.arange(height) * values.shape[1] // height
-    columns = np.arange(width) * values.shape[2] // width
-    return values[:, rows][:, :, columns]

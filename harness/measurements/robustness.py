@@ -1,7 +1,7 @@
 """Whether a map holds where it should: under noise, under a shift of brightness, under another seed."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,9 @@ def _distances(here: View, near: View) -> Float[np.ndarray, "n s"]:
     return distances
 
 
+OF_INNER = "relative-representation-stability"
+UNHEARD = "the network has no last layer with weights that takes one row an image, whose input would be compared"
+
 SCORES_OF_COPIES: dict[str, Score] = {
     "max-sensitivity": lambda here, near, kept: robustness.max_sensitivity(here.maps, near.maps, kept),
     "average-sensitivity": lambda here, near, kept: robustness.average_sensitivity(here.maps, near.maps, kept),
@@ -70,7 +73,7 @@ SCORES_OF_COPIES: dict[str, Score] = {
     "relative-output-stability": lambda here, near, kept: robustness.relative_output_stability(
         here.maps, near.maps, here.logits, near.logits, kept, robustness.length_change
     ),
-    "relative-representation-stability": lambda here, near, kept: robustness.relative_representation_stability(
+    OF_INNER: lambda here, near, kept: robustness.relative_representation_stability(
         here.maps, near.maps, here.inner, near.inner, kept, robustness.length_change
     ),
 }
@@ -84,7 +87,8 @@ class Robustness:
     Every metric of noisy copies is measured again with the image's donor as its only copy: the transplant null. The
     gain is how much less the map moves under noise. Copies in which the prediction changed do not count. An explainer
     that draws at random draws anew for each copy, so that its own unrest is part of what is measured. The
-    representation is what reaches the last layer with weights.
+    representation is what reaches the last layer with weights; of a network that has none, or one that takes no row an
+    image, ``relative-representation-stability`` is not scored.
 
     Attributes
     ----------
@@ -115,7 +119,8 @@ class Robustness:
                 MAP: score(here, copies, kept),
                 TRANSPLANT: score(here, others, np.ones((len(kept), 1), dtype=bool)),
             }
-            rows += rows_against_nulls(some, metric, found)
+            unknown = metric == OF_INNER and not here.inner.shape[-1]
+            rows += rows_against_nulls(some, metric, found, lacking=np.full(len(kept), UNHEARD * unknown, dtype=object))
         return rows
 
     def _views(self, some: Attributions) -> tuple[View, View, Bool[np.ndarray, "n s"]]:
@@ -147,20 +152,28 @@ def _answers(case: EvaluationSet, copies: Float[Tensor, "n s c h w"]) -> Mapping
 
 
 def _reached(subject: Subject, images: Tensor) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n f"]]:
-    """Return the logits, and what reaches the last layer with weights."""
+    """Return the logits, and what reaches the last layer with weights: of no length where that is no row an image."""
     weighted = [name for name in subject.layers if list(subject.layer(name).parameters(recurse=False))]
-    with _overheard(subject.layer(weighted[-1])) as heard:
+    heard: list[Tensor] = []
+    with _overheard(subject.layer(weighted[-1]), heard) if weighted else nullcontext():
         logits = subject.logits(images).double().cpu().numpy()
-    return logits, torch.cat(heard).double().cpu().numpy()
+    inner = torch.cat(heard) if len({each.shape[1:] for each in heard}) == 1 else torch.zeros(0)
+    if len(inner) != len(images):
+        return logits, np.zeros((len(images), 0))
+    return logits, inner.double().cpu().numpy()
 
 
 @contextmanager
-def _overheard(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """Keep what reaches a layer, a row an image."""
-    heard: list[Tensor] = []
-    handle = layer.register_forward_pre_hook(lambda _m, reaching: heard.append(reaching[0].detach().flatten(1).clone()))
+def _overheard(layer: nn.Module, heard: list[Tensor]) -> Iterator[None]:
+    """Keep what reaches a layer, by position or by keyword, a row an image."""
+
+    def hear(_layer: nn.Module, by_place: tuple[Any, ...], by_name: dict[str, Any]) -> None:
+        reaching = [each for each in (*by_place, *by_name.values()) if isinstance(each, Tensor)]
+        heard.extend(each.detach().flatten(1).clone() for each in reaching[:1])
+
+    handle = layer.register_forward_pre_hook(hear, with_kwargs=True)
     try:
-        yield heard
+        yield
     finally:
         handle.remove()
 

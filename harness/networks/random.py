@@ -113,10 +113,11 @@ def _draw(layer: nn.Module, generator: torch.Generator) -> None:
 def _keep_scale(drawn: Subject, wanted: Mapping[str, float], images: Tensor) -> None:
     """Bring each random layer's output to the wanted spread, and normalisations to what reaches them, in one pass."""
 
-    def take_statistics(layer: Any, reaching: tuple[Tensor, ...]) -> None:
-        axes = [axis for axis in range(reaching[0].ndim) if axis != 1]
-        layer.running_mean.copy_(reaching[0].mean(axes))
-        layer.running_var.copy_(reaching[0].var(axes, correction=0))
+    def take_statistics(layer: Any, by_place: tuple[Tensor, ...], by_name: dict[str, Tensor]) -> None:
+        reaching = (*by_place, *by_name.values())[0]
+        axes = [axis for axis in range(reaching.ndim) if axis != 1]
+        layer.running_mean.copy_(reaching.mean(axes))
+        layer.running_var.copy_(reaching.var(axes, correction=0))
 
     def rescale(layer: nn.Module, output: Tensor, spread: float) -> Tensor:
         found = output.std(correction=0)
@@ -134,7 +135,7 @@ def _keep_scale(drawn: Subject, wanted: Mapping[str, float], images: Tensor) -> 
         layer = drawn.layer(name)
         if isinstance(layer, BATCH_NORMS) and layer.track_running_stats:
             if position > first:  # what runs before the first random layer is as it was trained
-                handles.append(layer.register_forward_pre_hook(take_statistics))
+                handles.append(layer.register_forward_pre_hook(take_statistics, with_kwargs=True))
         elif name in wanted:
             handles.append(layer.register_forward_hook(lambda m, _i, out, spread=wanted[name]: rescale(m, out, spread)))
     try:

@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float, Int
 from scipy.stats import rankdata
 from torch import Tensor
-from torch.nn import functional
 
 from harness.digest import digest, image_keys
 from harness.effects import additive_cells, cause_maps, cell_maps
@@ -132,9 +131,7 @@ def true_causes(case: EvaluationSet) -> Float[np.ndarray, "n h w"]:
     elif has_causes(faces):
         maps, index = cause_maps(case.subject, replace(faces, labels=case.targets))
         causes[index] = maps
-    size = case.images.shape[-2:]
-    large = functional.interpolate(torch.from_numpy(causes)[:, None], size, mode="nearest-exact")[:, 0]
-    return large.numpy()
+    return case.subject.spec.resized(causes)
 
 
 def _noisy(
@@ -163,7 +160,10 @@ class _Known:
     known: Float[np.ndarray, "n h w"]
 
     def __call__(self, subject: object, images: Tensor, targets: Tensor, *, maps: str) -> Float[np.ndarray, "m h w"]:
-        """Return the maps of some of the images."""
-        place = {int(key): number for number, key in enumerate(self.keys)}
+        """Return the maps of some of the images; of copies of one picture, that of the first of which one is known."""
+        place: dict[int, int] = {}
+        for number, key in enumerate(map(int, self.keys)):
+            if key not in place or not self.known[place[key]].any():
+                place[key] = number
         found: np.ndarray = self.known[[place[int(key)] for key in image_keys(images)]]
         return found

@@ -227,8 +227,9 @@ class NoisyLinearFill(Fill):
     Parameters
     ----------
     noise
-        Standard deviation in input units; zero adds none. The default suits inputs whose range is about one;
-        give .01 * (high - low) otherwise. Values may leave [low, high] by the noise, never by interpolation.
+        Standard deviation in input units, one for all channels or one for each; zero adds none. The default suits
+        inputs whose range is about one; give .01 of each channel's range otherwise, which differ where mean and std
+        do. Values may leave [low, high] by the noise, never by interpolation.
 
     Raises
     ------
@@ -236,15 +237,18 @@ class NoisyLinearFill(Fill):
         If `noise` is negative or not finite.
     """
 
-    noise: float = 0.01
+    noise: float | tuple[float, ...] = 0.01
 
     def __post_init__(self) -> None:
-        if not 0 <= self.noise < np.inf:
+        if not all(0 <= each < np.inf for each in np.atleast_1d(self.noise)):
             raise ValueError(f"noise of {self.noise}; give a standard deviation of zero or more")
 
     def prepare(self, images: Float[Tensor, "n c h w"]) -> Replacement:
         """Set up the neighbours' weights."""
-        return _Imputation(images.detach(), image_keys(images), self.noise)
+        noise = np.atleast_1d(self.noise)
+        if len(noise) not in (1, images.shape[1]):
+            raise ValueError(f"noise of {len(noise)} channels, the images have {images.shape[1]}")
+        return _Imputation(images.detach(), image_keys(images), noise[:, None, None])
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,7 +287,7 @@ class _Imputation:
 
     images: Tensor
     keys: Int[np.ndarray, " n"]
-    noise: float
+    noise: Float[np.ndarray, "c 1 1"]
 
     def __call__(self, removed: Bool[np.ndarray, "n h w"], seed: int) -> Float[Tensor, "n c h w"]:
         """Solve one system an image and add the noise that the seed gives."""

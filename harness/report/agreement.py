@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from harness.report import wording
-from harness.store import RunFolder
+from harness.store import RunFolder, deciding_p
 
 SCORE = ["explainer", "name", "variant", "image", "target"]
 CLAIM = ["explainer", "check", "class"]
@@ -32,7 +32,7 @@ class Differences:
         scores in both runs, how many ``differ`` at all and by more than :data:`NOTED`, the ``largest`` difference in
         the metric's unit, the explainer it is ``of``, and how many are ``defined`` in one run alone.
     verdicts
-        One row a verdict that is another: its two values, with effect, interval, adjusted p of both and the margin, and
+        One row a verdict that is another: its two values, with effect, interval, deciding p of both and the margin, and
         whether it is ``on_margin`` (:data:`ON_MARGIN`).
     scores, differ
         Scores in both runs, and how many of them differ at all.
@@ -71,7 +71,7 @@ def differences(first: RunFolder, second: RunFolder) -> Differences:
         Where a table of a run is missing or damaged.
     """
     scores = _paired(first.named_scores, second.named_scores, SCORE)
-    verdicts = _paired(first.verdicts, second.verdicts, CLAIM)
+    verdicts = _paired(_deciding(first.verdicts), _deciding(second.verdicts), CLAIM)
     matched = scores[scores["_merge"] == "both"]
     both = verdicts[verdicts["_merge"] == "both"].rename(columns={"margin_first": "margin"})
     kept = [*CLAIM, "margin", "on_margin", *(f"{name}_{run}" for run in ("first", "second") for name in VERDICT)]
@@ -95,6 +95,11 @@ def differences(first: RunFolder, second: RunFolder) -> Differences:
 TURNS = ({"pass", "inconclusive"}, {"fail", "inconclusive"})
 """Between what a verdict on its margin may turn: rounding makes no claim its opposite, nor one that does not apply."""
 VERDICT = ("verdict", "effect", "low", "high", "p_adjusted")
+
+
+def _deciding(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Return verdicts with the p that stands for each in place of that for the claim."""
+    return verdicts.assign(p_adjusted=[deciding_p(row) for row in verdicts.to_dict("records")])
 
 
 def _paired(first: pd.DataFrame, second: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.report import ladder, queries, wording
 from harness.report.queries import ALL
-from harness.store import RunFolder
+from harness.store import RunFolder, clearance
 
 Row = dict[str, Any]
 """One verdict, by the names of its columns."""
@@ -227,7 +227,7 @@ def _why(run: RunFolder, belief: Belief) -> str:
         told = dict.fromkeys(str(reason) for reason in reasons if reason)
         return "Not judged: " + (_shortened(list(told), "; ") or "no verdict was stored") + "."
     if belief.state is State.BELIEVED:
-        tightest = min(belief.because, key=_clearance)
+        tightest = min(belief.because, key=clearance)
         count = len(belief.because)
         if count == 1:
             return f"The one claim that applies holds: {said(run, tightest)}."
@@ -247,7 +247,7 @@ def brief(run: RunFolder, belief: Belief) -> str:
     if belief.state is State.OPEN:
         row = max(belief.because, key=lambda each: -1.0 if pd.isna(each["p_adjusted"]) else float(each["p_adjusted"]))
     else:
-        row = (min if belief.state is State.BELIEVED else max)(belief.because, key=_clearance)
+        row = (min if belief.state is State.BELIEVED else max)(belief.because, key=clearance)
     if pd.isna(row["effect"]):
         number = "could not be asked"
     else:
@@ -260,12 +260,6 @@ def brief(run: RunFolder, belief: Belief) -> str:
         State.ELSEWHERE: f"Answers what a small change would do, not what counted: {row['check']} {number}{others}.",
         State.OPEN: f"No claim fails, but not settled: {row['check']} {number}{others}.",
     }[belief.state]
-
-
-def _clearance(row: Row) -> float:
-    """Return how far the interval stays from the margin, infinite where it has no interval."""
-    ends = [abs(float(row[end]) - float(row["margin"])) for end in ("low", "high") if not pd.isna(row[end])]
-    return min(ends, default=float("inf"))
 
 
 def _shortened(parts: Sequence[str], between: str) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from harness.report import wording
 from harness.report.queries import ALL
-from harness.store import CheckRecord, RunFolder
+from harness.store import CheckRecord, RunFolder, deciding_p
 
 KEEP = "; its figures go with the run, give out=folder to keep them"
 
@@ -32,7 +32,7 @@ def said(run: RunFolder, row: "pd.Series[Any]", *, stays: bool = True) -> str:
         f"{row['explainer']}{where}: {_rung(run, check)}claimed that {check.claim} "
         f"(effect {bound} {row['margin']:g}); found {wording.number(row['effect'], signed=True)} "
         f"({wording.interval(row['low'], row['high'])}) over {row['n']} {counted}{people}, "
-        f"adjusted p = {_deciding_p(row):.2g}" + (f"; see {run.path / check.figure}" if stays else KEEP)
+        f"adjusted p = {deciding_p(row):.2g}" + (f"; see {run.path / check.figure}" if stays else KEEP)
     )
 
 
@@ -42,8 +42,3 @@ def _rung(run: RunFolder, check: CheckRecord) -> str:
         return ""
     claim = next(each.claim for each in run.record.rungs if each.number == check.rung)
     return f"rung {check.rung} ({claim}), "
-
-
-def _deciding_p(row: "pd.Series[Any]") -> float:
-    """Return the corrected p on which the verdict rests: of a fail, that against the claim."""
-    return float(row["p_fail_adjusted" if row["verdict"] == "fail" else "p_adjusted"])

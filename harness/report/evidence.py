@@ -8,7 +8,7 @@ import pandas as pd
 
 from harness.report import answer, queries, wording
 from harness.report.queries import ALL
-from harness.store import CheckRecord, RunFolder
+from harness.store import CheckRecord, RunFolder, deciding_p
 
 MOST_ROWS = 4000
 """Verdicts that a page holds; of a larger run it has those over all images, and the tables have all."""
@@ -120,7 +120,7 @@ def _row(run: RunFolder, row: Mapping[str, Any]) -> Row:
         wording.number(row["effect"], signed=True) if known else "–",
         wording.interval(row["low"], row["high"]) if known and not pd.isna(row["low"]) else "–",
         answer.counted(dict(row)) if known else "–",
-        "–" if pd.isna(row["p_adjusted"]) else wording.bare_chance(float(row["p_adjusted"])),
+        "–" if pd.isna(deciding_p(row)) else wording.bare_chance(deciding_p(row)),
     )
     name, where = str(row["explainer"]), str(row["class"])
     link = anchor(run, str(row["check"]), name) if where == ALL else ""

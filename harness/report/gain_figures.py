@@ -27,7 +27,7 @@ from harness.report.style import (
     title_room,
 )
 from harness.statistics import Interval, people_interval
-from harness.store import RunFolder
+from harness.store import RunFolder, deciding_p
 
 GAINS = (
     ("deletion-gain", "spectrum-null"),
@@ -192,7 +192,7 @@ def _recall_verdict(run: RunFolder, name: str) -> str:
         return ""
     row = held.iloc[0]
     said = "confusion-recall: " + tables.cell(str(row["verdict"]), float(row["effect"]))
-    return said if pd.isna(row["effect"]) else f"{said}, corrected {wording.chance(float(row['p_adjusted']))}"
+    return said if pd.isna(row["effect"]) else f"{said}, corrected {wording.chance(deciding_p(row))}"
 
 
 def _named_points(ax: Axes, recall: pd.Series, score: pd.Series, paint: str) -> None:

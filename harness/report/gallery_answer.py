@@ -11,7 +11,7 @@ from harness.report.answer import State
 from harness.report.effects import effect_table
 from harness.report.queries import ALL
 from harness.statistics.relabelling import EXACT_UP_TO
-from harness.store import RunFolder
+from harness.store import RunFolder, deciding_p
 
 QUESTION = "A few classes do best. Is it because of what the maps show?"
 NAMED = ("Happy", "Surprise")
@@ -166,12 +166,13 @@ def _class_check(run: RunFolder, names: Sequence[str], checks: Sequence[str]) ->
 
 def _class_finding(row: dict[object, object]) -> str:
     """Return one method's correlation over classes with its p, or why there is none."""
-    effect, p, adjusted = (float(str(row[key])) for key in ("effect", "p", "p_adjusted"))
+    effect = float(str(row["effect"]))
     if math.isnan(effect):
         return f"{row['explainer']} not judged ({row['reason'] or 'undefined'})"
+    p = float(str(row["p_fail" if row["verdict"] == "fail" else "p"]))
     return (
         f"{row['explainer']} {row['verdict']} (rank correlation {wording.number(effect, signed=True)} over {row['n']} "
-        f"classes, {_chance_of(p, int(str(row['n'])))}, corrected {wording.chance(adjusted)})"
+        f"classes, {_chance_of(p, int(str(row['n'])))}, corrected {wording.chance(deciding_p(row))})"
     )
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from harness.errors import UsageError
+from harness.names import own_label
 from harness.report import latex, wording
 
 WIDTH = 120
@@ -181,7 +182,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     }
     made = pd.DataFrame(cells, index=by_class.index, dtype="object")
     made = made if table.attrs["by"] == "class" else made.T
-    return made.rename_axis(table.attrs["by"]).reset_index()
+    return _flat(made.rename_axis(table.attrs["by"]))
 
 
 def _compared(table: pd.DataFrame) -> pd.DataFrame:
@@ -229,7 +230,7 @@ _SIGNED = ("effect", "low", "high")
 
 def _flat(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with its index as a column, where that says anything."""
-    return table.reset_index() if table.index.name else table
+    return table.reset_index(names=own_label(str(table.index.name), table.columns)) if table.index.name else table
 
 
 def _strings(shown: pd.DataFrame) -> list[list[str]]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
+from harness.names import own_label
 from harness.report import queries, ranks, reliability, wording
 from harness.report.queries import ALL, DEFAULT_METRIC, Counts
 from harness.report.rendering import records, render
@@ -113,8 +114,8 @@ def per_class_verdicts(run: RunFolder) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        Columns ``explainer``, ``check``, ``n`` (range over the classes, defined of asked) and one a class of the
-        subject; a class without images says so.
+        Columns ``explainer``, ``check``, ``n`` (range over the classes, defined of asked), each marked where a class is
+        called so (:func:`own_label`), and one a class of the subject; a class without images says so.
     """
     held = run.verdicts[run.verdicts["class"] != ALL]
     names, shown = list(queries.families(run)), [c for c in queries.checks(run) if c in set(held["check"])]
@@ -123,9 +124,13 @@ def per_class_verdicts(run: RunFolder) -> pd.DataFrame:
     keys = [key for name in names for check in shown if (key := f"{name}\0{check}") in judged]
     made = _cells(keyed, "key", "class").reindex(index=keys, columns=queries.classes(run)).fillna("no images")
     counted = _images(keyed, "key")
-    made.insert(0, "n", [counted.get(key, "–") for key in keys])
-    made.insert(0, "check", [key.split("\0")[1] for key in keys])
-    made.insert(0, "explainer", [key.split("\0")[0] for key in keys])
+    own = {
+        "explainer": [key.split("\0")[0] for key in keys],
+        "check": [key.split("\0")[1] for key in keys],
+        "n": [counted.get(key, "–") for key in keys],
+    }
+    for place, (label, column) in enumerate(own.items()):
+        made.insert(place, own_label(label, queries.classes(run)), column)
     made = made.reset_index(drop=True).rename_axis(columns=None)
     made.attrs = {
         "kind": "verdicts", "title": "verdicts class by class: mark and effect", "records": records(held),

@@ -36,6 +36,7 @@ from harness.store.schema import (
 )
 from harness.store.shared import SharedPieces, shared_pieces
 from harness.store.shelf import AwayFolder, Lender, Shelf
+from harness.store.verdicts import clearance, deciding_p
 
 __all__ = [
     "BLANK",
@@ -70,6 +71,8 @@ __all__ = [
     "SharedPieces",
     "Shelf",
     "SubjectRecord",
+    "clearance",
+    "deciding_p",
     "frame",
     "joined",
     "shared_pieces",

@@ -65,7 +65,7 @@ LADDER = {
 }  # fmt: skip
 """One row an explainer, class ("all" or a name) and rung; resolution in pixels of a cell's side, 0 where it has none.
 
-Effect, interval, p and n are those of the claim that decides the rung: `check`.
+Effect, interval, p (of a fail, that against the claim) and n are those of the claim that decides the rung: `check`.
 """
 
 EXAMINATIONS = {

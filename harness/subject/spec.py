@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 from torch.nn import functional
 
@@ -100,11 +100,23 @@ class InputSpec:
                 f"the pictures have {images.shape[1]} channels, but the network reads {self.channels} (means in its "
                 "InputSpec); give as many"
             )
-        images = images.expand(-1, self.channels, -1, -1)
-        if images.shape[-2:] != (self.height, self.width):
-            images = functional.interpolate(images, (self.height, self.width), mode="bilinear", align_corners=False)
+        images = self._resized(images.expand(-1, self.channels, -1, -1))
         mean, std = (torch.tensor(v)[:, None, None] for v in (self.mean, self.std))
         return ((images / 255 - mean) / std).contiguous()
+
+    def resized(self, maps: Shaped[np.ndarray, "n h w"]) -> Float[np.ndarray, "n height width"]:
+        """Return what is known of each pixel of a picture, where the network reads it: resized as pictures are.
+
+        So it lies where the picture that it tells of lies, and is zero where nothing of it reaches the network.
+        """
+        known = torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))
+        return self._resized(known[:, None])[:, 0].numpy()
+
+    def _resized(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c height width"]:
+        """Return images at the size that the network reads."""
+        if images.shape[-2:] == (self.height, self.width):
+            return images
+        return functional.interpolate(images, (self.height, self.width), mode="bilinear", align_corners=False)
 
     def to_grey(self, images: Float[Tensor, "n c height width"]) -> Float[np.ndarray, "n height width"]:
         """Return prepared images as grey pictures in 0 to 1, for showing and for edges."""

@@ -250,6 +250,21 @@ def test_an_explainer_that_tells_classes_is_right_for_the_runner_up_too(case: Ev
         assert np.nanmean(values(scores, metric + "-gain", "predicted")) > 0
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_contrast_is_asked_of_the_classes_that_a_network_has_and_not_of_those_that_occur(classes: int) -> None:
+    """Of two, one is all that the other is not; of three of which two occur, their difference is one of its own."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, classes))
+    pictures = np.random.default_rng(0).integers(0, 255, (8, SIDE, SIDE), dtype=np.uint8)
+    subject = Subject(network, name="some", classes=CLASSES[:classes], spec=SPEC)
+    whole = make_case(subject, FaceSet("noise", pictures, subject.classes, np.zeros(8, int)))
+    few = replace(whole, judged=(0, 1))
+    maps = np.random.default_rng(1).normal(size=pictures.shape).astype(np.float32)
+    attributions = Attributions(few, maps, explain=lambda x, y: -maps[: len(x)], shared=kept_once())
+    told = set(names_in(CellsByClass(GAMES, 100).measure(attributions).scores))
+    rival = {"settled-pairs-rival", "settled-pairs-rival-gain"}
+    assert told == (rival if classes == 2 else rival | {name.replace("rival", "contrast") for name in rival})
+
+
 def test_a_map_of_the_predicted_class_whatever_is_asked_gains_nothing(case: EvaluationSet) -> None:
     chosen = GAMES.chosen(case)
     maps = contributions(case)

@@ -114,12 +114,12 @@ REASONS = {
     "towards a fail": (
         found(-0.1, -0.3, 0.2, spread=replace(SPREAD, shift=-0.1)),
         Correction(1.0, 0.05),
-        r"^adjusted p = 0\.05 and the interval holds the margin; about 48 images would settle it$",
+        r"^adjusted p against the claim = 0\.05 and the interval holds the margin; about 48 images would settle it$",
     ),
     "nothing would": (
         found(0.1, 0.0, 0.2, spread=replace(SPREAD, shift=0.0)),
         Correction(0.5, 0.5),
-        r"^adjusted p = 0\.5 and the interval holds the margin$",
+        r"^adjusted p against the claim = 0\.5 and the interval holds the margin$",
     ),
     "over classes": (Finding(EVERYTHING, 7, 0, 0.3, p=0.3, p_fail=0.7), Correction(1.0, 1.0), "^adjusted p = 1$"),
 }
@@ -260,3 +260,13 @@ def test_every_check_states_its_claim_margin_and_figure(name: str) -> None:
     assert made.name == name
     assert all((made.family, made.claim, made.control, made.margin_reason, made.reference, made.needs))
     assert made.figure.startswith("figures/")
+
+
+def test_a_claim_that_is_not_tested_has_no_p_of_its_steps() -> None:
+    nothing = found(np.nan, np.nan, np.nan, p=np.nan, p_fail=np.nan)
+    table = judged([check([good(1e-5)], "tested", rung=7), check([nothing], "not", rung=7)], EVIDENCE, ["e"])
+    held = table.set_index("check")
+    assert held.loc["tested", ["p_adjusted", "p_fail_adjusted"]].notna().all()
+    assert held.loc["not", ["p_adjusted", "p_fail_adjusted"]].isna().all()
+    made = corrected(np.array([[np.nan], [1e-5]]), np.array([[np.nan], [1.0]]), ["7", "7"], ALPHA)
+    assert np.isnan([made.level[0, 0], made.level_fail[0, 0]]).all()

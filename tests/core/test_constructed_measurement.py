@@ -148,6 +148,20 @@ def test_a_map_by_place_ranks_no_tiles_and_sees_where_the_network_is_blind(case:
     assert found["dead-tile-share"] > 0.5
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_luck_in_the_halves_that_are_drawn_hides_no_map_that_stays_where_it_is(case: EvaluationSet, seed: int) -> None:
+    """Halves are few and shared by many pictures: what lies in one corner would be seen by all of them, or by none."""
+
+    def in_a_corner(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        found = torch.zeros(len(images), *images.shape[2:])
+        found[:, :3, :3] = 1 + images[:, 0, :3, :3].abs()
+        return found
+
+    shares = scores(replace(case, seed=seed), named("corner", in_a_corner), BLIND)["value"]
+    # Both halves are of one area, so that the shares of mass add up to it: to rounding of sums of single precision.
+    np.testing.assert_allclose(shares, 1.0, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["edges", "random"])
 def test_a_map_that_knows_nothing_has_its_share_where_nothing_counts(case: EvaluationSet, name: str) -> None:
     found = means(case, name, TILES) | means(case, name, BLIND)
@@ -293,7 +307,13 @@ def test_scores_repeat_and_do_not_depend_on_the_order_of_images(case: Evaluation
 
 @pytest.mark.parametrize("measurement", ALL, ids=lambda each: each.name)
 def test_another_seed_draws_other_networks(case: EvaluationSet, measurement: Any) -> None:
-    one, two = (scores(each, "edges", measurement) for each in (case, replace(case, seed=1)))
+
+    def mixed(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        """In part what the network sees: a map in one place has the same share of two halves together."""
+        seen = torch.as_tensor(registered()["input-x-gradient"].maps(subject, images, targets, 0))
+        return seen / seen.abs().amax((1, 2), keepdim=True) + by_place(subject, images, targets)
+
+    one, two = (scores(each, named("mixed", mixed), measurement) for each in (case, replace(case, seed=1)))
     assert one["value"].tolist() != two["value"].tolist()
 
 
@@ -367,6 +387,27 @@ def test_a_map_that_says_nothing_of_a_built_network_is_told_from_what_nobody_can
         assert set(before["status"]) == {"ok"}
         assert 0 < (after["status"] == "silent").sum() < len(after)
         assert set(after["status"]) == {"ok", "silent"}
+
+
+def refusing(made: Explainer, plain: str) -> Explainer:
+    """The same explainer, which takes no network but the subject."""
+
+    def maps(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        if subject.digest != plain:
+            raise ValueError("a network of another shape")
+        return torch.as_tensor(made.maps(subject, images, targets, 0))
+
+    return named("refusing", maps)
+
+
+@pytest.mark.parametrize(("check", "measurement"), [("tile-ranks", TILES), ("blind", BLIND), ("planted", PLANTED)])
+def test_a_refusal_of_a_built_network_is_told_where_it_is_judged(
+    case: EvaluationSet, check: str, measurement: Any
+) -> None:
+    held = scores(case, refusing(registered()["gradient"], case.subject.digest), measurement).assign(explainer="e")
+    found = CHECKS[check].judge(CHECKS[check], Evidence(held, frame(MATRICES), CLASSES, 0), "e")[0]
+    assert (found.n, found.undefined) == (0, held["image"].nunique())
+    assert "a network of another shape" in found.reason
 
 
 def test_an_explainer_earns_nothing_by_silence_on_a_built_network(case: EvaluationSet) -> None:

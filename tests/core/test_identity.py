@@ -378,3 +378,11 @@ def test_a_library_of_another_environment_is_no_code_of_the_users_own() -> None:
     elsewhere = Path("/somewhere/else/lib/python3/site-packages/library/part.py")
     assert kind_of_file(elsewhere) is Kind.FOREIGN
     assert kind_of_file(Path("/somewhere/else/project/part.py")) is Kind.OWN
+
+
+def test_a_tensor_is_called_by_its_numbers_wherever_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One network has one name on every device: runs on two of them are of one subject."""
+    numbers = torch.arange(4.0)
+    here, other = content([numbers]).digest, content([numbers.double()]).digest
+    monkeypatch.setattr(torch.Tensor, "device", property(lambda _tensor: torch.device("cuda")))
+    assert content([numbers]).digest == here != other

@@ -10,9 +10,10 @@ from test_effects import with_counterfactuals
 from tiny import AGAIN, PATCHES, SPEC, bright_patch_faces, make_case, patch_subject
 
 from harness.evaluation_set import EvaluationSet
+from harness.faces.faceset import FaceSet
 from harness.metrics.similarity import spearman_similarity
 from harness.oracles.known import NOISE, ORACLE, known_maps, oracle_name, oracles, true_causes
-from harness.subject import Subject
+from harness.subject import InputSpec, Subject
 
 
 def anew(_what: object, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
@@ -106,3 +107,31 @@ def test_causes_come_first_when_images_are_chosen() -> None:
     last = replace(made, faces=np.arange(12, 18))
     case = make_case(patch_subject(), replace(faces, counterfactuals=last), per_class=2)
     assert set(case.faces.ids) == set(faces.ids[12:])
+
+
+def test_a_copy_of_which_nothing_is_known_takes_nothing_from_its_picture() -> None:
+    faces = with_counterfactuals()
+    known, count = faces.counterfactuals, len(faces.images)
+    assert known is not None
+    twice = FaceSet(
+        "twice", np.concatenate([faces.images] * 2), faces.classes, np.concatenate([faces.labels] * 2),
+        counterfactuals=known,
+    )  # fmt: skip
+    case = make_case(patch_subject(), twice)
+    truth = maps_of(case, ORACLE)
+    alone = maps_of(make_case(patch_subject(), faces), ORACLE)
+    assert len(truth) == 2 * count
+    np.testing.assert_array_equal(truth[case.faces.ids < count], alone)
+
+
+def test_causes_lie_where_pictures_do_when_they_are_shrunk() -> None:
+    """What a network reads of a mark is where the mark's own pixels, drawn on black, are not black."""
+    rng, spec = np.random.default_rng(0), InputSpec(24, 40)
+    mark = np.zeros((40, 96, 160), np.float32)
+    for image in mark:
+        top, left = rng.integers(0, 90), rng.integers(0, 154)
+        image[top : top + 5, left : left + 5] = 1
+    drawn = spec.prepare((255 * mark).astype(np.uint8))[:, 0].numpy() - spec.shade(0.0)[0]
+    found = spec.resized(mark)
+    np.testing.assert_array_equal(found > 0, drawn > 0)
+    assert (found > 0).any(axis=(1, 2)).all()

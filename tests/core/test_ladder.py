@@ -13,7 +13,7 @@ SIDES = {"cells-edges": 16, "cells-edges-fine": 8}
 def verdict(explainer: str, check: str, said: str, where: str = "all", effect: float = 0.3) -> dict[str, object]:
     return {
         "explainer": explainer, "check": check, "class": where, "verdict": said, "effect": effect, "low": effect - 0.1,
-        "high": effect + 0.1, "margin": 0.05, "p_adjusted": 0.001, "n": 20, "unit": "people",
+        "high": effect + 0.1, "margin": 0.05, "p_adjusted": 0.001, "p_fail_adjusted": 0.002, "n": 20, "unit": "people",
         "reason": f"because {said}",
     }  # fmt: skip
 
@@ -154,6 +154,18 @@ def test_the_deciding_claim_gives_the_numbers(said: str) -> None:
     row = made(*rows).query("rung == 3").iloc[0]
     assert (row["check"], row["effect"], row["unit"], row["n"]) == ("cells-edges-fine", -0.2, "people", 20)
     assert row["reason"] == f"cells-edges-fine: because {said}"
+
+
+def test_of_several_claims_that_fail_the_farthest_from_its_margin_gives_the_numbers_and_its_own_p() -> None:
+    rows = [verdict("a", "cells-edges", "fail", effect=-0.4), verdict("a", "cells-edges-fine", "fail", effect=0.0)]
+    row = made(*rows).query("rung == 3").iloc[0]
+    assert (row["check"], row["effect"], row["p_adjusted"]) == ("cells-edges", -0.4, 0.002)
+
+
+def test_of_several_claims_that_hold_the_nearest_to_its_margin_gives_the_numbers() -> None:
+    rows = [verdict("a", "cells-edges", "pass", effect=0.9), verdict("a", "cells-edges-fine", "pass", effect=0.2)]
+    row = made(*rows).query("rung == 3").iloc[0]
+    assert (row["check"], row["p_adjusted"]) == ("cells-edges-fine", 0.001)
 
 
 def test_numbers_of_a_rung_that_nothing_decides_are_undefined() -> None:

@@ -54,7 +54,11 @@ def test_a_class_that_is_no_text_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["all", "class", "recall", "mean-face", "mean-image", "Oracle", "truth-noise-40", "gradient defined"]
+    "name",
+    [
+        *("all", "class", "recall", "mean-face", "mean-image", "Oracle", "truth-noise-40", "gradient defined"),
+        *("p", "W", "difference", "images", "better"),
+    ],
 )
 def test_an_explainer_does_not_take_the_tables_own_words(tmp_path: Path, name: str) -> None:
     assert "a word of the tables themselves" in explainer_name_fault(name)

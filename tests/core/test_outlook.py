@@ -1,6 +1,7 @@
 """What a run would take is said before it, near what it then books, and nothing is made meanwhile."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 from harness.checks import CHECKS
 from harness.cli import planning
 from harness.cli.planning import planned
-from harness.evaluation import Request, evaluate
+from harness.errors import UsageError
+from harness.evaluation import Request, evaluate, examine
 from harness.evaluation.foreseen import NETWORKS
 from harness.evaluation.guessing import FEATURES, Guessing, read_off
 from harness.evaluation.outlook import Expected, Outlook, outlook
@@ -213,3 +215,13 @@ def test_borrowed_pieces_are_copied_and_nothing_is_given(tmp_path: Path) -> None
     np.testing.assert_array_equal(found["numbers"], np.arange(3))
     looking.remembered("4567", lambda: {"numbers": np.arange(2)})
     assert not borrowed.holds(looking.piece("4567"))
+
+
+@pytest.mark.parametrize("look", [outlook, lambda request, folder: examine(request, folder, no_progress)])
+def test_a_network_that_would_be_refused_is_refused_before_anything_is_foreseen_or_examined(
+    look: Callable[[Request, RunFolder], object], tmp_path: Path
+) -> None:
+    network = nn.Sequential(several().network, nn.Softmax(1))
+    request = replace(few(1), subject=Subject(network, name="soft", classes=CLASSES, spec=SPEC))
+    with pytest.raises(UsageError, match="probabilities"):
+        look(request, RunFolder(tmp_path / "run"))

@@ -16,7 +16,7 @@ from harness.errors import ExplainerFault
 from harness.evaluation_set import EvaluationSet
 from harness.explainers.gradient import gradient, input_x_gradient
 from harness.measurements import Agreement, Attributions, Measured, Measurement, Robustness, Seeds
-from harness.measurements.robustness import SCORES_OF_COPIES
+from harness.measurements.robustness import OF_INNER, SCORES_OF_COPIES, UNHEARD
 from harness.metrics.cards import metric_cards
 from harness.subject import Subject
 
@@ -317,3 +317,56 @@ def test_noise_is_a_share_of_each_channels_own_range() -> None:
     found = noise_by_channel(lambda case, spying: TEST.measure(attributions(case, spying)), TEST.per_class)
     # Of 3,888 draws and more, whose error is 1.2 per cent.
     assert found == pytest.approx([0.02] * 3, rel=0.06)
+
+
+class Branches(nn.Module):
+    """A network whose last layer with weights reads two halves of the picture one after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read = nn.Linear(SIDE * SIDE // 2, len(CLASSES))
+
+    def forward(self, images: Tensor) -> Tensor:
+        upper, lower = images.flatten(1).chunk(2, dim=1)
+        answer: Tensor = self.read(upper) - self.read(lower)
+        return answer
+
+
+class Weights(nn.Module):
+    """A network without any layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(SIDE * SIDE, len(CLASSES)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flatten(1) @ self.weight
+
+
+class ByName(nn.Module):
+    """A network that gives its last layer what it reads by keyword."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.read = nn.Conv2d(1, 2, 3), nn.Linear(2 * (SIDE - 2) ** 2, len(CLASSES))
+
+    def forward(self, images: Tensor) -> Tensor:
+        answer: Tensor = self.read(input=self.first(images).relu().flatten(1))
+        return answer
+
+
+@pytest.mark.parametrize(("head", "heard"), [(Branches, False), (Weights, False), (ByName, True)])
+def test_what_reaches_an_odd_last_layer_is_heard_or_not_scored_and_the_rest_is(
+    head: type[nn.Module], *, heard: bool
+) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = head()
+    odd = make_case(Subject(network, name="odd", classes=CLASSES, spec=SPEC), bright_patch_faces(9))
+    found = TEST.measure(attributions(odd, picture))
+    for metric in SCORES_OF_COPIES:
+        scored = np.isfinite(values(found, metric))
+        assert scored.all() == (heard or metric != OF_INNER)
+        assert scored.any() == scored.all()
+    if not heard:
+        assert reasons(found, OF_INNER) == {UNHEARD}

@@ -84,3 +84,11 @@ def test_a_claim_that_turns_round_or_ceases_to_apply_was_not_on_its_margin(run: 
 def test_what_one_run_lacks_is_counted(run: RunFolder) -> None:
     lacking = Held(run.scores.iloc[1:], run.verdicts.iloc[2:], run.record)
     assert differences(run, lacking).unmatched == 3
+
+
+def test_the_p_of_a_verdict_is_that_on_which_it_rests(run: RunFolder) -> None:
+    row = run.verdicts.index[run.verdicts["verdict"] == "fail"][0]
+    (line,) = differences(run, moved(run, verdict=(row, "inconclusive"))).lines()
+    failed, unsettled = line.split(" -> ")
+    assert failed.endswith(f"adjusted p {run.verdicts.loc[row, 'p_fail_adjusted']:.3g}")
+    assert f"adjusted p {run.verdicts.loc[row, 'p_adjusted']:.3g}" in unsettled

@@ -9,6 +9,7 @@ from tiny import a_record, an_explainer
 
 from harness.checks.ladder import RUNGS, uncalibrated_rungs
 from harness.metrics.score import Score
+from harness.names import TABLES_OWN
 from harness.report import answer, grids, ladder, ladder_figure
 from harness.report.answer import Belief, State
 from harness.report.ladder_figure import shares
@@ -236,3 +237,7 @@ def test_every_standing_has_its_words_and_its_mark(state: State, few: RunFolder)
     belief = Belief(str(row["explainer"]), "all", state, (row,))
     assert answer.brief(few, belief)
     assert grids.STATES[state]
+
+
+def test_no_explainer_can_be_called_as_a_column_of_a_table_of_rungs() -> None:
+    assert {str(name).lower() for name in ladder.class_table(Run()).columns} - set(REACHED) <= TABLES_OWN

@@ -11,7 +11,7 @@ from conftest import Make
 from PIL import Image
 from synthetic import FACES, Plan
 
-from harness.report import figures, map_picker, page
+from harness.report import evidence, figures, map_picker, page, wording
 from harness.store import RunFolder
 
 VOID = {"meta", "img", "br"}
@@ -200,3 +200,15 @@ def test_a_run_of_one_explainer_and_two_classes_has_a_page(make: Make, monkeypat
     monkeypatch.setattr(figures, "save_figures", lambda run: [])
     plan = replace(Plan(), classes=FACES[:2], families=(("gradient", "gradient"),), empty="", gaps="", broken="")
     assert "1 ways" not in page.write_page(make(plan)).read_text()
+
+
+@pytest.mark.parametrize("verdict", ["pass", "fail", "inconclusive"])
+def test_the_p_beside_a_verdict_is_that_on_which_it_rests(few: RunFolder, verdict: str) -> None:
+    """Of a fail the p for the claim is near 1, and says the opposite of what the verdict says."""
+    stated = few.verdicts["check"].isin([each.name for each in few.record.checks])
+    row = few.verdicts[stated & (few.verdicts["verdict"] == verdict)].iloc[0]
+    stands = row["p_fail_adjusted"] if verdict == "fail" else row["p_adjusted"]
+    told = next(each for each in evidence.claims(few, {}) if each.name == row["check"])
+    (said,) = [each for each in told.rows if (each.explainer, each.where) == (row["explainer"], row["class"])]
+    assert said.numbers[-1] == wording.bare_chance(stands)
+    assert stands < 0.1

@@ -13,6 +13,7 @@ from tiny import a_record, an_explainer
 from harness.cli.main import main
 from harness.metrics.cards import described
 from harness.metrics.score import Score
+from harness.names import TABLES_OWN
 from harness.report import rank_figure, ranks, reliability, rendering
 from harness.statistics import friedman, krippendorff_alpha
 from harness.store import SCORES, CheckRecord, Examples, RunFolder, frame
@@ -284,3 +285,11 @@ def test_where_nothing_decides_the_command_says_what_to_name(small: RunFolder, c
 def test_the_page_has_the_tables(html: str) -> None:
     assert 'id="ranks"' in html
     assert "How far explainers agree on what is large" in html
+
+
+def test_no_explainer_can_be_called_as_a_column_of_the_ranks() -> None:
+    table = ranks.rank_table(
+        settled([0.9, 0.8, 0.7, 0.5, 1.0], [0.5, 0.6, 0.4, 0.5, 1.0], [0.3, 0.2, 0.1, 0.5, 1.0]),
+        [("settled-pairs", "map")],
+    )
+    assert {str(name).lower() for name in table.columns} - {name for name in FAMILIES} <= TABLES_OWN

@@ -1,14 +1,18 @@
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from synthetic import Plan
 from tiny import EXACT, names_in, with_record
 
 from harness.errors import UsageError
+from harness.names import TABLES_OWN
 from harness.report import queries, rendering, tables, wording
 from harness.store import RunFolder
 
@@ -287,3 +291,29 @@ def test_the_maps_own_score_is_meant_where_no_variant_is_named(run: RunFolder) -
     """A score's null stands beside it under the same name; of a gain there is none of the map's own."""
     assert queries.chosen(run, "deletion-auc")[1] == "map"
     assert queries.chosen(run, "deletion-gain")[1] == "spectrum-null"
+
+
+def test_no_explainer_can_be_called_as_a_column_of_a_table_of_explainers(run: RunFolder) -> None:
+    known = {*queries.families(run), *(f"{name} defined" for name in queries.families(run))}
+    for table in (tables.metric_table(run, "deletion-gain"), tables.overview_table(run)):
+        assert {str(name).lower() for name in table.columns} - known <= TABLES_OWN
+
+
+@pytest.mark.parametrize("by", ["class", "explainer"])
+def test_classes_may_be_called_as_the_columns_of_a_table(
+    make: Callable[[Plan], RunFolder], by: Literal["class", "explainer"]
+) -> None:
+    """A network that says y or n is told of, and none of its columns is another's."""
+    run = make(Plan(("n", "check", "explainer", "recall", "class"), empty="class"))
+    words = {str(name) for name in queries.classes(run)}
+    for table in (
+        tables.metric_table(run, "deletion-gain", by=by),
+        tables.per_class_verdicts(run),
+    ):
+        shown = rendering.readable(table)
+        assert shown.columns.is_unique
+        assert words <= {*map(str, shown.columns), *map(str, shown.iloc[:, 0])}
+        for form in rendering.FORMATS:
+            assert rendering.render(table, form)
+    own = list(tables.per_class_verdicts(run).columns[:3])
+    assert own == ["explainer (of the table)", "check (of the table)", "n (of the table)"]
