@@ -170,7 +170,13 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         return _compared(table)
     if table.attrs.get("kind") != "metric":
         flat = _flat(table)
-        shown = {name: [_shown(name, value) for value in flat[name].tolist()] for name in flat.columns}
+        # Of many metrics each row has a unit of its own.
+        beside = flat.select_dtypes("number").abs().max(axis=1) if table.attrs.get("kind") == "overview" else ()
+        largest = beside if len(beside) else np.ones(len(flat))
+        shown = {
+            name: [_shown(name, *pair) for pair in zip(flat[name].tolist(), largest, strict=True)]
+            for name in flat.columns
+        }
         return pd.DataFrame(shown, dtype="object")
     by_class = table if table.attrs["by"] == "class" else table.T
     cells = {
@@ -187,15 +193,15 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
 def _compared(table: pd.DataFrame) -> pd.DataFrame:
     """Return a comparison as a reader wants it: the interval in one column, and a reason where nobody can be ahead."""
-    signed = table.attrs["signed"]
+    signed, largest = table.attrs["signed"], np.nanmax(np.abs([*table["first_mean"], *table["second_mean"]]), initial=0)
     made = {name: [str(v) for v in table[name]] for name in ("explainer", "first", "second", "n")}
     if not any(made["explainer"]):
         del made["explainer"]
     for name in ("first_mean", "second_mean"):
-        made[name.replace("_", " ")] = [wording.number(v, signed=signed) for v in table[name]]
-    made["effect"] = [wording.number(v, signed=True) for v in table["effect"]]
+        made[name.replace("_", " ")] = [wording.number(v, signed=signed, beside=largest) for v in table[name]]
+    made["effect"] = [wording.number(v, signed=True, beside=largest) for v in table["effect"]]
     made[f"{table.attrs['confidence']:.0%} interval"] = [
-        wording.interval(low, high) for low, high in zip(table["low"], table["high"], strict=True)
+        wording.interval(low, high, beside=largest) for low, high in zip(table["low"], table["high"], strict=True)
     ]
     made["p"] = [wording.bare_chance(p) for p in table["p"]]
     made["corrected p"] = [wording.bare_chance(p) for p in table["p_adjusted"]]
@@ -214,14 +220,14 @@ def _cell(attrs: Mapping[Any, Any], where: str, name: str, value: Any) -> str:
         return "–"
     if pd.isna(value):
         return "undefined"
-    text = wording.number(float(value), signed=attrs["signed"])
+    text = wording.number(float(value), signed=attrs["signed"], beside=attrs["largest"])
     return text if defined[name] == max(defined.values()) else f"{text} ({defined[name]}/{asked[name]})"
 
 
-def _shown(column: str, value: Any) -> str:
+def _shown(column: str, value: Any, beside: float) -> str:
     """Return one cell of any other table."""
     if isinstance(value, float):
-        return wording.number(value, signed=column in _SIGNED)
+        return wording.number(value, signed=column in _SIGNED, beside=float(beside))
     return str(value)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from harness.names import own_label
@@ -49,7 +50,7 @@ def metric_table(
     metric, variant = queries.chosen(run, metric, variant)
     held = queries.rows(run, metric, variant)
     table, count, recall = queries.means(run, held), queries.counts(run, held), queries.recalls(run)
-    names = list(table.columns)
+    names, largest = list(table.columns), float(np.nanmax(table.abs().to_numpy(), initial=0))
     if recall is not None:
         table.insert(0, "recall", recall)
     table.insert(0, "n", _n(count))
@@ -58,7 +59,8 @@ def metric_table(
     made.attrs = {
         "kind": "metric", "metric": metric, "variant": variant, "by": by, "explainers": names,
         "defined": count.defined.to_dict("index"), "asked": count.asked.to_dict("index"),
-        "signed": queries.measure(run, metric).signed, "score": held[list(IDENTITY)].iloc[0].to_dict(),
+        "signed": queries.measure(run, metric).signed, "largest": largest,
+        "score": held[list(IDENTITY)].iloc[0].to_dict(),
         "title": _title(run, metric, variant), "notes": _metric_notes(run, held),
     }  # fmt: skip
     return made

@@ -16,16 +16,27 @@ NULLS = {
 """What each comparison takes away."""
 
 
-def number(value: float, *, signed: bool = False) -> str:
+SMALL = 0.01
+"""Numbers of which the largest is below this have too few digits in three decimals."""
+
+
+def number(value: float, *, signed: bool = False, beside: float = 1.0) -> str:
     """Return three decimals, or "undefined" for NaN.
+
+    `beside` is the size of the largest number that it is read beside: of scores that are all below a hundredth, as in
+    the map's own units of a network that reads 0 to 255, three digits are told with a power of ten.
 
     Examples
     --------
     >>> number(0.1234), number(0.1234, signed=True), number(-0.0001, signed=True), number(float("nan"))
     ('0.123', '+0.123', '0.000', 'undefined')
+    >>> number(0.0001234, beside=0.002), number(-0.0001234, signed=True, beside=0.002), number(0.0, beside=0.002)
+    ('1.23e-04', '-1.23e-04', '0.000')
     """
     if math.isnan(value):
         return "undefined"
+    if value != 0 and 0 < beside < SMALL:
+        return f"{value:+.2e}" if signed else f"{value:.2e}"
     text = f"{value:+.3f}" if signed else f"{value:.3f}"
     return text[1:] if text.lstrip("+-") == "0.000" and text[0] in "+-" else text
 
@@ -66,7 +77,7 @@ def bare_chance(p: float) -> str:
     return "undefined" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def interval(low: float, high: float) -> str:
+def interval(low: float, high: float, *, beside: float = 1.0) -> str:
     """Return an interval's two ends.
 
     Examples
@@ -76,7 +87,7 @@ def interval(low: float, high: float) -> str:
     """
     if math.isnan(low) or math.isnan(high):
         return "undefined"
-    return f"{number(low, signed=True)} to {number(high, signed=True)}"
+    return f"{number(low, signed=True, beside=beside)} to {number(high, signed=True, beside=beside)}"
 
 
 def begun(text: str) -> str:

@@ -317,3 +317,16 @@ def test_classes_may_be_called_as_the_columns_of_a_table(
             assert rendering.render(table, form)
     own = list(tables.per_class_verdicts(run).columns[:3])
     assert own == ["explainer (of the table)", "check (of the table)", "n (of the table)"]
+
+
+def test_scores_that_are_all_small_keep_their_digits(run: RunFolder) -> None:
+    """In the map's own units of a network that reads 0 to 255 they would all be 0.000."""
+    table = tables.metric_table(run, "deletion-gain")
+    small = table.copy()
+    held = [name for name in small.columns if name in table.attrs["explainers"]]
+    small[held] /= 1000
+    small.attrs = table.attrs | {"largest": float(np.nanmax(small[held].abs().to_numpy()))}
+    told = rendering.readable(small)[held[0]].tolist()
+    for text, value in zip(told, small[held[0]].tolist(), strict=True):
+        assert np.isnan(value) or float(text.split(" ")[0]) == pytest.approx(value, rel=0.005)
+    assert "e-" not in "".join(map(str, rendering.readable(table).to_numpy().ravel()))
