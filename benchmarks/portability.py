@@ -18,6 +18,7 @@ import functools
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -173,9 +174,17 @@ class Job:
         # A cluster of Ray wants the machine to itself, as in `make cluster`.
         return [*pytest, "-n", str(self.hands), "--dist", "loadfile", "--ignore", "tests/core/test_ray.py", *where]
 
+    def begin(self) -> None:
+        """Go on from the same part's run under other code: of a run folder, what is the same is taken again."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        leg, part = self.folder.parts[-2:]
+        others = [each.parent for each in self.folder.parents[2].glob(f"*/{leg}/{part}/run/run.json")]
+        if self.part in PAIRS and others and not self.run.exists():
+            shutil.copytree(max(others, key=lambda run: (run / "run.json").stat().st_mtime), self.run)
+
     def execute(self) -> None:
         """Run it, keep what it said, and mark it as done."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.begin()
         start = time.perf_counter()
         with (self.folder / "said.txt").open("w") as said:
             subprocess.run(self.command(), cwd=ROOT, env=self.leg.environment(), stdout=said, stderr=said, check=False)

@@ -50,7 +50,7 @@ class Profile:
     rivals_per_class
         Those of them for which explainers are asked about the runner-up too.
     built_networks
-        Networks of each kind that are built around the subject.
+        Networks of each kind that are built around the subject, a multiple of four.
     built_images
         Images that each of them is asked about.
     controls
@@ -110,8 +110,8 @@ GLANCE = Profile(
     seeds=2,
     masks=8,
     imputed_steps=3,
-    built_networks=2,
-    built_images=8,  # 16 in all: an exact sign-flip test can pass among seven rungs from 12 on
+    built_networks=4,
+    built_images=4,  # 16 in all: an exact sign-flip test can pass among seven rungs from 12 on
     cells_per_side=2,  # 96 passes an image on both grids, and 708 within cells: of quick's, a thirtieth and a half
     cells_per_class=20,
     parts_per_class=3,
@@ -131,8 +131,8 @@ QUICK = Profile(
     seeds=2,
     masks=32,  # of each of four sizes: 128 passes an image, which serve every explainer
     imputed_steps=5,
-    built_networks=3,
-    built_images=8,  # 24 in all: twice the least for which an exact sign-flip test can pass among seven rungs
+    built_networks=4,
+    built_images=6,  # 24 in all: twice the least for which an exact sign-flip test can pass among seven rungs
     cells_per_class=20,  # 3,072 passes an image; below 14 no class is decided, whatever it shows
     parts_per_class=3,
 )
@@ -176,8 +176,8 @@ FULL = Profile(
     cells_per_class=60,
     parts_per_class=20,
     rivals_per_class=30,
-    built_networks=7,
-    built_images=10,
+    built_networks=8,
+    built_images=9,
     controls=EVERY_CONTROL,
 )
 PROFILES = {profile.name: profile for profile in (GLANCE, QUICK, STANDARD, FULL)}

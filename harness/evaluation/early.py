@@ -1,12 +1,13 @@
 """After how many people a run could have stopped asking about what counted, read from its stored scores."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from harness.checks import CHECKS, Check, Evidence
+from harness.checks import CHECKS, Check, Evidence, barred, examined
 from harness.checks.base import IMAGES, PEOPLE
 from harness.checks.correction import FINE
 from harness.checks.paired import PairedScores
@@ -30,7 +31,8 @@ def stops(run: RunFolder) -> pd.DataFrame:
 
     People come in an order drawn from the run's seed, the same for all, and everything is looked at after each of them;
     a false yes, and a false no, have each chance alpha at most (:func:`harness.statistics.stopped`). A person counts
-    with the mean of their images, so that the mean over people is tested, where a verdict tests that over images.
+    with the mean of their images, so that the mean over people is tested, where a verdict tests that over images. By a
+    metric that did not pass its examination nobody would have been decided.
 
     Parameters
     ----------
@@ -43,6 +45,7 @@ def stops(run: RunFolder) -> pd.DataFrame:
         See :data:`STOPS`.
     """
     evidence, known = stored_evidence(run), {each.name for each in run.record.checks}
+    evidence = evidence.barring(barred(examined(evidence)))
     checks = [check for check in CHECKS.values() if check.name in known and check.rung == RUNG]
     checks = [check for check in checks if not check.name.endswith(FINE) and isinstance(check.judge, PairedScores)]
     methods = [name for name, family in stored_families(run).items() if family not in ("control", "oracle")]
@@ -69,6 +72,8 @@ def _stop(run: RunFolder, checks: Sequence[Check], evidence: Evidence, explainer
     seen = grouped.mean().reindex([each for each in order if each in grouped.groups])
     values: Float[np.ndarray, "claims n"] = seen.to_numpy(np.float64).T
     found = stopped(values, checks[0].margin, run.record.alpha, low=-BOUND, high=BOUND)
+    if any(check.metric in evidence.barred for check in checks):
+        found = replace(found, holds=None, n=values.shape[1])
     return {
         "explainer": explainer,
         "holds": {True: "yes", False: "no", None: "open"}[found.holds],

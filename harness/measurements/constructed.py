@@ -31,7 +31,7 @@ COMPLETENESS = "completeness"
 UNPLANTED = "unplanted"
 """Variant of a gain over the same explainer's map of the same picture and class under the network without the plant."""
 WEIGHTS = (1.0, 0.5, -1.0, 0.0)
-"""Of the four tiles, in an order that is drawn for each network; exact in floating point, and 0 is a dead tile."""
+"""Of the four tiles, in an order of each network's own; exact in floating point, and 0 is a dead tile."""
 SIDE = 2
 STRENGTH = 2.0
 """Logits that a plant adds, in leads that it has to make up for: as much again as would turn every answer."""
@@ -52,10 +52,13 @@ class Tiles:
     completeness, `tile-amounts`. Parts are told from the explainer's own baselines, from zero in input units where it
     states none.
 
+    All mosaics of one network have its weights in the same places, so that four networks in a row turn one order that
+    is drawn: together they give each tile each weight, and a map that lies in one place has no luck in them.
+
     Attributes
     ----------
     networks
-        Orders of the weights that are drawn.
+        Orders of the weights; a multiple of four.
     images
         Mosaics for each, every one with another image of the set for its first.
     """
@@ -239,7 +242,7 @@ def _on_tiles(attributions: Attributions, dealt: Dealt) -> Scores:
     case, tiles = attributions.case, len(WEIGHTS)
     if len(case.targets) < tiles:
         raise NotBuilt(f"tiles: a mosaic takes {tiles} images, and there are {len(case.targets)}")
-    weights = dealt.source.permutation(WEIGHTS)
+    weights = _weights(case.seed, dealt.draw)
     pictures = mosaics(case.images, torch.from_numpy(_chosen_tiles(dealt, len(case.targets))).to(case.images.device))
     subject = _built("tiles", lambda: tiled(case.subject, torch.from_numpy(weights).to(case.subject.dtype)))
     of_tiles = _answers(attributions, "tiles", dealt, lambda: tile_logits(case.subject, pictures, SIDE))
@@ -258,6 +261,13 @@ def _on_tiles(attributions: Attributions, dealt: Dealt) -> Scores:
     if COMPLETENESS in attributions.axioms:
         scores["tile-amounts", MAP] = tile_amounts(sums, truths), np.abs(truths).sum(axis=1) > 0
     return scores
+
+
+def _weights(seed: int, draw: int) -> Float[np.ndarray, " tiles"]:
+    """Return the weights of one network: every fourth order is drawn, and the next three are its turns."""
+    order = np.random.default_rng([seed, TILES, 0, draw // len(WEIGHTS)]).permutation(WEIGHTS)
+    turned: Float[np.ndarray, " tiles"] = np.roll(order, draw % len(WEIGHTS))
+    return turned
 
 
 def _always(targets: Int[np.ndarray, " m"]) -> Told:

@@ -21,7 +21,7 @@ from harness.metrics.cards import metric_cards
 from harness.store import MATRICES, RunFolder, frame
 from harness.subject import Subject
 
-TILES, BLIND, PLANTED = Tiles(6, 4), Blind(3, 4), Planted(3, 4)
+TILES, BLIND, PLANTED = Tiles(8, 3), Blind(3, 4), Planted(3, 4)
 ALL = (TILES, BLIND, PLANTED)
 
 
@@ -160,6 +160,23 @@ def test_luck_in_the_halves_that_are_drawn_hides_no_map_that_stays_where_it_is(c
     shares = scores(replace(case, seed=seed), named("corner", in_a_corner), BLIND)["value"]
     # Both halves are of one area, so that the shares of mass add up to it: to rounding of sums of single precision.
     np.testing.assert_allclose(shares, 1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_luck_in_the_orders_that_are_drawn_ranks_no_tiles_for_a_map_that_stays_where_it_is(
+    case: EvaluationSet, seed: int
+) -> None:
+    """A corner may have the largest weight, or not be the dead tile, in all of a few networks."""
+
+    def in_a_corner(subject: Subject, images: Tensor, targets: Tensor) -> Tensor:
+        found = torch.zeros(len(images), *images.shape[2:])
+        found[:, :3, :3] = 1
+        return found
+
+    found = means(replace(case, seed=seed), named("corner", in_a_corner), Tiles(4, 6))
+    assert found["dead-tile-share"] == 1
+    # Exactly zero by weights alone; what a tile adds hangs on its picture too.
+    assert abs(found["tile-ranks"]) < 0.35
 
 
 @pytest.mark.parametrize("name", ["edges", "random"])
@@ -326,9 +343,11 @@ def test_weights_are_the_same_for_every_explainer_and_drawn_for_each_network(cas
 
     for _ in range(2):
         scores(case, named("looking", looking), TILES)
-    assert seen[:6] == seen[6:]
-    assert len(set(seen)) > 1
-    assert {tuple(sorted(one)) for one in seen} == {tuple(sorted(WEIGHTS))}
+    assert seen[:8] == seen[8:]
+    assert len(set(seen)) > 4
+    for four in (seen[:4], seen[4:8]):
+        assert all(sorted(place) == sorted(WEIGHTS) for place in zip(*four, strict=True)), "each tile has each weight"
+        assert all(sorted(one) == sorted(WEIGHTS) for one in four)
 
 
 def test_what_the_network_answers_is_asked_once_for_all_explainers(case: EvaluationSet) -> None:

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from tiny import a_record, an_explainer
 
+from harness.evaluation import early as when
 from harness.evaluation.early import passes_of_games, stops
 from harness.metrics.score import Score
 from harness.report import early
@@ -111,6 +113,13 @@ def test_the_order_is_drawn_from_the_seed_and_not_from_the_scores() -> None:
     first, again, other = (stops(Run(seed)) for seed in (0, 0, 1))
     pd.testing.assert_frame_equal(first, again)
     assert list(first["holds"]) == list(other["holds"])
+
+
+def test_nobody_is_decided_by_a_metric_that_judges_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(when, "barred", lambda found: {"settled-pairs": "it did not pass its examination"})
+    table = stops(Run())
+    assert set(table["holds"]) == {"open"}
+    assert table["n"].equals(table["of"])
 
 
 def test_a_run_without_settled_pairs_says_nothing() -> None:

@@ -73,6 +73,22 @@ def test_each_part_is_yielded_when_its_first_is_done(jobs: list[Job], monkeypatc
     assert yielded == [jobs[3], jobs[0], jobs[1], jobs[2], jobs[4], jobs[5]]
 
 
+def test_a_suite_goes_on_from_its_run_under_other_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def planned_under(code: str) -> Job:
+        monkeypatch.setattr(portability, "code_name", lambda part: code)
+        return planned(LEGS[:1], ["orl"], 2, tmp_path)[0]
+
+    before, other, now = planned_under("before"), planned(LEGS[1:2], ["orl"], 2, tmp_path)[1], planned_under("now")
+    for job, said in ((before, "mine"), (other, "another leg's")):
+        job.run.mkdir(parents=True)
+        (job.run / "run.json").write_text(said)
+    now.begin()
+    assert (now.run / "run.json").read_text() == "mine"
+    (now.run / "run.json").write_text("gone on")
+    now.begin()
+    assert (now.run / "run.json").read_text() == "gone on"
+
+
 def test_the_table_names_what_it_counts(jobs: list[Job]) -> None:
     table, *named = table_lines([(jobs[0], SAID)])
     assert "as it is" in table
