@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from collections.abc import Collection
 
 LONGEST = 100
 """Letters of a name: more fill a terminal, and a folder or file of that name cannot be made."""
@@ -75,17 +74,6 @@ def explainer_name_fault(name: object) -> str:
         return fault
     own = str(name).lower() in TABLES_OWN or _TABLES_FORMS.search(str(name))
     return "a word of the tables themselves; choose another" if own else ""
-
-
-def own_label(label: str, classes: Collection[object]) -> str:
-    """Return what a table calls a column of its own beside those of classes, which may be called anything.
-
-    Examples
-    --------
-    >>> own_label("n", ("yes", "no")), own_label("n", ("y", "n"))
-    ('n', 'n (of the table)')
-    """
-    return f"{label} (of the table)" if label in classes else label
 
 
 def _hides(letter: str) -> bool:

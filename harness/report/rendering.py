@@ -11,7 +11,6 @@ import pandas as pd
 from tabulate import tabulate
 
 from harness.errors import UsageError
-from harness.names import own_label
 from harness.report import latex, wording
 
 WIDTH = 120
@@ -236,7 +235,9 @@ _SIGNED = ("effect", "low", "high")
 
 def _flat(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with its index as a column, where that says anything."""
-    return table.reset_index(names=own_label(str(table.index.name), table.columns)) if table.index.name else table
+    return (
+        table.reset_index(names=wording.own_label(str(table.index.name), table.columns)) if table.index.name else table
+    )
 
 
 def _strings(shown: pd.DataFrame) -> list[list[str]]:

@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from harness.names import own_label
 from harness.report import queries, ranks, reliability, wording
 from harness.report.queries import ALL, DEFAULT_METRIC, Counts
 from harness.report.rendering import records, render
@@ -117,7 +116,8 @@ def per_class_verdicts(run: RunFolder) -> pd.DataFrame:
     -------
     pd.DataFrame
         Columns ``explainer``, ``check``, ``n`` (range over the classes, defined of asked), each marked where a class is
-        called so (:func:`own_label`), and one a class of the subject; a class without images says so.
+        called so (:func:`harness.report.wording.own_label`), and one a class of the subject; a class without images
+        says so.
     """
     held = run.verdicts[run.verdicts["class"] != ALL]
     names, shown = list(queries.families(run)), [c for c in queries.checks(run) if c in set(held["check"])]
@@ -132,7 +132,7 @@ def per_class_verdicts(run: RunFolder) -> pd.DataFrame:
         "n": [counted.get(key, "–") for key in keys],
     }
     for place, (label, column) in enumerate(own.items()):
-        made.insert(place, own_label(label, queries.classes(run)), column)
+        made.insert(place, wording.own_label(label, queries.classes(run)), column)
     made = made.reset_index(drop=True).rename_axis(columns=None)
     made.attrs = {
         "kind": "verdicts", "title": "verdicts class by class: mark and effect", "records": records(held),

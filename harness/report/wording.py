@@ -1,7 +1,7 @@
 """How a run's names and numbers are said in tables, figures and on the page."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import SupportsInt
 
 MARKS = {"pass": "pass", "fail": "FAIL", "inconclusive": "?", "not applicable": "–"}
@@ -88,6 +88,17 @@ def interval(low: float, high: float, *, beside: float = 1.0) -> str:
     if math.isnan(low) or math.isnan(high):
         return "undefined"
     return f"{number(low, signed=True, beside=beside)} to {number(high, signed=True, beside=beside)}"
+
+
+def own_label(label: str, classes: Collection[object]) -> str:
+    """Return what a table calls a column of its own beside those of classes, which may be called anything.
+
+    Examples
+    --------
+    >>> own_label("n", ("yes", "no")), own_label("n", ("y", "n"))
+    ('n', 'n (of the table)')
+    """
+    return f"{label} (of the table)" if label in classes else label
 
 
 def begun(text: str) -> str:
