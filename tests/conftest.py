@@ -31,6 +31,7 @@ from threadpoolctl import threadpool_limits  # noqa: E402
 from tiny import CLASSES, SPEC, bright_patch_faces, make_case, patch_subject, tiny_network  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
+import harness  # noqa: E402
 from harness.arithmetic import _taken  # noqa: E402
 from harness.checks import Check  # noqa: E402
 from harness.checks import registry as checks  # noqa: E402
@@ -42,6 +43,10 @@ from harness.faces.faceset import FaceSet  # noqa: E402
 from harness.metrics import cards  # noqa: E402
 from harness.metrics.cards import MetricCard  # noqa: E402
 from harness.subject import Feed, Subject  # noqa: E402
+
+# A test run within a test forgets all modules that it loads: what is exported, loaded on demand, would be there twice.
+for _name in harness.__all__:
+    getattr(harness, _name)
 
 torch.set_num_threads(1)
 threadpool_limits(limits=1, user_api="blas")  # as where the command starts: tests run beside each other
