@@ -334,7 +334,7 @@ def runs(part: str, file: Path) -> bool:
     return not set(folders) & {"checks", *OF_SCORES}
 
 
-WORDS = frozenset({"help", "reference", "description", "compared_with"})
+WORDS = frozenset({"help", "reference", "description", "compared_with", "cost"})
 """Arguments that are read by people alone."""
 
 
@@ -346,9 +346,14 @@ def without_words(source: str) -> str:
         if isinstance(body, list):
             said = [each for each in body if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)]
             node.body = [each for each in body if each not in said] or [ast.Pass()]  # type: ignore[attr-defined]
-        if isinstance(node, ast.keyword) and node.arg in WORDS and isinstance(node.value, ast.Constant | ast.JoinedStr):
+        if isinstance(node, ast.keyword) and node.arg in WORDS and _is_text(node.value):
             node.value = ast.Constant("")
     return ast.unparse(tree)
+
+
+def _is_text(value: ast.expr) -> bool:
+    """Return whether an argument is a text that stands there."""
+    return isinstance(value, ast.JoinedStr) or (isinstance(value, ast.Constant) and isinstance(value.value, str))
 
 
 def executed(jobs: Sequence[Job], processes: int) -> Iterator[Job]:

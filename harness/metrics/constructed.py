@@ -111,7 +111,7 @@ def tile_amounts(sums: Float[np.ndarray, "n t"], truths: Float[np.ndarray, "n t"
     meaning="share of absolute mass where the network cannot look, over that part's area",
     undefined=_NO_MASS,
     chance="1; 0 is exact",
-    cost="one explanation",
+    cost="two explanations",
     reference=_BUILT,
 )
 def share_of_area(maps: Float[np.ndarray, "n h w"], regions: Bool[np.ndarray, "n h w"]) -> Float64[np.ndarray, " n"]:

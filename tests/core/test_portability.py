@@ -122,4 +122,6 @@ def test_words_do_not_make_code_another() -> None:
     assert without_words(code) == without_words(other)
     assert without_words(code) != without_words(code.replace("* 2", "* 3"))
     assert without_words(code) != without_words(code.replace("--a", "--b"))
+    assert without_words('card(cost="one pass")') == without_words('card(cost="two passes")')
+    assert without_words("card(cost=1)") != without_words("card(cost=2)")
     assert without_words('def nothing():\n    """Does nothing."""\n') == "def nothing():\n    pass"
