@@ -5,9 +5,10 @@ Sums in another order differ in their last bits. Nothing that is said of an expl
 which it was made.
 """
 
+import importlib.metadata
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -107,16 +108,58 @@ def arithmetic(subject: Subject) -> dict[str, str]:
     return {**machine(), "device": _device(subject.device), "feed": str(subject.feed)}
 
 
+LIBRARIES = ("captum", "lime", "scipy", "pandas", "scikit-image")
+"""What else computes maps and scores: pieces of another version of theirs are kept apart too."""
+
+TORCH_SETTINGS: Mapping[str, tuple[Callable[[], object], object]] = {
+    "default dtype": (torch.get_default_dtype, torch.float32),
+    "mkldnn": (torch._C._get_mkldnn_enabled, True),
+    "float32 matmul precision": (torch.get_float32_matmul_precision, "highest"),
+    "cudnn.allow_tf32": (torch._C._get_cudnn_allow_tf32, True),
+    "cudnn.benchmark": (torch._C._get_cudnn_benchmark, False),
+    "deterministic algorithms": (torch.are_deterministic_algorithms_enabled, False),
+}
+"""What a user's file may set for a process, with what it is where nobody does."""
+
+
 def machine() -> dict[str, str]:
     """Return on what numbers are made in this process, whatever the network."""
     return {
         "processor": _processor(),
         "instructions": f"{torch.backends.cpu.get_cpu_capability()} (ATen)",
-        "switches": " ".join(f"{name}={os.environ[name]}" for name in SWITCHES if name in os.environ) or "none",
+        "switches": " ".join([*_environment(), *_torch_settings()]) or "none",
         "threads": str(torch.get_num_threads()),
         "torch": f"{torch.__version__}, {_torch_builds()}",
         "numpy": f"{np.__version__}, {_numpy_build()}",
+        "libraries": ", ".join(f"{name} {package_version(name)}" for name in LIBRARIES),
     }
+
+
+def package_version(package: str) -> str | None:
+    """Return an installed package's version; None for one that is used from its folder."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _environment() -> list[str]:
+    """Return the variables that hold libraries to other instructions."""
+    return [f"{name}={os.environ[name]}" for name in SWITCHES if name in os.environ]
+
+
+def _torch_settings() -> list[str]:
+    """Return the settings of this process that are not as torch comes."""
+    held = {name: _setting(get) for name, (get, _) in TORCH_SETTINGS.items()}
+    return [f"{name}={held[name]}" for name, (_, usual) in TORCH_SETTINGS.items() if held[name] != usual]
+
+
+def _setting(get: Callable[[], object]) -> object:
+    """Return a setting; where it was set by torch's older and newer names in turn, torch tells none."""
+    try:
+        return get()
+    except RuntimeError:
+        return "mixed"
 
 
 def _processor() -> str:

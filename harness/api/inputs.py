@@ -21,7 +21,7 @@ from harness.faces.naming import aligned
 from harness.faces.pictures import pixels
 from harness.faces.stated import stated_classes
 from harness.importing import reason
-from harness.models.loading import load_subject
+from harness.models.loading import load_subject, moved
 from harness.profiles import PROFILES, Profile
 from harness.subject import InputSpec, Subject, evaluated
 
@@ -52,7 +52,7 @@ def as_subject(
         Of a module: names of its outputs, by default its own ``classes``, those of the images, or "class 0", ...; and
         what it reads, by default its own ``spec``, or of images with values 0 to 1 that it reads them as they are.
     name, device
-        Of a module: by default its class's name, and a GPU where there is one.
+        Of a module: by default its class's name, and a GPU where there is one; a subject stays where it is by default.
 
     Raises
     ------
@@ -62,15 +62,26 @@ def as_subject(
     if isinstance(given, Subject | str):
         if classes is not None or spec is not None or name is not None:
             raise UsageError("classes, spec and name belong to a torch module; a subject states its own")
-        return given.renewed() if isinstance(given, Subject) else load_subject(given, asked_device(device))
+        return _on_device(given, device) if isinstance(given, Subject) else load_subject(given, asked_device(device))
     if not isinstance(given, nn.Module):
         raise UsageError(f"the network is of type {type(given).__name__}; give a torch module, a Subject or its name")
     called = name or (NETWORK if type(given).__module__.startswith("torch.") else type(given).__name__)
     own = getattr(given, "spec", None)
+    if spec is not None and not isinstance(spec, InputSpec):
+        raise UsageError(f"spec is of type {type(spec).__name__}; give harness.InputSpec(height, width, mean, std)")
+    if isinstance(classes, str):
+        raise UsageError(f"classes are a text, {classes[:40]!r}; give a list of names, one for each output")
     reads = spec or (own if isinstance(own, InputSpec) else _inferred_spec(images))
     where = asked_device(device)
     names = _class_names(given, images, reads, called) if classes is None else in_order(classes, f"network {called!r}")
     return Subject(given, name=called, classes=names, spec=reads, device=where)
+
+
+def _on_device(given: Subject, device: str) -> Subject:
+    """Return a ready subject as it was before it was asked anything, on the device that is asked for."""
+    here = given.renewed()
+    where = given.device if device == "auto" else asked_device(device)
+    return here if where == given.device else moved(here, where)
 
 
 def _inferred_spec(images: Any) -> InputSpec:
@@ -78,7 +89,7 @@ def _inferred_spec(images: Any) -> InputSpec:
     how = "give spec=harness.InputSpec(height, width, mean, std)"
     if not isinstance(images, np.ndarray | Tensor) or images.ndim not in (3, 4):
         raise UsageError(f"nothing says how these images become what the network reads; {how}")
-    held = np.asarray(images.detach().cpu() if isinstance(images, Tensor) else images)
+    held = _array(images) if isinstance(images, Tensor) else images
     if not np.issubdtype(held.dtype, np.floating):
         raise UsageError(
             f"images are {held.dtype}, which does not say in which units the network reads them; {how}, "
@@ -156,22 +167,50 @@ def as_faces(images: Any, labels: Any, classes: Sequence[str], name: str = IMAGE
         raise UsageError("there are no images; give one at least")
     if labels is None:
         return from_dataset(pictures, name, named)
-    told = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else labels
+    told = _labels(labels, named)
     if isinstance(told, Mapping | str) or not hasattr(told, "__len__"):
         raise UsageError(
             f"labels are of type {type(labels).__name__}; give one a picture, in order: a list, an array or a tensor"
         )
     if len(told) != len(pictures):
         raise UsageError(f"there are {len(pictures)} images but {len(told)} labels; give one each")
-    pairs = [(picture, str(label) if isinstance(label, str) else label) for picture, label in zip(pictures, told)]  # noqa: B905 - counted above
+    pairs = [
+        (picture, str(label) if isinstance(label, str) else label)
+        for picture, label in zip(pictures, told, strict=True)
+    ]
     return from_dataset(pairs, name, named)
+
+
+def _labels(given: Any, classes: tuple[str, ...]) -> Any:
+    """Return labels by picture; columns of a table (pandas, one-hot) stand in the order of the classes."""
+    if isinstance(given, Tensor):
+        return _array(given)
+    if not hasattr(given, "to_numpy"):
+        return given
+    columns = list(getattr(given, "columns", []))
+    if len(columns) <= 1:  # one label a row
+        return given.to_numpy().reshape(len(given))
+    if set(columns) == set(classes):
+        return given[list(classes)].to_numpy()
+    if columns == list(range(len(classes))):
+        return given.to_numpy()
+    raise UsageError(
+        f"labels are a table with columns {', '.join(map(str, columns))[:80]}; one-hot has a column for each of "
+        f"{', '.join(classes)[:80]}, and labels are one column"
+    )
+
+
+def _array(given: Tensor) -> np.ndarray:
+    """Return a tensor's numbers; NumPy has no half-width floats as networks use them."""
+    held = given.detach().cpu()
+    return (held.float() if held.is_floating_point() and held.dtype != torch.float64 else held).numpy()
 
 
 def _pictures(images: Any) -> list[Any]:
     """Return the pictures of an array one by one, as :func:`from_dataset` reads them."""
     if isinstance(images, list | tuple):
         return [Tensor.detach(each) if isinstance(each, Tensor) else each for each in images]
-    held = images.detach().cpu().numpy() if isinstance(images, Tensor) else np.asarray(images)
+    held = _array(images) if isinstance(images, Tensor) else np.asarray(images)
     if np.issubdtype(held.dtype, np.floating) and held.ndim in (3, 4):
         return list(torch.from_numpy(np.ascontiguousarray(_channels_first(held))))
     return list(pixels(held, IMAGES))
@@ -207,6 +246,8 @@ def as_checks(given: str | Check | Iterable[str | Check] | None, faces: FaceSet 
     if given is None:
         held = [check for check in CHECKS.values() if check.decides or default == "all"]
         return [check for check in held if faces is None or has_evidence(check, faces)]
+    if not isinstance(given, str | Check | Iterable):
+        raise UsageError(f"checks are of type {type(given).__name__}; give names, families or checks")
     words = [given] if isinstance(given, str | Check) else list(given)
     if not words:
         raise UsageError("checks are empty; give one at least, or None for those that decide")

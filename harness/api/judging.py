@@ -147,11 +147,17 @@ def _contract(explainer: Explainer, gate: ContractGate, fault: str) -> Judgement
 
 
 def _claims(name: str, checks: Sequence[Check], folder: RunFolder, *, stays: bool) -> list[Judgement]:
-    """Return what came of the checks of one explainer over all images."""
+    """Return what came of the checks of one explainer over all images; one that breaks down is a fail."""
+    broken = {about.name: about.fault for about in folder.record.checks if about.fault}
     held = folder.verdicts
     mine = held[(held["explainer"] == name) & (held["class"] == EVERYTHING)].set_index("check", drop=False)
     rows: list[tuple[str, Any]] = [(check.name, mine.loc[check.name]) for check in checks if check.name in mine.index]
-    return [_judgement(name, check, row, claims.said(folder, row, stays=stays)) for check, row in rows]
+    return [
+        Judgement(name, check, Verdict.FAIL, broken[check])
+        if check in broken
+        else _judgement(name, check, row, claims.said(folder, row, stays=stays))
+        for check, row in rows
+    ]
 
 
 def _judgement(name: str, check: str, row: Any, line: str) -> Judgement:

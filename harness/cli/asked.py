@@ -13,6 +13,7 @@ from harness.evaluation import Request
 from harness.evaluation.request import has_evidence
 from harness.explainers.asked import asked_explainers
 from harness.faces.loading import load_faces
+from harness.importing import reason
 from harness.measurements.asked import asked_metrics, with_needed
 from harness.models.loading import load_subject, load_twin
 from harness.profiles import PROFILES
@@ -83,4 +84,9 @@ def asked_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: this machine shows no CUDA device; use --device cpu")
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UsageError(f"--device {name}: it cannot be used here ({reason(error)}); use --device cpu") from error
+    return device

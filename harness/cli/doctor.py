@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 
 from harness import __version__
-from harness.arithmetic import machine
+from harness.arithmetic import machine, package_version
 from harness.cli.status import DONE
 from harness.errors import UsageError
-from harness.evaluation.provenance import PACKAGES, package_version
+from harness.evaluation.provenance import PACKAGES
 from harness.fetching import OUTSIDE, cache_folder, cached
 from harness.store import shared_pieces
 
@@ -38,7 +38,7 @@ def findings() -> dict[str, dict[str, str]]:
     """Return what was found, part by part."""
     return {
         "this harness": {"version": __version__, "python": f"{platform.python_version()} on {platform.platform()}"},
-        "arithmetic": {**machine(), "cores": str(os.cpu_count() or "unknown")},
+        "arithmetic": {**_calculating(), "cores": str(os.cpu_count() or "unknown")},
         "devices": _devices(),
         "packages": {name: package_version(name) or "not installed" for name in PACKAGES[1:]},
         "reads other networks": {name: _optional(name, module) for name, module in OPTIONAL.items()},
@@ -46,6 +46,11 @@ def findings() -> dict[str, dict[str, str]]:
         "cache": {"folder": str(cache_folder()), "size": _size(cache_folder())},
         "pieces that runs share": _shared(),
     }
+
+
+def _calculating() -> dict[str, str]:
+    """Return on what numbers are made; packages have a part of their own."""
+    return {what: held for what, held in machine().items() if what != "libraries"}
 
 
 def _shared() -> dict[str, str]:

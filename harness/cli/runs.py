@@ -92,9 +92,11 @@ def _ladder_tables(run: RunFolder) -> list[pd.DataFrame]:
 
 
 def write_report(run: RunFolder) -> Iterable[Path]:
-    """Write every table, figure and the page of a run, and return the files worth opening."""
+    """Write every table, figure and the page of a run in place of an earlier run's; return the files worth opening."""
     from harness.report import effects, page, tables
 
+    for earlier in (*run.path.glob("figures/*.png"), *run.path.glob("tables/*.csv"), *run.path.glob("tables/*.md")):
+        earlier.unlink(missing_ok=True)
     tables.write_tables(run)
     effects.write_effects(run)
     held = _early(run)

@@ -1,6 +1,5 @@
 """What ``run.json`` says: what is needed to make the run again, and what it cost."""
 
-import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
@@ -8,7 +7,7 @@ from typing import TypedDict, Unpack
 
 import pandas as pd
 
-from harness.arithmetic import arithmetic
+from harness.arithmetic import LIBRARIES, arithmetic, package_version
 from harness.checks import ALPHA, CONFIDENCE, Check
 from harness.checks.ladder import RUNGS
 from harness.evaluation.request import Request
@@ -51,7 +50,7 @@ class Found(TypedDict):
     seconds: float
 
 
-PACKAGES = ("explanation-harness", "torch", "captum", "lime", "numpy", "scipy", "pandas", "scikit-image")
+PACKAGES = ("explanation-harness", "torch", "numpy", *LIBRARIES)
 
 
 def about_explainer(explainer: Explainer, runner: Runner, faults: dict[str, str]) -> ExplainerRecord:
@@ -146,11 +145,3 @@ def _about_check(check: Check, subject: Subject, fault: str) -> CheckRecord:
     stated = {one.name: getattr(check, one.name) for one in fields(CheckRecord) if one.name not in ("needs", "fault")}
     stated["control"] = mean_name(subject.classes) if check.control == MEAN_FACE else check.control
     return CheckRecord(**stated, needs=tuple(sorted(check.needs)), fault=fault)
-
-
-def package_version(package: str) -> str | None:
-    """Return an installed package's version; None for one that is used from its folder."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -128,7 +128,7 @@ def _data(text: str) -> Reads:
 def _as_subject(made: Any, text: str, device: torch.device) -> Subject:
     """Return a factory's product as a subject on the device."""
     if isinstance(made, Subject):
-        return made if made.device == device else _moved(made, device)
+        return made if made.device == device else moved(made, device)
     if not isinstance(made, nn.Module):
         raise UsageError(f"{text} gives {_kind(made)}; make it return a Subject or a torch module")
     classes, spec = getattr(made, "classes", None), getattr(made, "spec", None)
@@ -156,7 +156,7 @@ def _with_weights(subject: Subject, path: Path, device: torch.device) -> Subject
     return _rebuilt(subject, network, path.stem, device)
 
 
-def _moved(subject: Subject, device: torch.device) -> Subject:
+def moved(subject: Subject, device: torch.device) -> Subject:
     """Return the same subject on another device."""
     return _rebuilt(subject, subject.network, subject.name, device)
 

@@ -8,7 +8,8 @@ import json
 import os
 import sys
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -130,19 +131,78 @@ def hugging_face_subject(where: Path | str) -> Subject:
             str(where), use_safetensors=True, trust_remote_code=False
         )
         settings, _ = transformers.ImageProcessingMixin.get_image_processor_dict(str(where))
-        size = settings["size"]
-        height, width = (size["height"], size["width"]) if "height" in size else (size["shortest_edge"],) * 2
-        plain = {"image_mean": (0.0,) * 3, "image_std": (1.0,) * 3}
-        scaled = {key: settings.get(key, (0.5,) * 3) for key in plain} if settings.get("do_normalize", True) else plain
     except Exception as error:
         raise UsageError(
             f"{str(where)!r} cannot be loaded as an image classifier ({reason(error)}); give a folder saved with "
             "save_pretrained, its weights as safetensors"
         ) from error
-    names = network.config.id2label
-    classes = tuple(str(names[number]) for number in sorted(names))
-    spec = _spec((height, width), scaled["image_mean"], scaled["image_std"], getattr(network.config, "num_channels", 3))
-    return Subject(_Logits(network), name=Path(where).name, classes=classes, spec=spec)
+    spec = processed_spec(settings, getattr(network.config, "num_channels", 3), repr(str(where)))
+    return Subject(_Logits(network), name=Path(where).name, classes=apart(network.config.id2label), spec=spec)
+
+
+OTHERWISE = ("do_flip_channel_order", "do_color_quantize", "do_grayscale", "rescale_offset", "include_top")
+"""Switches of Hugging Face's processors that do more to a pixel than to scale and to shift each channel."""
+
+
+def processed_spec(settings: Mapping[str, Any], channels: int, whose: str) -> InputSpec:
+    """Return what a network reads by the settings of its Hugging Face processor.
+
+    Parameters
+    ----------
+    settings
+        Of ``preprocessor_config.json``: ``size``, or ``crop_size`` where it crops; pixels 0 to 255 times
+        ``rescale_factor`` (1 / 255), less ``image_mean``, by ``image_std``.
+    channels
+        That the network reads.
+    whose
+        The network, for a message.
+
+    Raises
+    ------
+    UsageError
+        Where a setting does what an :class:`InputSpec` cannot say, or one is missing; the message names it.
+    """
+    other = [key for key in OTHERWISE if settings.get(key)]
+    if other:
+        raise UsageError(
+            f"{whose} is to be given pictures by {other[0]}, which no InputSpec says; write a factory whose network "
+            "does that itself"
+        )
+    crops = bool(settings.get("do_center_crop")) and "crop_size" in settings
+    height, width = _sides(settings.get("crop_size" if crops else "size"), whose)
+    factor = float(settings.get("rescale_factor", 1 / 255)) if settings.get("do_rescale", True) else 1.0
+    mean, std = (0.0,) * 3, (1.0,) * 3
+    if settings.get("do_normalize", "image_mean" in settings):
+        lacking = [key for key in ("image_mean", "image_std") if key not in settings]
+        if lacking:
+            raise UsageError(f"{whose} normalises its pictures, but its processor has no {lacking[0]}; add it there")
+        mean, std = tuple(settings["image_mean"]), tuple(settings["image_std"])
+    whole = 255 * factor  # what a white pixel is before it is normalised; the spec's is 1
+    return _spec((height, width), [m / whole for m in mean], [s / whole for s in std], channels)
+
+
+def _sides(size: Any, whose: str) -> tuple[int, int]:
+    """Return rows and columns, which processors state in three ways."""
+    if isinstance(size, int):
+        return size, size
+    if isinstance(size, Mapping) and {"height", "width"} <= set(size):
+        return int(size["height"]), int(size["width"])
+    if isinstance(size, Mapping) and "shortest_edge" in size:
+        return (int(size["shortest_edge"]),) * 2
+    raise UsageError(f"{whose}: its processor has the size {size!r:.60}; give height and width there")
+
+
+def apart(names: Mapping[int, str]) -> tuple[str, ...]:
+    """Return names by number; those that several classes have get their number, as the two cranes of ImageNet.
+
+    Examples
+    --------
+    >>> apart({0: "crane", 1: "hen", 2: "crane"})
+    ('crane (0)', 'hen', 'crane (2)')
+    """
+    often = Counter(str(name) for name in names.values())
+    held = ((number, str(names[number])) for number in sorted(names))
+    return tuple(f"{name} ({number})" if often[name] > 1 else name for number, name in held)
 
 
 def _plainer(model: Any) -> Any:

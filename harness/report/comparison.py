@@ -1,6 +1,6 @@
 """Explainers of one run, or one explainer in several runs, side by side: paired by image or not at all."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 
@@ -12,7 +12,7 @@ from harness.errors import UsageError, closest
 from harness.report import queries, wording
 from harness.report.queries import DEFAULT_METRIC
 from harness.statistics import Comparison, holm, pairwise
-from harness.store import IDENTITY, RunFolder
+from harness.store import IDENTITY, CheckRecord, RunFolder, RunRecord
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ def _differences(runs: Sequence[RunFolder], a: int, b: int) -> list[str]:
     first, second = runs[a], runs[b]
     names = (_labels(runs)[a], _labels(runs)[b])
     held = [(run.record.subject.digest, run.record.faces.digest) for run in (first, second)]
-    lines = _other_arithmetic(names, first, second)
+    lines = [*_other_arithmetic(names, first, second), *_other_rules(names, first, second)]
     if held[0][0] != held[1][0]:
         lines.append(f"other subjects: {_told(names, (held[0][0], held[1][0]))}: the networks differ.")
     if held[0][1] != held[1][1]:
@@ -245,10 +245,40 @@ def _differences(runs: Sequence[RunFolder], a: int, b: int) -> list[str]:
 
 def _other_arithmetic(names: tuple[str, str], first: RunFolder, second: RunFolder) -> list[str]:
     """Return in what the arithmetic of two runs differs."""
-    held = [run.record.arithmetic for run in (first, second)]
-    unlike = [what for what in {**held[0], **held[1]} if held[0].get(what) != held[1].get(what)]
-    told = "; ".join(f"{what} {held[0].get(what, 'unknown')} and {held[1].get(what, 'unknown')}" for what in unlike)
+    told = _unlike(first.record.arithmetic, second.record.arithmetic)
     return [f"other arithmetic in {names[0]} and {names[1]}, so last bits differ: {told}."] if told else []
+
+
+DECIDING = ("control", "margin", "metric", "at_most", "unit", "rung", "decides")
+"""What of a check decides what it says."""
+
+
+def _other_rules(names: tuple[str, str], first: RunFolder, second: RunFolder) -> list[str]:
+    """Return by which seed, versions and rules two runs decide otherwise."""
+    records, of = (first.record, second.record), f"in {names[0]} and {names[1]}"
+    general = _unlike(*(_in_general(record) for record in records))
+    lines = [f"decided by other rules {of}: {general}."] if general else []
+    checks = [{check.name: check for check in record.checks} for record in records]
+    both = {name: [_deciding(held[name]) for held in checks] for name in checks[0] if name in checks[1]}
+    moved = [f"{name} ({_unlike(*rules)})" for name, rules in both.items() if rules[0] != rules[1]]
+    return lines + ([f"checks that decide otherwise {of}: {'; '.join(moved)}."] if moved else [])
+
+
+def _in_general(record: RunRecord) -> dict[str, object]:
+    """Return what all verdicts of a run hang on, but for what its arithmetic names."""
+    versions = {name: record.versions.get(name) for name in ("explanation-harness", "python")}
+    return {"seed": record.seed, **versions, "alpha": record.alpha, "confidence": record.confidence}
+
+
+def _deciding(check: CheckRecord) -> dict[str, object]:
+    """Return what of a check decides what it says."""
+    return {part: getattr(check, part) for part in DECIDING}
+
+
+def _unlike(first: Mapping[str, object], second: Mapping[str, object]) -> str:
+    """Return in words what two hold otherwise, "" where nothing."""
+    names = [name for name in {**first, **second} if first.get(name) != second.get(name)]
+    return "; ".join(f"{name} {first.get(name, 'unknown')} and {second.get(name, 'unknown')}" for name in names)
 
 
 def _other_targets(names: tuple[str, str], first: RunFolder, second: RunFolder) -> list[str]:

@@ -163,18 +163,17 @@ class RunFolder:
     @cached_property
     def ladder(self) -> pd.DataFrame:
         """How far each explainer can be believed, or nothing where no claim decides; see :data:`LADDER`."""
-        return self._table("ladder") if (self.path / "ladder.parquet").is_file() else frame(LADDER)
+        return self._table("ladder", LADDER)
 
     @cached_property
     def persons(self) -> pd.DataFrame:
         """Who is on each image, or nothing; see :data:`PERSONS`."""
-        return self._table("persons") if (self.path / "persons.parquet").is_file() else frame(PERSONS)
+        return self._table("persons", PERSONS)
 
     @cached_property
     def images(self) -> pd.DataFrame:
         """What each image is called, or nothing; a run made with names has to have them. See :data:`IMAGES`."""
-        there = (self.path / "images.parquet").is_file() or self._noted("images.parquet") is not None
-        return self._table("images") if there else frame(IMAGES)
+        return self._table("images", IMAGES)
 
     def called(self, image: int) -> str:
         """Return what an image is called: its name, else its number."""
@@ -188,18 +187,17 @@ class RunFolder:
     @cached_property
     def blank(self) -> pd.DataFrame:
         """The images for which a map is constant, or nothing; see :data:`BLANK`."""
-        return self._table("blank") if (self.path / "blank.parquet").is_file() else frame(BLANK)
+        return self._table("blank", BLANK)
 
     @cached_property
     def effects(self) -> pd.DataFrame:
         """What each face part does for the true class, or nothing; see :data:`EFFECTS`."""
-        return self._table("effects") if (self.path / "effects.parquet").is_file() else frame(EFFECTS)
+        return self._table("effects", EFFECTS)
 
     @cached_property
     def examinations(self) -> pd.DataFrame:
         """Whether each metric puts the truth before noise and blind controls, or nothing; see :data:`EXAMINATIONS`."""
-        held = (self.path / "examinations.parquet").is_file()
-        return self._table("examinations") if held else frame(EXAMINATIONS)
+        return self._table("examinations", EXAMINATIONS)
 
     @cached_property
     def examples(self) -> Examples:
@@ -219,9 +217,12 @@ class RunFolder:
         """Return what :meth:`write_table` wrote."""
         return self._table(name)
 
-    def _table(self, name: str) -> pd.DataFrame:
-        """Read one table."""
-        return self._read(f"{name}.parquet", pd.read_parquet)
+    def _table(self, name: str, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
+        """Read one table; of those that not every run has, with `columns`, what ``run.json`` names has to be there."""
+        file = f"{name}.parquet"
+        if columns is not None and not (self.path / file).is_file() and self._noted(file) is None:
+            return frame(columns)
+        return self._read(file, pd.read_parquet)
 
     def _read(self, name: str, read: Callable[[Path], Read]) -> Read:
         """Read one file, or say that it is missing or damaged."""
@@ -236,8 +237,7 @@ class RunFolder:
 
     def _check_belongs(self, name: str) -> None:
         """Refuse a file that is not the one that ``run.json`` names."""
-        file = self.path / name
-        noted = self._noted(name)
+        file, noted = self.path / name, self._noted(name)
         if noted is not None and sha256(file) != noted:
             raise UsageError(
                 f"{file} is not the file that run.json speaks of (damaged, or of another run); run it again into the "
@@ -327,11 +327,11 @@ class RunFolder:
         return held
 
     def kept(self, key: str) -> dict[str, Any] | None:
-        """Return the arrays and tables stored under `key`, here or by another run; None where there are none whole."""
+        """Return what is stored under `key`, here or by another run; None where nothing whole is."""
         name = self.piece(key)
         if (held := read_piece(self.path / name)) is None:
-            with self._in_turn(name):
-                held = read_piece(self.path / name) if self.taken(name) else None
+            with self._in_turn(name):  # which may bring it
+                held = read_piece(self.path / name) or (read_piece(self.path / name) if self.taken(name) else None)
         return held
 
     def piece(self, key: str) -> str:

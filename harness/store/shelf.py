@@ -111,6 +111,13 @@ class AwayFolder(RunFolder):
             self._lender.dropped(name)
             raise
 
+    def kept(self, key: str) -> dict[str, Any] | None:
+        """Return what is stored under `key`; what is not, others may make."""
+        held = super().kept(key)
+        if held is None:
+            self._lender.dropped(self.piece(key))
+        return held
+
     def _write_piece(self, name: str, parts: Mapping[str, Any]) -> None:
         """Write a piece here, and hand it in."""
         super()._write_piece(name, parts)

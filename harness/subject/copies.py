@@ -48,29 +48,39 @@ def _uncopied(network: nn.Module) -> str:
     return "one of its parts"
 
 
+def _unreadable(module: nn.Module) -> str:
+    """Return why the layers of a module cannot be read and what to give instead, "" where they can."""
+    if hasattr(module, "_orig_mod"):
+        return "is made by torch.compile, which hides its layers; give the network before, which is its _orig_mod"
+    if isinstance(module, torch.jit.ScriptModule):
+        return "is TorchScript, whose layers cannot be read; give the Python module"
+    if isinstance(module, GraphModule) and "eval" in vars(module):  # an exported program's own eval raises
+        return "is an exported program, which has no layers to read; give the Python module that it was exported from"
+    return ""
+
+
 def evaluated(network: nn.Module, name: str) -> nn.Module:
     """Return a copy of a network in evaluation mode.
 
     Raises
     ------
     UsageError
-        For a network whose layers cannot be read: compiled, scripted or exported; the message says what to give.
+        For a network whose layers cannot be read: compiled, scripted or exported, as a whole or in part; the message
+        says what to give. Also where torch's default device is not the CPU.
     """
-    if hasattr(network, "_orig_mod"):
+    if torch.get_default_device().type != "cpu":
         raise UsageError(
-            f"subject {name!r} is made by torch.compile, which hides its layers; give the network before, which is its "
-            "_orig_mod"
+            f"torch's default device is {torch.get_default_device()}, where all that is drawn would lie; leave it at "
+            "the CPU, and say by device= where the network is to run"
         )
-    if isinstance(network, torch.jit.ScriptModule):
-        raise UsageError(f"subject {name!r} is TorchScript, whose layers cannot be read; give the Python module")
+    for part, module in network.named_modules():
+        what = _unreadable(module)
+        if what:
+            of = f"subject {name!r}" if not part else f"layer {part!r} of subject {name!r}"
+            raise UsageError(f"{of} {what}")
     if any(is_lazy(tensor) for tensor in [*network.parameters(), *network.buffers()]):
         raise UsageError(
             f"subject {name!r} has lazy layers that were never run; give it an image once, before it is handed over"
-        )
-    if isinstance(network, GraphModule) and "eval" in vars(network):  # an exported program's own eval raises
-        raise UsageError(
-            f"subject {name!r} is an exported program, which has no layers to read; give the Python module "
-            "that it was exported from"
         )
     copy_of_it = copied(network)
     copy_of_it.eval()  # what a network's own eval returns may be another one

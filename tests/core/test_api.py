@@ -202,8 +202,16 @@ def test_a_network_that_cannot_be_wrapped_is_one_line(what: str, unchecked: None
 
 @pytest.mark.parametrize(
     "images",
-    [PIXELS, PIXELS.astype(np.int64), torch.from_numpy(PIXELS), PIXELS[:, None], PIXELS / 255.0, list(PIXELS)],
-    ids=["bytes", "whole numbers", "tensor", "with a channel", "fractions", "list"],
+    [
+        PIXELS,
+        PIXELS.astype(np.int64),
+        torch.from_numpy(PIXELS),
+        PIXELS[:, None],
+        PIXELS / 255.0,
+        torch.from_numpy(PIXELS / 255.0).to(torch.float16),  # 11 bits tell 256 levels apart
+        list(PIXELS),
+    ],
+    ids=["bytes", "whole numbers", "tensor", "with a channel", "fractions", "half width", "list"],
 )
 def test_arrays_are_read_as_their_pixels(images: object) -> None:
     faces = as_faces(images, LABELS, CLASSES)
@@ -213,8 +221,18 @@ def test_arrays_are_read_as_their_pixels(images: object) -> None:
 
 @pytest.mark.parametrize(
     "labels",
-    [[CLASSES[k] for k in LABELS], torch.from_numpy(LABELS), np.eye(3)[LABELS]],
-    ids=["names", "tensor", "1hot"],
+    [
+        [CLASSES[k] for k in LABELS],
+        torch.from_numpy(LABELS),
+        torch.from_numpy(LABELS).to(torch.bfloat16),
+        np.eye(3)[LABELS],
+        pd.Series([CLASSES[k] for k in LABELS], index=range(5, 23)),
+        pd.DataFrame({"emotion": LABELS}),
+        # Columns of a one-hot are often sorted by name, in another order than the network's outputs.
+        pd.get_dummies([CLASSES[k] for k in LABELS])[sorted(CLASSES)],
+        pd.get_dummies(LABELS),
+    ],
+    ids=["names", "tensor", "bfloat16", "1hot", "series", "column", "1hot by name", "1hot by number"],
 )
 def test_labels_are_numbers_names_or_one_hot(labels: object) -> None:
     np.testing.assert_array_equal(as_faces(PIXELS, labels, CLASSES).labels, LABELS)
@@ -232,6 +250,10 @@ WRONG_IMAGES = {
     "too few labels": (lambda: as_faces(PIXELS, LABELS[:3], CLASSES), "18 images but 3 labels"),
     "no images": (lambda: as_faces(3, None, CLASSES), "images are of type int; give an array"),
     "an unknown label": (lambda: as_faces(PIXELS, ["up"] * 18, CLASSES), "'up', which is none of left, middle, right"),
+    "a table that is no one-hot": (
+        lambda: as_faces(PIXELS, pd.DataFrame({"a": LABELS, "b": LABELS, "c": LABELS}), CLASSES),
+        "labels are a table with columns a, b, c; one-hot has a column for each of left, middle, right",
+    ),
     "one label for all": (lambda: as_faces(PIXELS, 3, CLASSES), "labels are of type int; give one a picture"),
     "labels by key": (lambda: as_faces(PIXELS, dict(enumerate(LABELS)), CLASSES), "labels are of type dict"),
     "labels to come": (lambda: as_faces(PIXELS, iter(LABELS), CLASSES), "labels are of type"),

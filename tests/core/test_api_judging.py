@@ -1,6 +1,7 @@
 """One explainer judged in one call: findings, or a failure in plain words."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tiny import SMALL, bright_patch_faces, named, patch_subject
@@ -60,6 +61,22 @@ def _nan_beyond(subject, images, targets):
     one = subject.prepare(FACES.images[-2:-1])[0, 0, 0]
     maps[(images[:, 0, 0] == one).all(1)] = float("nan")
     return maps
+
+
+MISTAKEN = """
+from harness.checks import check
+
+@check(metric="deletion-auc", needs=["removal"], claim="c", control="edges", margin=0.0, margin_reason="r")
+def mistaken(scores):
+    return scores["valu"]
+"""
+
+
+@pytest.mark.usefixtures("check_registry")
+def test_a_check_that_breaks_down_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(MISTAKEN)
+    with pytest.raises(harness.ClaimFailed, match=r"check 'mistaken' .*raised KeyError: 'valu'"):
+        harness.check(gradient, patch_subject(), FACES, checks=f"{tmp_path / 'own.py'}:mistaken", **SIZES)
 
 
 def test_several_explainers_are_refused() -> None:

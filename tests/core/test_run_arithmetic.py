@@ -8,11 +8,12 @@ from threading import Barrier
 
 import numpy as np
 import pytest
+import scipy
 import torch
 from tiny import CLASSES, SPEC, tiny_network
 from torch import Tensor, nn
 
-from harness.arithmetic import FEED_FILE, arithmetic, on_arithmetic, settle_feed
+from harness.arithmetic import FEED_FILE, TORCH_SETTINGS, arithmetic, machine, on_arithmetic, settle_feed
 from harness.errors import UsageError
 from harness.store import RunFolder
 from harness.subject import Feed, Subject
@@ -136,3 +137,23 @@ def test_what_moves_last_bits_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     after = arithmetic(fresh().fed(Feed(True, 16, 16)))
     assert {what for what in before if before[what] != after[what]} == {"switches", "feed"}
     assert "ONEDNN_MAX_CPU_ISA=SSE41" in after["switches"]
+
+
+def test_settings_of_the_process_and_other_libraries_are_part_of_the_arithmetic(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usual = machine()
+    assert "precision" not in usual["switches"]
+    assert f"scipy {scipy.__version__}" in usual["libraries"]
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        assert machine()["switches"].endswith("float32 matmul precision=medium")
+    finally:
+        torch.set_float32_matmul_precision(before)
+    monkeypatch.setitem(TORCH_SETTINGS, "mkldnn", (_mixed, True))
+    assert machine()["switches"].endswith("mkldnn=mixed")
+
+
+def _mixed() -> object:
+    raise RuntimeError("a mix of the legacy and new APIs")

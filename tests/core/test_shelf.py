@@ -104,3 +104,14 @@ def test_a_damaged_piece_of_the_run_is_made_again(tmp_path: Path) -> None:
     again = AwayFolder(tmp_path / "2", Direct(shelf, 2))
     assert again.remembered("key", lambda: made(1))["value"].tolist() == [1, 1, 1]
     assert packed(tmp_path / "run/cache/key") is not None
+
+
+def test_what_the_shelf_has_is_found_at_once_and_what_nobody_has_others_may_make(tmp_path: Path) -> None:
+    RunFolder(tmp_path / "run").remembered("there", lambda: made(3))
+    shelf = Shelf(tmp_path / "run")
+    one, other = (AwayFolder(tmp_path / str(number), Direct(shelf, number)) for number in (1, 2))
+    held = one.kept("there")
+    assert held is not None
+    assert held["value"].tolist() == [3, 3, 3]
+    assert one.kept("lost") is None
+    assert other.remembered("lost", lambda: made(4))["value"].tolist() == [4, 4, 4]

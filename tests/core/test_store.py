@@ -332,6 +332,18 @@ def test_each_damage_is_one_clear_line(damage: str, finished: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["ladder", "persons", "images", "blank", "effects", "examinations"])
+def test_a_table_that_not_every_run_has_is_missed_where_it_was_written(name: str, finished: Path) -> None:
+    assert len(getattr(RunFolder.existing(finished), name)) == 0
+    folder = RunFolder(finished)
+    record = folder.record
+    folder.write_table(name, getattr(folder, name))
+    folder.write_record(record)
+    (finished / f"{name}.parquet").unlink()
+    with pytest.raises(UsageError, match=rf"{name}\.parquet is missing; run it again"):
+        getattr(RunFolder.existing(finished), name)
+
+
 @pytest.mark.parametrize("ask", [lambda run: run.write_text("note.txt", ""), lambda run: run.unfinished()])
 def test_a_folder_that_cannot_be_written_is_one_clear_line(ask: Callable[[RunFolder], None], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")

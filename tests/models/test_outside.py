@@ -16,7 +16,7 @@ from tiny import fan_ins
 from torch import nn
 
 from harness.errors import UsageError
-from harness.models.outside import hugging_face_subject, keras_network, onnx_network, timm_subject
+from harness.models.outside import hugging_face_subject, keras_network, onnx_network, processed_spec, timm_subject
 from harness.rounding import rounding
 from harness.subject import InputSpec, Subject
 
@@ -247,6 +247,55 @@ def test_a_hugging_face_classifier_brings_its_classes_and_units(tmp_path: Path) 
     assert subject.spec == InputSpec(16, 16, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4))
     with torch.no_grad():
         assert torch.equal(subject.logits(images), network(images).logits)
+
+
+UNIT = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.4]}
+BYTES = InputSpec(8, 9, (0.4 / 255, 0.5 / 255, 0.6 / 255), (0.2 / 255, 0.3 / 255, 0.4 / 255))
+PROCESSORS: dict[str, tuple[dict[str, Any], InputSpec]] = {
+    "height and width": (
+        {**UNIT, "size": {"height": 8, "width": 9}},
+        InputSpec(8, 9, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4)),
+    ),
+    "a crop of it": (
+        {"do_center_crop": True, "size": {"shortest_edge": 12}, "crop_size": {"height": 8, "width": 9}},
+        InputSpec(8, 9, (0.0,) * 3, (1.0,) * 3),
+    ),
+    "no crop after all": (
+        {"do_center_crop": False, "size": {"shortest_edge": 12}, "crop_size": 8},
+        InputSpec(12, 12, (0.0,) * 3, (1.0,) * 3),
+    ),
+    "one side": ({"size": 12, "do_normalize": False, **UNIT}, InputSpec(12, 12, (0.0,) * 3, (1.0,) * 3)),
+    "bytes": ({**UNIT, "do_rescale": False, "size": {"height": 8, "width": 9}}, BYTES),
+    "bytes by factor": ({**UNIT, "rescale_factor": 1.0, "size": {"height": 8, "width": 9}}, BYTES),
+    "minus one to one": (
+        {"rescale_factor": 1 / 127.5, "image_mean": [1.0] * 3, "image_std": [1.0] * 3, "size": 8},
+        InputSpec(8, 8, (0.5,) * 3, (0.5,) * 3),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", PROCESSORS)
+def test_a_processors_settings_are_what_the_network_reads(what: str) -> None:
+    settings, expected = PROCESSORS[what]
+    spec = processed_spec(settings, 3, "'net'")
+    assert (spec.height, spec.width) == (expected.height, expected.width)
+    # Two roundings apart: units are divided by one product.
+    np.testing.assert_allclose([spec.mean, spec.std], [expected.mean, expected.std], rtol=rounding("float64", 4))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"size": 8, "do_flip_channel_order": True}, "by do_flip_channel_order, which no InputSpec says"),
+        ({"size": 8, "include_top": True}, "by include_top"),
+        ({}, "has the size None; give height and width"),
+        ({"size": {"longest_edge": 8}}, "has the size .*longest_edge"),
+        ({"size": 8, "do_normalize": True, "image_mean": [0.5] * 3}, "no image_std; add it"),
+    ],
+)
+def test_what_no_spec_can_say_is_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=f"'net'.*{said}"):
+        processed_spec(settings, 3, "'net'")
 
 
 # ---------------------------------------------------------------------- where they are missing

@@ -288,6 +288,12 @@ def test_a_network_that_keeps_what_it_found_is_copied() -> None:
         (lambda: torch.compile(Plain().eval()), "made by torch.compile, .*_orig_mod"),
         (lambda: torch.jit.script(nn.Sequential(nn.Flatten(), nn.Linear(64, 3))), "is TorchScript"),
         (lambda: torch.export.export(Plain().eval(), (torch.zeros(4, 1, 8, 8),)).module(), "exported program"),
+        (lambda: nn.Sequential(torch.compile(Plain().eval())), "layer '0' of subject 'mine' is made by torch.compile"),
+        (lambda: nn.Sequential(nn.Flatten(), torch.jit.script(nn.Linear(64, 3))), "layer '1' of .* is TorchScript"),
+        (
+            lambda: nn.Sequential(torch.export.export(Plain().eval(), (torch.zeros(4, 1, 8, 8),)).module()),
+            "layer '0' of .* is an exported program",
+        ),
         (Locked, "attribute 'lock' of its outermost module"),
         (lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(3)), "lazy layers that were never run"),
     ],
@@ -295,6 +301,15 @@ def test_a_network_that_keeps_what_it_found_is_copied() -> None:
 def test_what_cannot_be_read_is_refused_as_the_subject_is_made(network: Callable[[], nn.Module], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         made(network)
+
+
+def test_another_default_device_is_refused_before_anything_is_drawn_there() -> None:
+    network = Plain()
+    with (
+        torch.device("meta"),
+        pytest.raises(UsageError, match=r"torch's default device is meta, .*; leave it at the CPU"),
+    ):
+        made(lambda: network)
 
 
 def test_a_networks_own_eval_does_not_put_another_in_its_place() -> None:

@@ -127,6 +127,22 @@ def test_other_sizes_are_told(first: RunFolder, other_subject: RunFolder) -> Non
     assert f"name {size['name']} and glance; cells_per_side none and 2." in told["unlike"][0]
 
 
+def test_other_rules_are_told(first: RunFolder, other_subject: RunFolder) -> None:
+    checks = other_subject.record.checks
+    moved = replace(checks[0], margin=checks[0].margin + 0.1, margin_reason="another")
+    versions = {**other_subject.record.versions, "explanation-harness": "9"}
+    unlike = with_record(other_subject, seed=7, versions=versions, checks=(moved, *checks[1:]), alpha=0.05)
+    told = [note for note in comparison.compare([first, unlike]).attrs["notes"] if "rules" in note or "decide" in note]
+    was, names = first.record, f"{first.name} and {unlike.name}"
+    assert told == [
+        f"decided by other rules in {names}: seed {was.seed} and 7; explanation-harness "
+        f"{was.versions['explanation-harness']} and 9; alpha {was.alpha} and 0.05.",
+        f"checks that decide otherwise in {names}: {moved.name} (margin {checks[0].margin} and {moved.margin}).",
+    ]
+    alike = with_record(other_subject, seed=was.seed)
+    assert not any("decide" in note for note in comparison.compare([first, alike]).attrs["notes"])
+
+
 def test_another_arithmetic_is_told_in_one_line(first: RunFolder, other_subject: RunFolder) -> None:
     runs = [
         with_record(run, arithmetic={"threads": threads, "feed": "contiguous:64"})
