@@ -87,6 +87,6 @@ def asked_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except Exception as error:  # whatever a backend raises that is not there
         raise UsageError(f"--device {name}: it cannot be used here ({reason(error)}); use --device cpu") from error
     return device

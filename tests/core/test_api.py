@@ -23,6 +23,7 @@ from tiny import (
 )
 
 import harness
+from harness.api import inputs
 from harness.api.inputs import as_checks, as_faces, as_profile, as_subject
 from harness.api.run import PAGE
 from harness.checks import CHECKS
@@ -185,6 +186,19 @@ WRONG_NETWORKS = {
     "no network": (lambda: as_subject(3, PIXELS), "type int; give a torch module"),
     "a wrong size": (lambda: as_subject(PatchNetwork(PATCHES), PIXELS[:, :5] / 255), "does not run on an image"),
     "no logits": (lambda: as_subject(torch.nn.Identity(), PIXELS / 255), r"one logit a class"),
+    "sides in place of a spec": (
+        lambda: as_subject(PatchNetwork(PATCHES), PIXELS, spec=(8, 8)),
+        r"spec is of type tuple; give harness\.InputSpec",
+    ),
+    "a text for classes": (
+        lambda: as_subject(PatchNetwork(PATCHES), PIXELS / 255, classes="cat"),
+        "classes are a text, 'cat'; give a list",
+    ),
+    "no such device": (lambda: as_subject(patch_subject(), PIXELS, device="nowhere"), "--device nowhere: it cannot"),
+    "a device that is not there": (
+        lambda: as_subject(PatchNetwork(PATCHES), PIXELS / 255, device="hpu"),
+        "--device hpu: it cannot be used here",
+    ),
     "a subject with a spec": (lambda: as_subject(patch_subject(), PIXELS, spec=SPEC), "a subject states its own"),
 }
 
@@ -195,6 +209,15 @@ def test_a_network_that_cannot_be_wrapped_is_one_line(what: str, unchecked: None
     with pytest.raises(UsageError, match=said) as raised:
         make()
     assert "\n" not in str(raised.value)
+
+
+def test_a_ready_subject_goes_where_it_is_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = patch_subject()
+    assert as_subject(subject, PIXELS) is subject
+    assert as_subject(subject, PIXELS, device="cpu") is subject
+    monkeypatch.setattr(inputs, "asked_device", lambda name: torch.device("cpu", 0))  # another name for the same place
+    moved = as_subject(subject, PIXELS, device="there")
+    assert (moved.device, moved.digest) == (torch.device("cpu", 0), subject.digest)
 
 
 # ---------------------------------------------------------------------- the images
@@ -290,6 +313,7 @@ def test_by_default_checks_are_those_that_the_images_can_answer() -> None:
 
 WRONG_WORDS = {
     "a check": (lambda: as_checks("randomisation", FACES, "all"), "'randomisation'.*randomization"),
+    "a number of checks": (lambda: as_checks(5, FACES, "all"), "checks are of type int; give names"),
     "no check": (lambda: as_checks([], FACES, "all"), "checks are empty"),
     "a profile": (lambda: as_profile("fast"), "no profile is called 'fast'"),
     "a seed": (lambda: harness.evaluate(patch_subject(), FACES, seed=-1), "seed=-1 is no seed"),

@@ -11,6 +11,7 @@ from conftest import Make
 from PIL import Image
 from synthetic import FACES, Plan
 
+from harness.cli import write_report
 from harness.report import evidence, figures, map_picker, page, wording
 from harness.store import RunFolder
 
@@ -189,6 +190,19 @@ def test_names_cannot_write_into_the_page(make: Make, monkeypatch: pytest.Monkey
     assert html.count("<script") == 1
     assert '" onload="x' not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+
+
+def test_what_an_earlier_run_left_in_the_folder_is_not_handed_out(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make(Plan(FACES[:2], (("gradient", "gradient"),), empty="", gaps="", broken="", per_class=3))
+    for name in ("figures/maps-2.png", "tables/part-effects.csv", "tables/part-effects.md", "figures/mine.svg"):
+        run.write_text(name, "of an earlier run")
+    monkeypatch.setattr(figures, "save_figures", lambda run: [])
+    files = list(write_report(run))
+    assert [file.name for file in files] == ["report.html"]
+    left = {file.name for folder in ("figures", "tables") for file in (run.path / folder).iterdir()}
+    assert "mine.svg" in left
+    assert "verdicts.csv" in left
+    assert not left & {"maps-2.png", "part-effects.csv", "part-effects.md"}
 
 
 def test_without_labels_the_page_says_what_is_missing(unlabelled: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
