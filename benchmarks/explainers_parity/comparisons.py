@@ -73,7 +73,6 @@ COMPARISONS: tuple[Comparison, ...] = (
     Comparison("kpca-cam", "pytorch_grad_cam", "KPCA_CAM", component_cam("KPCA_CAM"), IN_PART,
                note="but for its sign", ours=torch.abs),
     Comparison("seg-eigen-cam", "pytorch_grad_cam", "SegEigenCAM", component_cam("SegEigenCAM", signed=True), IN_PART),
-    Comparison("fem", "pytorch_grad_cam", "FEM", component_cam("FEM", signed=True)),
     Comparison("guided-ig", "saliency", "GuidedIG",
                saliency("GuidedIG", x_steps=32, fraction=0.1, max_dist=0.1), on=(SMOOTH,),
                settings={"aside": 0.0}, note="without kinks, at which the paths would part"),

@@ -110,7 +110,8 @@ def layer_cam(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[T
 def eigen_cam(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]) -> Float[Tensor, "n h w"]:
     """Return each place's coordinate on the first principal component of the channels, signed; targets do not matter.
 
-    A component has no sign of its own; it is given the one that makes it agree with the channels' mean.
+    Of the channels less their means over places, as pytorch-grad-cam has it; the paper leaves the means in. A component
+    has no sign of its own; it is given the one that makes it agree with the channels' mean.
     """
     maps = as_pictures(subject, subject.activations(images, [subject.cam_layer])[subject.cam_layer])
     places = maps.flatten(2).transpose(1, 2).double()

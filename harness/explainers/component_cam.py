@@ -81,7 +81,9 @@ def seg_eigen_cam(
 def fem(
     subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"], *, deviations: float = 2.0
 ) -> Float[Tensor, "n h w"]:
-    """Return the channels weighted by the share of places at which each stands out, signed; targets do not matter.
+    """Return the places at which channels stand out, each channel weighted by its mean; targets do not matter.
+
+    pytorch-grad-cam's class of that name weights the channels themselves by the share of places that stand out.
 
     Parameters
     ----------
@@ -90,8 +92,8 @@ def fem(
     """
     maps = as_pictures(subject, subject.activations(images, [subject.cam_layer])[subject.cam_layer])
     mean, spread = maps.mean((2, 3), keepdim=True), maps.std((2, 3), unbiased=False, keepdim=True)
-    weights = (maps > mean + deviations * spread).to(maps).mean((2, 3), keepdim=True)
-    return enlarged((weights * maps).sum(1), images)
+    standing_out = (maps >= mean + deviations * spread).to(maps)
+    return enlarged((mean * standing_out).sum(1), images)
 
 
 def _centred(maps: Float[Tensor, "n k y x"]) -> Float[Tensor, "n places k"]:

@@ -24,11 +24,18 @@ def random(
 
 @explainer(name="edges", family="control", reference="Adebayo et al. 2018", cost="none", target_free=True)
 def edges(subject: Subject, images: Float[Tensor, "n c h w"], targets: Int[Tensor, " n"]) -> Float[np.ndarray, "n h w"]:
-    """Return the Sobel magnitude of the grey picture, never negative."""
-    # One picture at a time: the filter smooths along every axis, the batch's too.
-    return np.stack(
-        [np.hypot(ndimage.sobel(g, axis=0), ndimage.sobel(g, axis=1)) for g in subject.spec.to_grey(images)]
-    )
+    """Return the Sobel magnitude of the picture, never negative; of a colour picture the largest over its channels.
+
+    An edge between two colours of one brightness is an edge.
+    """
+    pictures = subject.spec.to_unit(images).cpu().numpy()
+    return np.stack([np.max([_slope(channel) for channel in picture], axis=0) for picture in pictures])
+
+
+def _slope(channel: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    """Return the Sobel magnitude of one channel of one picture: the filter smooths along every axis."""
+    slope: np.ndarray = np.hypot(ndimage.sobel(channel, axis=0), ndimage.sobel(channel, axis=1))
+    return slope
 
 
 @explainer(name="constant", family="control", cost="none", target_free=True)

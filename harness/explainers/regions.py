@@ -35,7 +35,7 @@ def xrai(
     """
     shades = [plain(subject.spec, images, shade) for shade in (0.0, 1.0)]
     attributions = torch.stack([path_integral(subject, shade, images, targets, steps) for shade in shades]).mean(0)
-    pictures = subject.spec.to_grey(images)
+    pictures = subject.spec.to_unit(images).permute(0, 2, 3, 1).squeeze(-1).cpu().numpy()
     found = [
         ranked_regions(attribution, segmentations(picture))
         for attribution, picture in zip(attributions.double().cpu().numpy(), pictures, strict=True)
@@ -43,11 +43,11 @@ def xrai(
     return np.stack(found)
 
 
-def segmentations(picture: Float[np.ndarray, "h w"]) -> Bool[np.ndarray, "m h w"]:
-    """Return the segments of a grey picture at every scale, widened; what lies on a border is in both."""
+def segmentations(picture: Float[np.ndarray, "h w *colour"]) -> Bool[np.ndarray, "m h w"]:
+    """Return the segments of a picture, grey or with its channels last, at every scale, widened over their borders."""
     from skimage.segmentation import felzenszwalb  # takes half a second to import
 
-    share = picture.size / USUAL_AREA
+    share = picture.shape[0] * picture.shape[1] / USUAL_AREA
     span = np.ptp(picture)
     even = 2 * (picture - picture.min()) / span - 1 if span else np.zeros_like(picture)
     labels = [

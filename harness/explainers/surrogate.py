@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
+from harness.errors import UsageError
 from harness.explainers._passes import at_a_time, remembered
 from harness.explainers._randomness import generators, seeds
 from harness.explainers._segments import SEGMENTS, painted, segments_of
@@ -212,7 +213,14 @@ def _shapley_regression(
     inputs = kept[:, :-1].astype(float) - kept[:, -1:]
     outputs = answers[2:] - empty - kept[:, -1] * (full - empty)
     scale = np.sqrt(weights)[:, None]
-    others = np.linalg.lstsq(inputs * scale, outputs * scale[:, 0], rcond=None)[0] if players > 1 else np.zeros(0)
+    if players < 2:
+        return np.array([full - empty])
+    others, _, rank, _ = np.linalg.lstsq(inputs * scale, outputs * scale[:, 0], rcond=None)
+    if rank < players - 1:
+        raise UsageError(
+            f"{len(kept)} coalitions tell the values of {rank + 1} of {players} segments apart; give some "
+            f"{4 * players} samples, or fewer segments"
+        )
     return np.append(others, full - empty - others.sum())
 
 

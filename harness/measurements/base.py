@@ -73,6 +73,13 @@ def _made_anew(what: tuple[object, ...], make: Callable[[], Mapping[str, Any]]) 
     return dict(make())
 
 
+def are_constant(maps: Float[np.ndarray, "n h w"]) -> Bool[np.ndarray, " n"]:
+    """Return which maps hold one value throughout and so have no order and no places."""
+    flat = maps.reshape(len(maps), -1)
+    same: np.ndarray = flat.min(axis=1) == flat.max(axis=1)
+    return same
+
+
 @dataclass(frozen=True)
 class Attributions:
     """One explainer's maps of an evaluation set, and the ways to ask for more.
@@ -110,9 +117,7 @@ class Attributions:
     @cached_property
     def constant(self) -> Bool[np.ndarray, " n"]:
         """Which maps hold one value throughout and so have no order and no places."""
-        flat = self.maps.reshape(len(self.maps), -1)
-        same: np.ndarray = flat.min(axis=1) == flat.max(axis=1)
-        return same
+        return are_constant(self.maps)
 
     @cached_property
     def donors(self) -> Int[np.ndarray, " n"]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from harness.measurements.base import MAP, Attributions, Measured, score_rows
 from harness.measurements.cells import Ordered, share_right, unsettled
@@ -24,7 +26,7 @@ class SmallChanges:
     """How many pairs of cells a map orders by what a small change of them does, on the images and cells of the games.
 
     Only for explainers that claim it: with sign, of a little more light on each cell; without, of the change of each
-    pixel that does most, which the sign of the network's gradient names and the answers weigh.
+    pixel's steepest channel that does most, which the network's gradient names and the answers weigh.
 
     Attributes
     ----------
@@ -64,9 +66,15 @@ class SmallChanges:
             def make(labels: np.ndarray = labels) -> Mapping[str, np.ndarray]:
                 direction = torch.ones_like(case.images)
                 if name == SIZE:
-                    direction = case.subject.gradients(case.images, case.target_tensor()).sign()
+                    direction = _steepest(case.subject.gradients(case.images, case.target_tensor()))
                 return {"done": small_changes(case.subject, case.images, case.targets, labels, direction)}
 
             done = few.shared((name, grid), make)["done"]
             found.append(Level(labels, pairs_of(grid.cells), done[None, :, :, None]))
         return found
+
+
+def _steepest(gradients: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Return a step of one level up or down in the channel of each pixel that does most: the size that a map shows."""
+    best = gradients.abs().argmax(1, keepdim=True)
+    return torch.zeros_like(gradients).scatter(1, best, gradients.gather(1, best).sign())

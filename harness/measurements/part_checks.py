@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from harness.effects import EVERYTHING
 from harness.measurements.answers import target_logits
-from harness.measurements.base import MAP, Attributions, Measured, score_rows
+from harness.measurements.base import MAP, Attributions, Measured, are_constant, score_rows
 from harness.measurements.causes import Causes, causes, effects_on
 from harness.measurements.scored import CONSTANT, scored_against_nulls
 from harness.metrics.cards import card_of
@@ -98,7 +98,8 @@ class PartTargets:
         other = few.explain(case.images, rivals)
         masses = [part_mass(maps, truth.shares) for maps in (few.maps, other)]
         first, second = (np.take_along_axis(each, np.maximum(chosen, 0), axis=1) for each in masses)
-        values = np.where((chosen < 0).any(axis=1) | few.constant, np.nan, target_sensitivity(first, second))
+        lacking = (chosen < 0).any(axis=1) | few.constant | are_constant(other)
+        values = np.where(lacking, np.nan, target_sensitivity(first, second))
         name = "target-sensitivity"
         rows = score_rows(case, name, MAP, values, card_of(name).undefined_beside(CONSTANT))
         said = np.where(truth.lacking != "", truth.lacking, rows["reason"])

@@ -211,23 +211,20 @@ class Agreement:
     def measure(self, attributions: Attributions) -> Measured:
         """Return consistency over a coarse grid of signs, and sufficiency among near maps."""
         case = attributions.case
-        rows = attributions.maps.reshape(len(attributions.maps), -1).astype(np.float64)
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        units = rows / np.where(lengths > 0, lengths, 1)
+        # A constant map is like no other: one of zeros lies as far from each map as maps that share nothing.
+        telling = np.flatnonzero(~attributions.constant)
+        maps, answers = attributions.maps[telling], case.targets[telling]
+        rows = maps.reshape(len(maps), -1).astype(np.float64)
+        units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         found = {
-            "consistency": robustness.consistency(robustness.coarse_codes(attributions.maps), case.targets),
-            "neighbour-sufficiency": robustness.neighbour_sufficiency(cdist(units, units), case.targets, NEAR),
+            "consistency": robustness.consistency(robustness.coarse_codes(maps), answers),
+            "neighbour-sufficiency": robustness.neighbour_sufficiency(cdist(units, units), answers, NEAR),
         }
-        tables = [
-            score_rows(
-                case,
-                metric,
-                MAP,
-                np.where(attributions.constant, np.nan, values),
-                card_of(metric).undefined_beside(CONSTANT),
-            )
-            for metric, values in found.items()
-        ]
+        tables = []
+        for metric, values in found.items():
+            all_values = np.full(len(case.targets), np.nan)
+            all_values[telling] = values
+            tables.append(score_rows(case, metric, MAP, all_values, card_of(metric).undefined_beside(CONSTANT)))
         return Measured(scores=joined(SCORES, tables))
 
 

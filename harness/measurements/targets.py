@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 
 from harness.evaluation_set import EvaluationSet
-from harness.measurements.base import MAP, Attributions, Measured, score_rows
+from harness.measurements.base import MAP, Attributions, Measured, are_constant, score_rows
 from harness.metrics.cards import card_of
 from harness.metrics.confusion import confusion_matrix
 from harness.metrics.randomization import random_logit, target_specificity
@@ -54,7 +54,9 @@ class TargetDependence:
         found = {
             "random-logit": _structural(few.maps, by_other),
             "random-logit-rival": random_logit(few.maps, by_rival, spearman_similarity),
-            "target-specificity": np.where(few.constant, np.nan, self._specificity(few, by_rival)),
+            "target-specificity": np.where(
+                few.constant | are_constant(by_rival), np.nan, self._specificity(few, by_rival)
+            ),
         }
         said = {name: card_of(name).undefined for name in found}
         said["random-logit"] += f", or the picture is smaller than SSIM's window of {SSIM_WINDOW} pixels"

@@ -36,9 +36,10 @@ def completeness(maps: Float[np.ndarray, "n h w"], drops: Float[np.ndarray, " n"
     """Return how far the map's sum is from the output's drop to the baseline, as a share of the mean absolute drop.
 
     Sundararajan et al. 2017 (also conservation, summation to delta). The mean over images is the sum of absolute
-    residuals over that of absolute drops. One image's own drop can come near zero, where any residual is many times
-    it. The sum of the map's absolute values never does, but is 10 to 500 times the drop on the bundled networks, so
-    that beside it a map that adds up to nothing would seem complete. NaN where no output drops at all.
+    residuals over that of absolute drops. One image's own drop can come near zero, where any residual is many times it.
+    The sum of the map's absolute values never does, but is 10 to 500 times the drop on the bundled networks, so that
+    beside it a map that adds up to nothing would seem complete. A drop that is no number counts in no mean. NaN where
+    no output drops at all.
 
     Parameters
     ----------
@@ -50,7 +51,8 @@ def completeness(maps: Float[np.ndarray, "n h w"], drops: Float[np.ndarray, " n"
     >>> completeness(np.array([[[1.0, 2.0]], [[1.0, 2.0]]]), np.array([3.0, 2.0]))
     array([0. , 0.4])
     """
-    scale = np.abs(doubles(drops)).mean(keepdims=True) if len(drops) else doubles(drops)
+    known = np.abs(doubles(drops))[np.isfinite(drops)]
+    scale = np.array([known.mean() if len(known) else np.nan])
     return ratio(np.abs(flat(maps).sum(axis=1) - drops), np.broadcast_to(scale, drops.shape))
 
 

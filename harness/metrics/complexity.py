@@ -155,7 +155,8 @@ def histogram_entropy(maps: Float[np.ndarray, "n h w"], bins: int = 100) -> Floa
     compared_with="scikit-learn kneighbors_graph, scipy minimum_spanning_tree and ConvexHull",
     differs=(
         "undefined for a constant map; Quantus's MSTC, which came after 0.6, gives 0 for one of zeros. Neighbours that "
-        "are equally near all count; there the search decides"
+        "are equally near all count; there the search decides. Zeros are no high pixels; there a map that is zero on "
+        "four fifths of its pixels is the whole picture"
     ),
 )
 def mst_compactness(
@@ -164,9 +165,9 @@ def mst_compactness(
     """Return MST-C of each map: a hundred diagonals of the picture, times spread, times cohesion; higher is better.
 
     Mesgari et al. 2026, for whom a compact map is a legible one; it says nothing of whether a map is right. The pixels
-    are those of a magnitude at the quantile or above. Spread is 1 over the root of the area of their convex hull, or
-    over the diagonal where they lie on a line; cohesion is their number over the length of the minimum spanning forest
-    of the graph that joins each with its nearest neighbours.
+    are those of a magnitude at the quantile or above, zeros never among them. Spread is 1 over the root of the area of
+    their convex hull, or over the diagonal where they lie on a line; cohesion is their number over the length of the
+    minimum spanning forest of the graph that joins each with its nearest neighbours.
 
     Examples
     --------
@@ -178,7 +179,7 @@ def mst_compactness(
     scores = np.full(len(maps), np.nan)
     magnitudes = np.abs(finite(flat(maps)))
     for place in np.flatnonzero(~_undefined(magnitudes)):
-        high = magnitudes[place] >= np.quantile(magnitudes[place], quantile)
+        high = magnitudes[place] >= max(np.quantile(magnitudes[place], quantile), np.nextafter(0, 1))
         points = np.argwhere(high.reshape(maps.shape[1:])).astype(np.float64)
         if len(points) >= 2:
             scores[place] = 100 * math.hypot(*maps.shape[1:]) * _compactness(points, neighbours, maps.shape[1:])

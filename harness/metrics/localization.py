@@ -50,10 +50,13 @@ def positive(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n h w"]:
     meaning=f"whether the map's highest pixel is one of {_CAUSES}",
     variants={"pointing-game-{}": "whether the map's highest pixel is one of the pixels of evidence {}"},
     undefined=_NO_EVIDENCE,
-    chance=f"{_AREA}, grown by the tolerance",
+    chance=_AREA,
     reference="Zhang et al. 2018, Top-down neural attention by excitation backprop",
     compared_with="Quantus 0.6 PointingGame",
-    differs="a tie for the highest pixel scores the share that hits; Quantus lets a constant map hit always",
+    differs=(
+        "a tie for the highest pixel scores the share that hits; Quantus lets a constant map hit always. A run allows "
+        "no distance, Zhang et al. 15 pixels of a photograph"
+    ),
 )
 def pointing_game(
     maps: Float[np.ndarray, "n h w"], evidence: Bool[np.ndarray, "n h w"], tolerance: float = 0.0
@@ -268,6 +271,7 @@ def localization_auc(
     chance=NULL_SCORE,
     reference="Zhou et al. 2016, Learning deep features for discriminative localization",
     compared_with="scikit-learn jaccard_score on the thresholded map",
+    differs="of pixels; Zhou et al. compare boxes, drawn round the largest connected part",
 )
 def intersection_over_union(
     maps: Float[np.ndarray, "n h w"], evidence: Bool[np.ndarray, "n h w"], level: float = 0.2

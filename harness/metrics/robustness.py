@@ -20,7 +20,11 @@ _MOVED = "how much less the map moves under noise than it differs from another i
 _STEEP = "how much lower under noise than between two images of the class"
 _COPIES = "one explanation a disturbed copy"
 _BETWEEN = "its ratio between two images of the class"
-_TIED = "an entry that moves from 0 is undefined; Quantus takes it relative to a millionth"
+_TIED = (
+    "a run's changes are of whole lengths, since one entry that was 0 would leave no score; Agarwal et al. and "
+    "Quantus, with which the form entry by entry was compared, take each entry's own, Quantus one that was 0 relative "
+    "to a millionth"
+)
 
 Change = Callable[[Shaped[np.ndarray, "n ..."], Shaped[np.ndarray, "n s ..."]], Shaped[np.ndarray, "n s"]]
 
@@ -190,7 +194,7 @@ def length_change(
     range=(0.0, math.inf),
     meaning="relative change of the map over that of the image, at most",
     gain=f"{_STEEP}: relative-input-stability",
-    undefined="an entry of the map moved from 0, an image did not change, or the prediction changed in every copy",
+    undefined="the map is zero, an image did not change, or the prediction changed in every copy",
     chance=_BETWEEN,
     cost=_COPIES,
     reference="Agarwal et al. 2022, Rethinking stability for attribution-based explanations",
@@ -232,7 +236,7 @@ def relative_input_stability(
     range=(0.0, math.inf),
     meaning="change of the map over that before the last layer, at most",
     gain=f"{_STEEP}: relative-representation-stability",
-    undefined="an entry of map or activation moved from 0, or the prediction changed in every copy",
+    undefined="map or activation is zero or did not change, or the prediction changed in every copy",
     chance=_BETWEEN,
     cost=f"{_COPIES}, one forward a copy",
     reference="Agarwal et al. 2022, Rethinking stability for attribution-based explanations",
@@ -266,7 +270,7 @@ def relative_representation_stability(
     range=(0.0, math.inf),
     meaning="relative change of the map over the change of the logits, at most",
     gain=f"{_STEEP}: relative-output-stability",
-    undefined="an entry of the map moved from 0, the logits did not change, or the prediction changed in every copy",
+    undefined="the map is zero, the logits did not change, or the prediction changed in every copy",
     chance=_BETWEEN,
     cost=f"{_COPIES}, one forward a copy",
     reference="Agarwal et al. 2022, Rethinking stability for attribution-based explanations",

@@ -118,6 +118,11 @@ class InputSpec:
             return images
         return functional.interpolate(images, (self.height, self.width), mode="bilinear", align_corners=False)
 
+    def to_unit(self, images: Float[Tensor, "n c height width"]) -> Float[Tensor, "n c height width"]:
+        """Return prepared images with every channel in 0 to 1, as pictures have it."""
+        mean, std = (torch.tensor(v, device=images.device)[:, None, None] for v in (self.mean, self.std))
+        return (images * std + mean).clamp(0, 1)
+
     def to_grey(self, images: Float[Tensor, "n c height width"]) -> Float[np.ndarray, "n height width"]:
         """Return prepared images as grey pictures in 0 to 1, for showing and for edges."""
         mean, std = (torch.tensor(v, device=images.device)[:, None, None] for v in (self.mean, self.std))

@@ -7,6 +7,7 @@ import pytest
 import torch
 from test_cells_measurement import GAMES, Linear
 from tiny import CLASSES, SIDE, SPEC, make_case
+from torch import Tensor, nn
 
 from harness.checks import CHECKS
 from harness.checks.axioms import CHANGES
@@ -16,7 +17,7 @@ from harness.faces.faceset import FaceSet
 from harness.faces.loading import load_faces
 from harness.measurements import Attributions, SmallChanges
 from harness.models.loading import load_subject
-from harness.subject import Subject
+from harness.subject import InputSpec, Subject
 from harness.truth import cell_sums
 from harness.truth.changes import one_grey_level, small_changes
 from harness.truth.images import Games
@@ -101,3 +102,25 @@ def test_changes_below_the_rounding_of_the_answers_are_undefined(linear: Evaluat
     far = Subject(Far(), name="far", classes=CLASSES, spec=SPEC)
     labels = GAMES.games.grids[0].labels(SIDE, SIDE)
     assert np.isnan(small_changes(far, linear.images, linear.targets, labels, torch.ones_like(linear.images))).all()
+
+
+class Colours(nn.Module):
+    """Logits that are sums of weighted pixels: of one channel in even columns, of all three elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        weights = torch.from_numpy(np.random.default_rng(5).normal(size=(len(CLASSES), 3, SIDE, SIDE))).float()
+        weights[:, 1:, :, ::2] = 0
+        self.weights = nn.Parameter(weights)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.einsum("nchw,kchw->nk", images, self.weights)
+
+
+def test_the_largest_gradient_of_the_channels_says_what_its_channel_can_do() -> None:
+    spec = InputSpec(SIDE, SIDE, (0.5,) * 3, (0.25,) * 3)
+    images = np.random.default_rng(3).integers(0, 255, (6, SIDE, SIDE, 3), dtype=np.uint8)
+    faces = FaceSet("noise", images, CLASSES, np.arange(6) % 3)
+    case = make_case(Subject(Colours(), name="colours", classes=CLASSES, spec=spec), faces)
+    found = registered()["saliency"].maps(case.subject, case.images, case.target_tensor(), 0)
+    assert share(case, CHANGES[1], np.asarray(found)).min() == 1

@@ -300,6 +300,20 @@ def test_a_scale_changes_nothing(patch_case: EvaluationSet) -> None:
     pd.testing.assert_frame_equal(one, other)
 
 
+@pytest.mark.parametrize("metric", ["consistency", "neighbour-sufficiency"])
+def test_a_constant_map_is_nobodys_neighbour(metric: str, patch_case: EvaluationSet) -> None:
+    """Maps that share nothing lie no farther apart than each lies from a map of zeros."""
+    maps = np.zeros((len(patch_case.targets), SIDE, SIDE), np.float32)
+    alone, silent = np.flatnonzero(patch_case.targets == 0), patch_case.targets != 0
+    for place, image in enumerate(alone):
+        maps[image, place] = 1
+    maps[silent & (patch_case.targets == 1)] = 1
+    found = values(agreement(patch_case, maps), metric)
+    assert np.isnan(found[silent]).all()
+    few = patch_case.take(alone)
+    np.testing.assert_array_equal(found[alone], values(agreement(few, maps[alone]), metric))
+
+
 def test_a_constant_map_agrees_with_nothing(patch_case: EvaluationSet) -> None:
     maps = class_portraits(patch_case.targets)
     maps[3] = 1

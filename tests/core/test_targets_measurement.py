@@ -172,3 +172,18 @@ def test_a_constant_map_is_undefined_with_its_reason(patch_case: EvaluationSet) 
 def test_there_is_one_row_an_image(metric: str, patch_case: EvaluationSet) -> None:
     found = measured(patch_case, truth).scores
     assert len(found[names_in(found) == metric]) == len(patch_case.some(PER_CLASS)) == 3 * len(CLASSES) * 2
+
+
+def test_silence_about_the_rival_is_no_credit(patch_case: EvaluationSet) -> None:
+    """A map of zeros removes pixels in an order that is drawn; that any map beats it says nothing."""
+    rivals = rivals_of(patch_case)
+
+    def silent(subject: Subject, images: Tensor, targets: Tensor) -> np.ndarray:
+        maps = truth(subject, images, targets)
+        if np.array_equal(targets.numpy(), rivals):
+            maps[::2] = 0
+        return maps
+
+    found = values(measured(patch_case, silent), "target-specificity")
+    assert np.isnan(found[::2]).all()
+    np.testing.assert_array_equal(found[1::2], values(measured(patch_case, truth), "target-specificity")[1::2])

@@ -57,11 +57,16 @@ def test_seg_eigen_cam_equals_pytorch_grad_cams(of: Subject) -> None:
     assert error(seg_eigen_cam(of, images, TARGETS), theirs("SegEigenCAM", of, images)) < SINGLE
 
 
-def test_fem_equals_pytorch_grad_cams(of: Subject) -> None:
+def test_fem_is_the_sum_of_channel_means_where_each_stands_out(of: Subject) -> None:
     images = pictures()
-    found = fem(of, images, TARGETS)
-    assert found.any()
-    assert error(found, theirs("FEM", of, images)) < EQUAL
+    found = fem(of, images, TARGETS, deviations=1.5)
+    channels = of.activations(images, [LAYER])[LAYER].double().numpy()
+    expected = np.zeros((len(channels), *channels.shape[2:]))
+    for picture, levels in enumerate(channels):
+        for level in levels:
+            expected[picture] += level.mean() * (level >= level.mean() + 1.5 * level.std())
+    assert expected.any()
+    assert error(found, enlarged(torch.from_numpy(expected), images)) < EQUAL
 
 
 def test_places_that_are_all_alike_have_no_component() -> None:

@@ -3,11 +3,14 @@ import pytest
 import torch
 from double_cases import EQUAL, network, pictures, subject
 from skimage.filters import sobel
+from torch import nn
 
 from harness.errors import UsageError
 from harness.explainers import mean_face, registered
+from harness.subject import InputSpec, Subject
 
 EXPLAINERS = registered()
+RGB = ((0.4, 0.5, 0.6), (0.2, 0.2, 0.2))
 TARGETS = torch.tensor([0, 3, 4])
 
 
@@ -18,6 +21,15 @@ def test_edges_rank_pixels_as_scikit_images_sobel_does() -> None:
     inner = (slice(None), slice(1, -1), slice(1, -1))  # borders are reflected otherwise
     ratio = found[inner] / expected[inner]
     assert np.allclose(ratio, ratio.mean(), rtol=1e-3)  # measured 2e-4
+
+
+def test_an_edge_between_two_colours_of_one_brightness_is_an_edge() -> None:
+    of = Subject(nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 2)), name="n", classes="ab", spec=InputSpec(8, 8, *RGB))
+    picture = np.zeros((1, 8, 8, 3), np.uint8)
+    picture[:, :, :4, 0] = picture[:, :, 4:, 2] = 200
+    found = np.asarray(EXPLAINERS["edges"](of, of.spec.prepare(picture), TARGETS[:1]))[0]
+    assert (found[:, 3:5] > 0).all()
+    assert not found[:, [0, 1, 2, 5, 6, 7]].any()
 
 
 def test_random_has_no_mean_and_unit_spread() -> None:

@@ -54,3 +54,11 @@ def test_map_averages_attributions_from_black_and_from_white() -> None:
     mean = ((black + white) / 2)[0].double().numpy()
     found = registered()["xrai"](of, images, TARGETS[:1])[0]
     assert np.allclose(found, ranked_regions(mean, segmentations(of.spec.to_grey(images)[0])), rtol=0, atol=EQUAL)
+
+
+def test_two_colours_of_one_brightness_are_two_regions() -> None:
+    picture = np.zeros((48, 48, 3), np.float32)
+    picture[:, :24, 0] = picture[:, 24:, 2] = 1
+    regions = segmentations(picture)
+    assert len(regions) > len(segmentations(picture.mean(2)))
+    assert (regions[:, 0, 0] & ~regions[:, 0, 47]).any()

@@ -6,6 +6,7 @@ from explainer_cases import error, network, pictures, subject, target_logits
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from harness.errors import UsageError
 from harness.explainers import registered
 from harness.explainers._segments import segments_of
 from harness.explainers.surrogate import lime_agreement, lime_weights
@@ -47,12 +48,12 @@ def test_one_perturbation_set_serves_every_class() -> None:
 def test_seed_governs_every_draw(name: str, case: tuple[Subject, Tensor]) -> None:
     of, images = case
     np.random.seed(1)
-    first = np.asarray(EXPLAINERS[name](of, images, TARGETS, samples=60, seed=2))
+    first = np.asarray(EXPLAINERS[name](of, images, TARGETS, samples=240, seed=2))
     np.random.seed(2)
     again = np.asarray(
-        EXPLAINERS[name](subject(of.network, channels=images.shape[1]), images, TARGETS, samples=60, seed=2)
+        EXPLAINERS[name](subject(of.network, channels=images.shape[1]), images, TARGETS, samples=240, seed=2)
     )
-    other = np.asarray(EXPLAINERS[name](of, images, TARGETS, samples=60, seed=3))
+    other = np.asarray(EXPLAINERS[name](of, images, TARGETS, samples=240, seed=3))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -95,6 +96,13 @@ def test_kernel_shap_adds_up_to_the_logits_rise_over_the_mean_colour() -> None:
     found, labels = EXPLAINERS["kernel-shap"](of, images, TARGETS[:1])[0], segments_of(images[0])
     total = sum(float(found[torch.from_numpy(labels == k)][0]) for k in range(labels.max() + 1))
     assert total == pytest.approx(float(rise), abs=1e-4)  # a least-squares fit in single precision
+
+
+def test_kernel_shap_refuses_fewer_coalitions_than_tell_its_values_apart() -> None:
+    """A coalition and the rest of it say the same, so that half of the samples count."""
+    of, images = subject(network()), pictures(1)
+    with pytest.raises(UsageError, match=r"^10 coalitions tell the values of 6 of \d+ segments apart; give some"):
+        EXPLAINERS["kernel-shap"](of, images, TARGETS[:1], samples=10, segments=20)
 
 
 def test_segments_of_a_face_are_about_35() -> None:

@@ -12,6 +12,11 @@ def test_a_sum_beyond_or_below_the_drop_is_as_incomplete():
     assert axioms.completeness(MAPS, np.array([1.0, 4.0])).tolist() == [0.8, 0.8]
 
 
+def test_a_drop_that_is_no_number_costs_no_other_image_its_score():
+    assert axioms.completeness(MAPS, np.array([np.nan, 4.0])).tolist()[1:] == [0.5]
+    assert np.isnan(axioms.completeness(MAPS, np.array([np.nan, 4.0]))[0])
+
+
 def test_completeness_is_relative_to_negative_drops_too():
     assert axioms.completeness(MAPS, np.array([-3.0, -1.0])).tolist() == [3.0, 1.5]
 

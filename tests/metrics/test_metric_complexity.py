@@ -137,3 +137,14 @@ def test_pixels_far_apart_are_joined_within_their_neighbourhoods_alone():
 def test_a_map_of_no_set_of_pixels_has_no_compactness(row):
     quantile = 0.99 if row[-1] == 5 else 0.8
     assert np.isnan(complexity.mst_compactness(np.array([[row]]), quantile)).all()
+
+
+def test_zeros_are_no_high_pixels() -> None:
+    """Of a map that is zero on more than four fifths of its pixels the quantile is zero too."""
+    small, large = np.zeros((2, 1, 48, 48))
+    small[:, 20:23, 20:23] = 1.0
+    large[:, 10:19, 10:19] = 1.0
+    found = [complexity.mst_compactness(maps).item() for maps in (small, large)]
+    assert found[0] > 2 * found[1]
+    alone = complexity.mst_compactness(small, quantile=0.9999).item()
+    assert found[0] == pytest.approx(alone)

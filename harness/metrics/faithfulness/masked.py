@@ -15,6 +15,7 @@ _MASKED = "one forward"
 _FLAT = "the map's positive relevance is the same everywhere"
 _GRADCAM = "Chattopadhay et al. 2018, Grad-CAM++"
 _ADCC = "Poppi et al. 2021, Revisiting the evaluation of class activation mapping for explainability"
+_BLACK = "a run multiplies pixels: what is not kept is black; pytorch-grad-cam multiplies what the network reads"
 _AGAIN = "one explanation of the masked picture"
 
 
@@ -44,7 +45,7 @@ def keep_masks(maps: Float[np.ndarray, "n h w"]) -> Float64[np.ndarray, "n h w"]
     compared_with="pytorch-grad-cam 1.5 DropInConfidence",
     differs=(
         "a share of the whole picture's probability, as in the paper, which gives it in percent; pytorch-grad-cam does "
-        "not divide by it"
+        f"not divide by it. Also, {_BLACK}"
     ),
 )
 def average_drop(whole: Float[np.ndarray, " n"], kept: Float[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
@@ -69,6 +70,7 @@ def average_drop(whole: Float[np.ndarray, " n"], kept: Float[np.ndarray, " n"]) 
     cost=_MASKED,
     reference=_GRADCAM,
     compared_with="pytorch-grad-cam 1.5 IncreaseInConfidence",
+    differs=_BLACK,
 )
 def average_increase(whole: Float[np.ndarray, " n"], kept: Float[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
     """Return 1 where the masked picture is more surely of the class than the whole, else 0; higher is better.
@@ -142,6 +144,7 @@ def adcc_complexity(masks: Float[np.ndarray, "n h w"]) -> Float64[np.ndarray, " 
     cost=_AGAIN,
     reference=_ADCC,
     compared_with="pytorch-grad-cam 1.5 Coherency",
+    differs=_BLACK,
 )
 def coherency(masks: Float[np.ndarray, "n h w"], masks_again: Float[np.ndarray, "n h w"]) -> Float64[np.ndarray, " n"]:
     """Return the correlation of each mask with the mask of the picture that it was multiplied with; higher is better.
