@@ -1,6 +1,5 @@
 """Null maps: the map's statistics exactly or to a measured error, and no knowledge of where."""
 
-import time
 from collections import OrderedDict
 
 import numpy as np
@@ -252,14 +251,6 @@ def test_a_positive_rescaling_of_the_map_rescales_its_null():
 def test_another_seed_gives_another_null():
     maps = smooth(np.random.default_rng(0), 2)
     assert (spectrum_null(maps, seed=0) != spectrum_null(maps, seed=1)).any()
-
-
-def test_a_batch_of_nulls_takes_well_under_a_second():
-    maps = np.repeat(smooth(np.random.default_rng(0), 2), 24, axis=0)[:140]
-    began = time.process_time()
-    spectrum_null(maps, seed=0, keys=np.arange(140))
-    # .5 s of processor time measured, .7 s where annotations are checked.
-    assert time.process_time() - began < 1.5
 
 
 def striped(n=4):
