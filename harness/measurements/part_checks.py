@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+import torch
+from jaxtyping import Bool, Float, Float64, Int
 
 from harness.effects import EVERYTHING
 from harness.measurements.answers import target_logits
@@ -28,6 +29,7 @@ from harness.metrics.parts import (
     target_sensitivity,
 )
 from harness.store import SCORES, joined
+from harness.truth.changes import ROUNDINGS
 
 
 @dataclass(frozen=True)
@@ -133,8 +135,8 @@ def _answered(attributions: Attributions, truth: Causes) -> dict[str, np.ndarray
     few = case.take(known.faces)
 
     def keep(pictures: np.ndarray, sets: Int[np.ndarray, " m"]) -> None:
-        right = few.subject.logits(few.subject.prepare(pictures)).argmax(1).cpu().numpy() == few.targets
-        found[known.faces, sets] = right
+        logits = few.subject.logits(few.subject.prepare(pictures)).double().cpu().numpy()
+        found[known.faces, sets] = clearly(logits, few.targets, float(torch.finfo(few.subject.dtype).eps))
 
     if EVERYTHING in known.groups:
         keep(known.at_rest[:, known.groups.index(EVERYTHING)], np.zeros(len(whole), dtype=np.int64))
@@ -144,6 +146,20 @@ def _answered(attributions: Attributions, truth: Causes) -> dict[str, np.ndarray
         keep(known.at_rest[:, place], whole & ~bits[number])
     keep(few.faces.images, whole)
     return {"answered": found}
+
+
+def clearly(logits: Float64[np.ndarray, "n k"], targets: Int[np.ndarray, " n"], eps: float) -> Bool[np.ndarray, " n"]:
+    """Return whether the target is ahead of every other class by more than rounding; at rest several may be level.
+
+    Examples
+    --------
+    >>> clearly(np.array([[2.0, 1.0], [2.0, 2.0]]), np.array([0, 0]), 1e-7)
+    array([ True, False])
+    """
+    own = np.take_along_axis(logits, targets[:, None], axis=1)[:, 0]
+    others = np.where(np.arange(logits.shape[1]) == targets[:, None], -np.inf, logits).max(axis=1)
+    ahead: np.ndarray = own - others > ROUNDINGS * eps * np.abs(logits).max(axis=1)
+    return ahead
 
 
 def told_apart(

@@ -8,9 +8,10 @@ from torch import Tensor
 from harness.subject import InputSpec, Subject
 
 GREY_LEVELS = 255
-ABOVE_ROUNDING = 20 * 64
-"""How many roundings of an answer its largest change must exceed: sums of some thousands of terms round to some 64, and
-a twentieth of the largest change still tells two cells apart."""
+ROUNDINGS = 64
+"""By how many roundings an answer may lie off: those of sums of some thousands of terms."""
+ABOVE_ROUNDING = 20 * ROUNDINGS
+"""How many roundings of an answer its largest change must exceed: a twentieth of it still tells two cells apart."""
 
 
 def one_grey_level(spec: InputSpec) -> float:
