@@ -1,5 +1,7 @@
 """Regions ranked by the attribution inside them."""
 
+import warnings
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64, Int
@@ -50,10 +52,10 @@ def segmentations(picture: Float[np.ndarray, "h w *colour"]) -> Bool[np.ndarray,
     share = picture.shape[0] * picture.shape[1] / USUAL_AREA
     span = np.ptp(picture)
     even = 2 * (picture - picture.min()) / span - 1 if span else np.zeros_like(picture)
-    labels = [
-        felzenszwalb(even, scale=scale * share, sigma=0.8, min_size=max(1, round(SMALLEST_SEGMENT * share)))
-        for scale in SCALES
-    ]
+    smallest = max(1, round(SMALLEST_SEGMENT * share))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Got image with third dimension")  # of channels that are not three
+        labels = [felzenszwalb(even, scale=scale * share, sigma=0.8, min_size=smallest) for scale in SCALES]
     masks = np.concatenate([label[None] == np.unique(label)[:, None, None] for label in labels])
     wide = _widened(masks, round(REACH * share**0.5))
     return np.stack(list({mask.tobytes(): mask for mask in wide}.values()))

@@ -11,7 +11,7 @@ from harness.subject import Subject
 
 TARGETS = torch.tensor([0, 3])
 SHIPPED = sorted(name for name, made in registered().items() if made.origin.startswith("harness.explainers"))
-FEW = {"samples": 12, "steps": 3, "masks": 12, "pairs": 1, "segments": 9, "baselines": 2, "designs": 4, "grid": 4}
+FEW = {"samples": 32, "steps": 3, "masks": 12, "pairs": 1, "segments": 9, "baselines": 2, "designs": 4, "grid": 4}
 """No clause depends on how many draws or steps there are."""
 
 
