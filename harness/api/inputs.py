@@ -78,7 +78,7 @@ def as_subject(
 
 
 def _on_device(given: Subject, device: str) -> Subject:
-    """Return a ready subject as it was before it was asked anything, on the device that is asked for."""
+    """Return a ready subject, its network looked at again, on the device that is asked for."""
     here = given.renewed()
     where = given.device if device == "auto" else asked_device(device)
     return here if where == given.device else moved(here, where)

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -96,7 +97,8 @@ def write_report(run: RunFolder) -> Iterable[Path]:
     from harness.report import effects, page, tables
 
     for earlier in (*run.path.glob("figures/*.png"), *run.path.glob("tables/*.csv"), *run.path.glob("tables/*.md")):
-        earlier.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, writing says so
+            earlier.unlink(missing_ok=True)
     tables.write_tables(run)
     effects.write_effects(run)
     held = _early(run)

@@ -90,10 +90,11 @@ def fem(
     deviations
         Standard deviations above its mean over places beyond which a channel stands out.
     """
-    maps = as_pictures(subject, subject.activations(images, [subject.cam_layer])[subject.cam_layer])
+    # In double precision, so that no place stands out, or fails to, by the rounding of a mean.
+    maps = as_pictures(subject, subject.activations(images, [subject.cam_layer])[subject.cam_layer]).double()
     mean, spread = maps.mean((2, 3), keepdim=True), maps.std((2, 3), unbiased=False, keepdim=True)
     standing_out = (maps >= mean + deviations * spread).to(maps)
-    return enlarged((mean * standing_out).sum(1), images)
+    return enlarged((mean * standing_out).sum(1).to(images.dtype), images)
 
 
 def _centred(maps: Float[Tensor, "n k y x"]) -> Float[Tensor, "n places k"]:

@@ -179,7 +179,7 @@ def mst_compactness(
     scores = np.full(len(maps), np.nan)
     magnitudes = np.abs(finite(flat(maps)))
     for place in np.flatnonzero(~_undefined(magnitudes)):
-        high = magnitudes[place] >= max(np.quantile(magnitudes[place], quantile), np.nextafter(0, 1))
+        high = (magnitudes[place] >= np.quantile(magnitudes[place], quantile)) & (magnitudes[place] > 0)
         points = np.argwhere(high.reshape(maps.shape[1:])).astype(np.float64)
         if len(points) >= 2:
             scores[place] = 100 * math.hypot(*maps.shape[1:]) * _compactness(points, neighbours, maps.shape[1:])

@@ -20,7 +20,7 @@ _MOVED = "how much less the map moves under noise than it differs from another i
 _STEEP = "how much lower under noise than between two images of the class"
 _COPIES = "one explanation a disturbed copy"
 _BETWEEN = "its ratio between two images of the class"
-_TIED = (
+_WHOLE = (
     "a run's changes are of whole lengths, since one entry that was 0 would leave no score; Agarwal et al. and "
     "Quantus, with which the form entry by entry was compared, take each entry's own, Quantus one that was 0 relative "
     "to a millionth"
@@ -199,7 +199,7 @@ def length_change(
     cost=_COPIES,
     reference="Agarwal et al. 2022, Rethinking stability for attribution-based explanations",
     compared_with="Quantus 0.6 RelativeInputStability",
-    differs=_TIED,
+    differs=_WHOLE,
 )
 def relative_input_stability(
     maps: Float[np.ndarray, "n h w"],
@@ -236,12 +236,12 @@ def relative_input_stability(
     range=(0.0, math.inf),
     meaning="change of the map over that before the last layer, at most",
     gain=f"{_STEEP}: relative-representation-stability",
-    undefined="map or activation is zero or did not change, or the prediction changed in every copy",
+    undefined="map or activation is zero, the activation did not change, or the prediction changed in every copy",
     chance=_BETWEEN,
     cost=f"{_COPIES}, one forward a copy",
     reference="Agarwal et al. 2022, Rethinking stability for attribution-based explanations",
     compared_with="Quantus 0.6 RelativeRepresentationStability",
-    differs=_TIED,
+    differs=_WHOLE,
 )
 def relative_representation_stability(
     maps: Float[np.ndarray, "n h w"],
@@ -275,7 +275,7 @@ def relative_representation_stability(
     cost=f"{_COPIES}, one forward a copy",
     reference="Agarwal et al. 2022, Rethinking stability for attribution-based explanations",
     compared_with="Quantus 0.6 RelativeOutputStability",
-    differs=_TIED,
+    differs=_WHOLE,
 )
 def relative_output_stability(
     maps: Float[np.ndarray, "n h w"],
